@@ -1,0 +1,75 @@
+# make demo    install what the demo needs and run it
+# make test    everything CI checks: lint, types, layers, tests
+# make lint    the same without the tests
+# make clean   remove the virtual environment, caches and build output
+
+PYTHON ?= python3
+VENV   ?= .venv
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+BIN := $(VENV)/bin
+# torch comes from pip: other installers rank its CPU build differently.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: help demo test lint clean system
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python examples/digits/demo.py
+
+test: system lint
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_file_length.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests tools examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Installed again only when the inputs change; editable, so the sources need no installing.
+$(VENV)/demo.stamp: $(INPUTS) | $(BIN)/pip
+	@echo "Installing intact for the demo into $(VENV) (the first time takes a few minutes)"
+	$(PIP) install -q -c constraints.txt -e '.[torch,onnx]' 'scikit-learn>=1.5'
+	@touch $@
+
+$(VENV)/test.stamp: $(INPUTS) | $(BIN)/pip
+	@echo "Installing intact and its checks into $(VENV) (the first time takes a few minutes)"
+	$(PIP) install -q -c constraints.txt -e '.[torch,onnx,images,test]'
+	@touch $@ $(VENV)/demo.stamp
+
+# The check comes first: without ensurepip, venv leaves a broken environment behind.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "intact needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot create virtual environments." >&2; \
+	  echo "On Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# What the tests need from the system: a Python with venv, a C compiler and its headers.
+system:
+	@missing=(); \
+	test -x $(BIN)/pip || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	echo '#include <stdint.h>' | cc -x c -fsyntax-only - 2>/dev/null || missing+=(gcc libc6-dev); \
+	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "Please install, by your system's names: $${missing[*]}" >&2; exit 1; \
+	fi; \
+	sudo=(); if (( EUID != 0 )); then sudo=(sudo); fi; \
+	echo "Installing system packages: $${missing[*]}"; \
+	"$${sudo[@]}" apt-get update -qq; \
+	"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -qq -y --no-install-recommends "$${missing[@]}"
