@@ -1,0 +1,1 @@
+"""Trained networks → Graph, and Graph → nn.Module."""

@@ -1,0 +1,1 @@
+"""Loads calibration and evaluation data; no algorithm imports it."""

@@ -1,0 +1,1 @@
+"""Writes Programs in the formats of other runtimes."""

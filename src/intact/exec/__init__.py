@@ -1,0 +1,1 @@
+"""Executors of Programs; the reference interpreter defines the integers."""

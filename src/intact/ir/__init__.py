@@ -1,0 +1,1 @@
+"""The graph container and its two vocabularies; NumPy only."""

@@ -1,0 +1,1 @@
+"""QuantizedModel → Program: every real scale becomes integers here."""

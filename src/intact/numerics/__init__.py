@@ -1,0 +1,1 @@
+"""Number formats, granularity and the normative integer arithmetic; NumPy only."""

@@ -1,0 +1,279 @@
+"""The number formats: each a finite grid of values with codes (doc/arithmetic.md, section 1).
+
+A format says which *values* exist and how each is stored as a *code*. What a value means in real
+units (scale, zero point) is the business of `QuantParams`. The set is closed: functions over
+formats use ``match`` and ``assert_never``.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+import ml_dtypes
+import numpy as np
+
+from intact.numerics.arrays import F32, Array, Codes
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """Uniform grid of the integers qmin..qmax; the code is the value.
+
+    2 to 16 bits quantize; 1 (unsigned: booleans), 32 and 64 bits are storage for masks, biases and
+    indices.
+    """
+
+    bits: int
+    signed: bool = True
+    narrow: bool = False  # drop the lowest code, so that -qmin == qmax
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.bits <= 16 or self.bits in (32, 64)):
+            raise ValueError(f"Int has 1 to 16, 32 or 64 bits, not {self.bits}")
+        if self.narrow and not self.signed:
+            raise ValueError("narrow drops the lowest signed code; this Int is unsigned")
+        if self.bits == 1 and self.signed:
+            raise ValueError("a signed 1-bit Int has no positive value; use Binary()")
+
+    @property
+    def qmin(self) -> int:
+        """Lowest value."""
+        return -(1 << (self.bits - 1)) + int(self.narrow) if self.signed else 0
+
+    @property
+    def qmax(self) -> int:
+        """Highest value."""
+        return (1 << (self.bits - int(self.signed))) - 1
+
+    @property
+    def storage(self) -> np.dtype[np.generic]:
+        """NumPy type that holds one code in memory; files pack codes to `bits`."""
+        width = next(w for w in (8, 16, 32, 64) if w >= self.bits)
+        return np.dtype(f"{'' if self.signed else 'u'}int{width}")
+
+    def codes(self) -> Codes:
+        """Every code in increasing order; tests walk them all (up to 16 bits)."""
+        if self.bits > 16:
+            raise ValueError(f"{self} has too many codes to list")
+        return np.arange(self.qmin, self.qmax + 1, dtype=self.storage)
+
+    def decode(self, codes: Codes) -> F32:
+        """Value of each code."""
+        return codes.astype(np.float32)
+
+    def encode(self, values: Array) -> Codes:
+        """Code of the nearest value; ties to even, out of range saturates."""
+        return np.clip(np.rint(values), self.qmin, self.qmax).astype(self.storage)
+
+    def __str__(self) -> str:
+        """Short name, as printed in tables: ``int8``, ``uint4``."""
+        return f"{'' if self.signed else 'u'}int{self.bits}"
+
+
+# (exponent bits, mantissa bits, finite only) -> name and storage
+_FLOATS: dict[tuple[int, int, bool], tuple[str, type]] = {
+    (8, 23, False): ("fp32", np.float32),
+    (5, 10, False): ("fp16", np.float16),
+    (8, 7, False): ("bf16", ml_dtypes.bfloat16),
+    (4, 3, True): ("e4m3", ml_dtypes.float8_e4m3fn),
+    (5, 2, False): ("e5m2", ml_dtypes.float8_e5m2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """Floating-point grid; codes are stored as the ml_dtypes or NumPy type of the same bits.
+
+    Use the constants `FP32`, `FP16`, `BF16`, `E4M3` and `E5M2`. Out of range saturates to the
+    largest finite value, as hardware does on conversion of weights; NaN does not exist on the grid.
+    """
+
+    exponent: int
+    mantissa: int
+    finite_only: bool = False  # "fn": no infinities, one NaN; the top exponent holds values
+
+    def __post_init__(self) -> None:
+        if self._key not in _FLOATS:
+            raise ValueError(
+                f"no float format with {self.exponent} exponent and {self.mantissa} mantissa bits"
+                f"{', finite only' if self.finite_only else ''};"
+                " there are FP32, FP16, BF16, E4M3 and E5M2"
+            )
+
+    @property
+    def _key(self) -> tuple[int, int, bool]:
+        return self.exponent, self.mantissa, self.finite_only
+
+    @property
+    def bits(self) -> int:
+        """Bits of one code."""
+        return 1 + self.exponent + self.mantissa
+
+    @property
+    def storage(self) -> np.dtype[np.generic]:
+        """NumPy type that holds one code."""
+        return np.dtype(_FLOATS[self._key][1])
+
+    @property
+    def largest(self) -> float:
+        """Largest finite value."""
+        return float(ml_dtypes.finfo(self.storage).max)
+
+    def codes(self) -> Codes:
+        """Every finite code in increasing order (formats of up to 16 bits)."""
+        if self.bits > 16:
+            raise ValueError(f"{self} has too many codes to list")
+        patterns = np.arange(1 << self.bits, dtype=f"uint{self.bits}").view(self.storage)
+        values = patterns.astype(np.float32)
+        finite = np.isfinite(values)
+        order = np.argsort(values[finite], kind="stable")
+        return np.asarray(patterns[finite][order])
+
+    def decode(self, codes: Codes) -> F32:
+        """Value of each code."""
+        return codes.astype(np.float32)
+
+    def encode(self, values: Array) -> Codes:
+        """Code of the nearest value; ties to even, out of range saturates."""
+        return np.clip(values, -self.largest, self.largest).astype(self.storage)
+
+    def __str__(self) -> str:
+        """Short name, as printed in tables: ``fp16``, ``e4m3``."""
+        return _FLOATS[self._key][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """The values -1 and +1, with codes 0 and 1; sign(0) = +1 (Hubara et al. 2016)."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of one code."""
+        return 1
+
+    @property
+    def storage(self) -> np.dtype[np.generic]:
+        """NumPy type that holds one code in memory."""
+        return np.dtype(np.int8)
+
+    def codes(self) -> Codes:
+        """Every code in increasing order of value."""
+        return np.array([0, 1], dtype=self.storage)
+
+    def decode(self, codes: Codes) -> F32:
+        """Value of each code."""
+        return codes.astype(np.float32) * 2 - 1
+
+    def encode(self, values: Array) -> Codes:
+        """Code of the nearest value."""
+        return (np.asarray(values) >= 0).astype(self.storage)
+
+    def __str__(self) -> str:
+        """Short name, as printed in tables."""
+        return "binary"
+
+
+@dataclass(frozen=True, slots=True)
+class Ternary:
+    """The values -1, 0 and +1; the code is the value."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of one code."""
+        return 2
+
+    @property
+    def storage(self) -> np.dtype[np.generic]:
+        """NumPy type that holds one code in memory."""
+        return np.dtype(np.int8)
+
+    def codes(self) -> Codes:
+        """Every code in increasing order."""
+        return np.array([-1, 0, 1], dtype=self.storage)
+
+    def decode(self, codes: Codes) -> F32:
+        """Value of each code."""
+        return codes.astype(np.float32)
+
+    def encode(self, values: Array) -> Codes:
+        """Code of the nearest value; ties to even."""
+        return np.clip(np.rint(values), -1, 1).astype(self.storage)
+
+    def __str__(self) -> str:
+        """Short name, as printed in tables."""
+        return "ternary"
+
+
+@dataclass(frozen=True, slots=True)
+class PowerOfTwo:
+    """Zero and the signed powers of two 2**0, 2**-1, ..., 2**-(2**(bits-1) - 2).
+
+    Code 0 is zero; code ±c is ±2**(1 - c), so a small code is a large value.
+    """
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 5:
+            raise ValueError(f"PowerOfTwo has 2 to 5 bits, not {self.bits}")
+
+    @property
+    def lowest_exponent(self) -> int:
+        """Exponent of the smallest positive value."""
+        return 2 - (1 << (self.bits - 1))
+
+    @property
+    def storage(self) -> np.dtype[np.generic]:
+        """NumPy type that holds one code in memory."""
+        return np.dtype(np.int8)
+
+    def codes(self) -> Codes:
+        """Every code in increasing order of value."""
+        top = (1 << (self.bits - 1)) - 1
+        negative = -np.arange(1, top + 1)
+        return np.concatenate([negative, [0], np.arange(top, 0, -1)]).astype(self.storage)
+
+    def decode(self, codes: Codes) -> F32:
+        """Value of each code."""
+        magnitude = np.ldexp(np.float32(1), 1 - np.abs(codes.astype(np.int32)))
+        return (np.sign(codes) * magnitude).astype(np.float32)
+
+    def encode(self, values: Array) -> Codes:
+        """Code of the nearest value; ties to the value of smaller magnitude."""
+        grid = self.codes()
+        levels = self.decode(grid[grid >= 0])
+        order = np.argsort(levels)
+        middles = (levels[order][1:] + levels[order][:-1]) / 2
+        nearest = grid[grid >= 0][order][np.searchsorted(middles, np.abs(values))]
+        return (np.where(np.asarray(values) < 0, -1, 1) * nearest).astype(self.storage)
+
+    def __str__(self) -> str:
+        """Short name, as printed in tables."""
+        return f"pow2-{self.bits}"
+
+
+Format: TypeAlias = Int | Float | Binary | Ternary | PowerOfTwo
+
+FP32 = Float(8, 23)
+FP16 = Float(5, 10)
+BF16 = Float(8, 7)
+E4M3 = Float(4, 3, finite_only=True)
+E5M2 = Float(5, 2)
+
+
+def integer_grid(format: Format) -> tuple[Codes, float] | None:
+    """The integers behind a format's codes, for integer kernels (arithmetic.md, eq. 5).
+
+    Returns:
+        ``(integers, unit)``, parallel to ``format.codes()``, with value = unit * integer exactly;
+        None for floating point, whose values have no common unit of useful size.
+    """
+    match format:
+        case Int() | Ternary() | Binary():
+            return format.decode(format.codes()).astype(np.int64), 1.0
+        case PowerOfTwo():
+            unit = 2.0**format.lowest_exponent
+            return (format.decode(format.codes()) / unit).astype(np.int64), unit
+        case Float():
+            return None
+        case _:
+            assert_never(format)

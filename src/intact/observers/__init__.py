@@ -1,0 +1,1 @@
+"""Statistics of activations, streaming and mergeable, and the parameters they choose."""
