@@ -1,7 +1,7 @@
 """Scikit-learn's handwritten digits: 1797 pictures of 8x8, which come with the library.
 
 The split is fixed: stratified by class with seed 0, 75 % (1347) to train and 25 % (450) to test.
-Writers are not kept apart (the library does not name them), so accuracy on new writers may be lower.
+Writers are not kept apart (the library does not name them): new writers may be harder.
 """
 
 from typing import NamedTuple

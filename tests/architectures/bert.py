@@ -10,6 +10,8 @@ _EPS = 1e-12
 class Embeddings(nn.Module):
     """Token, position and type embeddings, summed and normalised; every token has type 0."""
 
+    position_ids: Tensor
+
     def __init__(self, vocabulary: int, max_tokens: int, width: int) -> None:
         super().__init__()
         self.word_embeddings = nn.Embedding(vocabulary, width, padding_idx=0)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
@@ -65,8 +64,3 @@ class SqueezeExcitation(nn.Module):
         """(N, C, H, W) -> (N, C, H, W)."""
         scale = self.fc2(self.activation(self.fc1(self.avgpool(x))))
         return x * self.scale_activation(scale)
-
-
-def global_average(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C)."""
-    return functional.adaptive_avg_pool2d(x, 1).flatten(1)
