@@ -19,7 +19,8 @@ Int64Array = NDArray[np.int64]
 
 def saturate32(x: IntArray) -> Int64Array:
     """Clamps to the range of int32."""
-    return np.clip(np.asarray(x, np.int64), INT32_MIN, INT32_MAX)
+    saturated: Int64Array = np.clip(np.asarray(x, np.int64), INT32_MIN, INT32_MAX)
+    return saturated
 
 
 def doubling_high_mul(a: IntArray, b: IntArray) -> Int64Array:
@@ -27,7 +28,7 @@ def doubling_high_mul(a: IntArray, b: IntArray) -> Int64Array:
 
     gemmlowp's SaturatingRoundingDoublingHighMul.
     """
-    product = np.asarray(a, np.int64) * b
+    product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
     product += 1 << 30
     product >>= 31
     return np.minimum(product, INT32_MAX)
@@ -42,7 +43,7 @@ def rounding_divide_by_pot(x: IntArray, exponent: IntArray) -> Int64Array:
     # floor((x + half - [x < 0]) / 2**exponent), where half is 0 for exponent 0.
     half = np.where(exponent > 0, np.int64(1) << np.maximum(exponent - 1, 0), 0)
     negative = (x < 0) & (exponent > 0)
-    shifted = x + half
+    shifted = np.asarray(x, np.int64) + half
     shifted -= negative
     shifted >>= exponent
     return shifted
@@ -55,10 +56,11 @@ def quantize_multiplier(real: Array | float) -> tuple[Int64Array, Int64Array]:
     QuantizeMultiplier, double-rounding build.
 
     Raises:
-        ValueError: if a number is negative, not finite, or not below 2**30.
+        ValueError: if a number is negative, not finite, or not below 2**30 (rounded to 31 bits).
     """
     numbers = np.asarray(real, np.float64)
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (numbers < 2.0**30).all()):
+    limit = 2.0**30 - 0.25  # from here on the multiplier rounds to 2**30 and needs shift 31
+    if not ((numbers >= 0).all() and (numbers < limit).all()):
         raise ValueError(f"a multiplier must be in [0, 2**30), not {real}")
     fraction, shift = np.frexp(numbers)
     # TFLite rounds half away from zero; fractions are not negative here.
@@ -97,7 +99,8 @@ def multiply_wide(x: IntArray, multiplier: IntArray, shift: IntArray) -> Int64Ar
     shift = np.asarray(shift, np.int64)
     reduced = np.minimum((np.asarray(multiplier, np.int64) + (1 << 15)) >> 16, (1 << 15) - 1)
     total = 15 - shift
-    return (np.asarray(x, np.int64) * reduced + (np.int64(1) << (total - 1))) >> total
+    rounded: Int64Array = np.asarray(x, np.int64) * reduced + (np.int64(1) << (total - 1))
+    return rounded >> total
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -136,10 +136,12 @@ def fixed_params(place: Fixed, format: Int) -> QuantParams:
     """
     span = 2**format.bits  # codes
     if isinstance(place.op, ops.Tanh):
-        return QuantParams(format, np.float32(2 / span), np.asarray(format.qmin + span // 2))
-    if format.signed and format.bits > 8:
-        return QuantParams(format, np.float32(2 / span), np.asarray(0))
-    return QuantParams(format, np.float32(1 / span), np.asarray(format.qmin))
+        scale, zero_point = 2 / span, format.qmin + span // 2
+    elif format.signed and format.bits > 8:
+        scale, zero_point = 2 / span, 0
+    else:
+        scale, zero_point = 1 / span, format.qmin
+    return QuantParams(format, np.asarray(scale, np.float32), np.asarray(zero_point))
 
 
 def resolve(
