@@ -3,8 +3,11 @@
 A format says which *values* exist and how each is stored as a *code*. What a value means in real
 units (scale, zero point) is the business of `QuantParams`. The set is closed: functions over
 formats use ``match`` and ``assert_never``.
+
+NaN has no code in any format: `encode` raises ValueError for it, and infinity saturates.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
@@ -12,6 +15,18 @@ import ml_dtypes
 import numpy as np
 
 from intact.numerics.arrays import F32, Array, Codes
+
+
+def _numbers(values: Array) -> Array:
+    """The values in at least single precision, where every bound of 16 bits is exact.
+
+    Raises:
+        ValueError: if there is a NaN.
+    """
+    numbers = np.asarray(values, np.result_type(values, np.float32))
+    if np.isnan(numbers).any():
+        raise ValueError("NaN has no code")
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,12 @@ class Int:
 
     def encode(self, values: Array) -> Codes:
         """Code of the nearest value; ties to even, out of range saturates."""
-        return np.clip(np.rint(values), self.qmin, self.qmax).astype(self.storage)
+        numbers = np.rint(_numbers(values))
+        if self.bits <= 16:
+            return np.clip(numbers, self.qmin, self.qmax).astype(self.storage)
+        # Of 64 bits, the largest float64 that is a code.
+        highest = min(float(self.qmax), math.nextafter(2.0 ** (self.bits - int(self.signed)), 0))
+        return np.clip(numbers.astype(np.float64), self.qmin, highest).astype(self.storage)
 
     def __str__(self) -> str:
         """Short name, as printed in tables: ``int8``, ``uint4``."""
@@ -116,7 +136,9 @@ class Float:
     @property
     def largest(self) -> float:
         """Largest finite value."""
-        return float(ml_dtypes.finfo(self.storage).max)
+        if self.finite_only:  # the last mantissa of the top exponent is NaN
+            return math.ldexp(2 - math.ldexp(2, -self.mantissa), 1 << (self.exponent - 1))
+        return math.ldexp(2 - math.ldexp(1, -self.mantissa), (1 << (self.exponent - 1)) - 1)
 
     def codes(self) -> Codes:
         """Every finite code in increasing order (formats of up to 16 bits)."""
@@ -134,11 +156,25 @@ class Float:
 
     def encode(self, values: Array) -> Codes:
         """Code of the nearest value; ties to even, out of range saturates."""
-        return np.clip(values, -self.largest, self.largest).astype(self.storage)
+        numbers = np.clip(_numbers(values), -self.largest, self.largest)
+        # ml_dtypes rounds float64 to float32 first, and twice to nearest is not nearest.
+        return (numbers if self.bits > 16 else _round_to_odd(numbers)).astype(self.storage)
 
     def __str__(self) -> str:
         """Short name, as printed in tables: ``fp16``, ``e4m3``."""
         return _FLOATS[self._key][0]
+
+
+def _round_to_odd(numbers: Array) -> F32:
+    """float32 that rounds to any narrower format as the float64 does (Boldo, Melquiond 2008).
+
+    Where float32 is not exact, of its two neighbours the one with an odd last bit.
+    """
+    nearest = numbers.astype(np.float32)
+    above = numbers - nearest  # sign of the error; 0 where exact
+    even = (nearest.view(np.uint32) & 1) == 0
+    neighbour = np.nextafter(nearest, np.copysign(np.float32(np.inf), above), dtype=np.float32)
+    return np.where(even & (above != 0), neighbour, nearest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +201,7 @@ class Binary:
 
     def encode(self, values: Array) -> Codes:
         """Code of the nearest value."""
-        return (np.asarray(values) >= 0).astype(self.storage)
+        return (_numbers(values) >= 0).astype(self.storage)
 
     def __str__(self) -> str:
         """Short name, as printed in tables."""
@@ -196,7 +232,7 @@ class Ternary:
 
     def encode(self, values: Array) -> Codes:
         """Code of the nearest value; ties to even."""
-        return np.clip(np.rint(values), -1, 1).astype(self.storage)
+        return np.clip(np.rint(_numbers(values)), -1, 1).astype(self.storage)
 
     def __str__(self) -> str:
         """Short name, as printed in tables."""
@@ -234,17 +270,19 @@ class PowerOfTwo:
 
     def decode(self, codes: Codes) -> F32:
         """Value of each code."""
-        magnitude = np.ldexp(np.float32(1), 1 - np.abs(codes.astype(np.int32)))
-        return (np.sign(codes) * magnitude).astype(np.float32)
+        magnitude: F32 = np.ldexp(np.float32(1), 1 - np.abs(codes.astype(np.int32)))
+        signs: F32 = np.sign(codes).astype(np.float32)
+        return signs * magnitude
 
     def encode(self, values: Array) -> Codes:
         """Code of the nearest value; ties to the value of smaller magnitude."""
-        grid = self.codes()
-        levels = self.decode(grid[grid >= 0])
-        order = np.argsort(levels)
-        middles = (levels[order][1:] + levels[order][:-1]) / 2
-        nearest = grid[grid >= 0][order][np.searchsorted(middles, np.abs(values))]
-        return (np.where(np.asarray(values) < 0, -1, 1) * nearest).astype(self.storage)
+        numbers = _numbers(values)
+        codes = self.codes()
+        rising = codes[len(codes) // 2 :]  # 0 and the positive ones, in increasing order of value
+        levels = self.decode(rising)
+        middles = (levels[1:] + levels[:-1]) / 2
+        nearest = rising[np.searchsorted(middles, np.abs(numbers))]
+        return np.where(numbers < 0, -nearest, nearest)
 
     def __str__(self) -> str:
         """Short name, as printed in tables."""
