@@ -1,0 +1,194 @@
+"""Collects the nodes of a Program and keeps each graph value in the forms that were asked for.
+
+A value of the captured graph is channels first and real. In a Program it may exist as real numbers
+or as codes, and codes may be stored channels first (plain) or channels last; conversions are added
+when a reader first needs another form. This file alone knows about layouts.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+import numpy as np
+
+from intact.ir import float_ops as ops
+from intact.ir.graph import Graph, Node, Shape, Value
+from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
+from intact.model import Dynamic, QuantizedModel
+from intact.numerics.arrays import Array, Codes
+from intact.numerics.formats import FP32, Format
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.passes.placement import Place, placement, resolve
+
+
+class Layout(Enum):
+    """How a value's axes are stored."""
+
+    PLAIN = "plain"  # as in the captured graph
+    LAST = "last"  # axis 1, the channels, moved to the end; ranks 3 and 4
+
+
+LAST_SUFFIX = {3: ".nlc", 4: ".nhwc"}
+
+
+def stored_axes(rank: int, layout: Layout) -> tuple[int, ...]:
+    """Axis i of the stored value is axis stored_axes[i] of the graph's."""
+    if layout is Layout.PLAIN:
+        return tuple(range(rank))
+    return (0, *range(2, rank), 1)
+
+
+def permuted(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    """Shape after `Permute(axes)`."""
+    return tuple(shape[axis] for axis in axes)
+
+
+class Builder:
+    """The Program under construction, and what is known about the model's values."""
+
+    def __init__(self, model: QuantizedModel) -> None:
+        """Starts with the graph's inputs and no nodes."""
+        self.graph = model.graph
+        self.weights = model.weights
+        self.places: Mapping[str, Place] = placement(model.graph)
+        static = {n: p for n, p in model.activations.items() if isinstance(p, QuantParams)}
+        self.params = resolve(self.places, static)
+        self.dynamic = {n: p for n, p in model.activations.items() if isinstance(p, Dynamic)}
+        self.shapes = {value.name: value.shape for value in model.graph.values()}
+        self._outputs = {value.name for value in model.graph.outputs}
+        self._nodes: list[Node[IntOp]] = []
+        self._constants: dict[str, Array] = {}
+        self._real: dict[str, Value] = {value.name: value for value in model.graph.inputs}
+        self._codes: dict[tuple[str, Layout], Value] = {}
+        self._names = {value.name for value in model.graph.inputs} | self._outputs
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def emit(self, op: IntOp, inputs: tuple[Value, ...], output: Value) -> Value:
+        """Appends a node."""
+        self._nodes.append(Node(op, inputs, output))
+        return output
+
+    def constant(
+        self, name: str, codes: Codes, dtype: Format, params: QuantParams | None = None
+    ) -> Value:
+        """A constant of the Program; an identical one of the same name is used again."""
+        stored = np.ascontiguousarray(codes, dtype.storage)
+        known = self._constants.get(name)
+        if known is None or known.dtype != stored.dtype or not np.array_equal(known, stored):
+            name = self.unique(name)
+            self._constants[name] = stored
+        return Value(name, stored.shape, dtype, params)
+
+    def unique(self, name: str) -> str:
+        """The name, or the name with a number if it is taken."""
+        candidate, number = name, 0
+        while candidate in self._names:
+            number += 1
+            candidate = f"{name}.{number}"
+        self._names.add(candidate)
+        return candidate
+
+    def real_output(self, value: Value) -> Value:
+        """The Program's value for a real result of the graph's node `value`; record it."""
+        name = value.name if value.name in self._outputs else self.unique(value.name)
+        made = Value(name, value.shape, value.dtype)
+        self._real[value.name] = made
+        return made
+
+    def codes_output(self, name: str, layout: Layout) -> Value:
+        """The Program's value for the codes of graph value `name`; record it."""
+        params = self.params[name]
+        shape = permuted(self.shapes[name], stored_axes(len(self.shapes[name]), layout))
+        # The plain name of an output is for the real numbers that the user receives.
+        own = self.unique(f"{name}.codes" if name in self._names else name)
+        made = Value(own, shape, params.format, params)
+        self._codes[name, layout] = made
+        return made
+
+    def temporary(self, name: str, shape: Shape, like: Value) -> Value:
+        """A value that only a lowering rule knows, with the codes' meaning of `like`."""
+        return Value(self.unique(name), shape, like.dtype, like.params)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def rank(self, name: str) -> int:
+        """Number of axes of a graph value."""
+        return len(self.shapes[name])
+
+    def layout(self, name: str) -> Layout:
+        """The layout in which codes of this value exist already; PLAIN if in both or none."""
+        only_last = (name, Layout.LAST) in self._codes and (name, Layout.PLAIN) not in self._codes
+        return Layout.LAST if only_last else Layout.PLAIN
+
+    def codes(self, name: str, layout: Layout) -> Value:
+        """The codes of a graph value that has parameters, in the layout asked for."""
+        if (name, layout) in self._codes:
+            return self._codes[name, layout]
+        if name in self.graph.constants:
+            return self._constant_codes(name, layout)
+        other = Layout.PLAIN if layout is Layout.LAST else Layout.LAST
+        if (name, other) in self._codes:
+            return self._converted(name, self._codes[name, other], layout)
+        if layout is Layout.LAST:
+            return self._converted(name, self.codes(name, Layout.PLAIN), layout)
+        real = self._real[name]
+        made = self.codes_output(name, Layout.PLAIN)
+        return self.emit(Quantize(self.params[name]), (real,), made)
+
+    def _constant_codes(self, name: str, layout: Layout) -> Value:
+        params = self.params[name]
+        codes = params.quantize(self.graph.constants[name])
+        axes = stored_axes(codes.ndim, layout)
+        made = self.constant(name, codes.transpose(axes), params.format, params)
+        self._codes[name, layout] = made
+        return made
+
+    def _converted(self, name: str, source: Value, layout: Layout) -> Value:
+        rank = self.rank(name)
+        last = stored_axes(rank, Layout.LAST)
+        axes = last if layout is Layout.LAST else tuple(int(i) for i in np.argsort(last))
+        suffix = LAST_SUFFIX[rank] if layout is Layout.LAST else ".plain"
+        shape = permuted(source.shape, axes)
+        target = self.temporary(name + suffix, shape, source)
+        self._codes[name, layout] = target
+        # With at most one pixel or one channel, moving the channels moves nothing.
+        graph_shape = self.shapes[name]
+        trivial = graph_shape[1] == 1 or all(n == 1 for n in graph_shape[2:])
+        return self.emit(ops.Reshape(shape) if trivial else ops.Permute(axes), (source,), target)
+
+    def real(self, name: str) -> Value:
+        """The real numbers of a graph value, channels first."""
+        if name not in self._real:
+            if name in self.graph.constants:
+                self._real[name] = self._real_constant(name)
+            else:
+                source = self.codes(name, Layout.PLAIN)
+                own = name if name in self._outputs else self.unique(f"{name}.real")
+                target = Value(own, source.shape, FP32)
+                self._real[name] = self.emit(Dequantize(self.params[name]), (source,), target)
+        return self._real[name]
+
+    def _real_constant(self, name: str) -> Value:
+        weight = self.weights.get(name)
+        if isinstance(weight, ScaledTensor):
+            params = weight.params
+            codes = self.constant(name, weight.codes, params.format, params)
+            target = Value(self.unique(f"{name}.real"), codes.shape, FP32)
+            return self.emit(Dequantize(params), (codes,), target)
+        array = self.graph.constants[name] if weight is None else weight.dequantize()
+        dtype = next(v.dtype for node in self.graph.nodes for v in node.inputs if v.name == name)
+        return self.constant(name, array, dtype)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def program(self) -> Program:
+        """The finished Program, without nodes and constants that nothing reads."""
+        outputs = tuple(self.real(value.name) for value in self.graph.outputs)
+        needed = {value.name for value in outputs}
+        kept: list[Node[IntOp]] = []
+        for node in reversed(self._nodes):
+            if node.output.name in needed:
+                kept.append(node)
+                needed.update(value.name for value in node.inputs)
+        constants = {n: a for n, a in self._constants.items() if n in needed}
+        return Graph(self.graph.inputs, outputs, tuple(reversed(kept)), constants)

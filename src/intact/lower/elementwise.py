@@ -1,0 +1,184 @@
+"""Sums, products, concatenation and activations (arithmetic.md, sections 4 to 6)."""
+
+import numpy as np
+
+from intact.ir import float_ops as ops
+from intact.ir import int_ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Node, Value
+from intact.lower.builder import Builder, Layout, stored_axes
+from intact.lower.requant import (
+    FusedActivation,
+    add_operands,
+    identity_requant,
+    integer_format,
+    requant,
+    scalar_scale,
+    scalar_zero_point,
+)
+from intact.lower.tables import activation_lookup
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
+
+
+def all_params(build: Builder, node: Node[FloatOp], target: str) -> list[QuantParams] | str:
+    """Parameters of a node's inputs, then of `target`; or the reason why it stays float."""
+    found = []
+    for value in node.inputs:
+        params = build.params.get(value.name)
+        if params is None or integer_format(params) is None:
+            return f"its input {value.name} is float"
+        found.append(params)
+    output = build.params.get(target)
+    if output is None or integer_format(output) is None:
+        return "its output is float"
+    return [*found, output]
+
+
+def common_layout(build: Builder, node: Node[FloatOp]) -> Layout:
+    """LAST if an input of the output's rank is stored so already."""
+    rank = len(node.output.shape)
+    for value in node.inputs:
+        if build.rank(value.name) == rank and build.layout(value.name) is Layout.LAST:
+            return Layout.LAST
+    return Layout.PLAIN
+
+
+def broadcast_codes(build: Builder, name: str, rank: int, layout: Layout) -> Value:
+    """Codes of an operand that broadcasts against a value of `rank` stored in `layout`."""
+    own = build.rank(name)
+    if own == rank or layout is Layout.PLAIN:
+        return build.codes(name, layout if own == rank else Layout.PLAIN)
+    plain = build.codes(name, Layout.PLAIN)
+    padded = (1,) * (rank - own) + plain.shape
+    shape = tuple(padded[axis] for axis in stored_axes(rank, layout))
+    lifted = build.temporary(f"{name}.aligned", padded, plain)
+    build.emit(ops.Reshape(padded), (plain,), lifted)
+    if sum(n != 1 for n in padded[1:]) <= 1:
+        return build.emit(
+            ops.Reshape(shape), (lifted,), build.temporary(f"{name}.last", shape, plain)
+        )
+    permute = ops.Permute(stored_axes(rank, layout))
+    return build.emit(permute, (lifted,), build.temporary(f"{name}.last", shape, plain))
+
+
+def lower_binary(
+    build: Builder, node: Node[FloatOp], target: str, activation: FusedActivation
+) -> str | None:
+    """Add, Sub, Mul → QAdd, QSub, QMul."""
+    params = all_params(build, node, target)
+    if isinstance(params, str):
+        return params
+    a, b, output = params
+    op: int_ops.IntOp
+    match node.op:
+        case ops.Add():
+            op = int_ops.QAdd(*add_operands(a, b, output, activation))
+        case ops.Sub():
+            op = int_ops.QSub(*add_operands(a, b, output, activation))
+        case _:
+            multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
+            scaled = requant(multiplier, output, activation)
+            op = int_ops.QMul(scalar_zero_point(a), scalar_zero_point(b), scaled)
+    layout = common_layout(build, node)
+    rank = len(node.output.shape)
+    inputs = tuple(broadcast_codes(build, value.name, rank, layout) for value in node.inputs)
+    build.emit(op, inputs, build.codes_output(target, layout))
+    return None
+
+
+def lower_scalar_product(build: Builder, node: Node[FloatOp]) -> str | None:
+    """Mul by one positive number: the codes stay, the scale changes."""
+    source = node.inputs[0].name
+    output = build.params.get(node.name)
+    if output is None or integer_format(output) is None:
+        return "its input is float"
+    layout = build.layout(source)
+    x = build.codes(source, layout)
+    op = int_ops.Requantize(scalar_zero_point(output), identity_requant(output))
+    build.emit(op, (x,), build.codes_output(node.name, layout))
+    return None
+
+
+def lower_concat(build: Builder, node: Node[FloatOp]) -> str | None:
+    """Concat: each input is first brought to the output's scale and zero point."""
+    params = all_params(build, node, node.name)
+    if isinstance(params, str):
+        return params
+    *sources, output = params
+    layout = common_layout(build, node)
+    inputs = []
+    for value, source in zip(node.inputs, sources, strict=True):
+        codes = build.codes(value.name, layout)
+        inputs.append(codes if source == output else _rescaled(build, codes, source, node, output))
+    op = node.op
+    assert isinstance(op, ops.Concat)
+    axis = stored_axes(len(node.output.shape), layout).index(op.axis)
+    build.emit(ops.Concat(axis), tuple(inputs), build.codes_output(node.name, layout))
+    return None
+
+
+def _rescaled(
+    build: Builder, codes: Value, source: QuantParams, node: Node[FloatOp], output: QuantParams
+) -> Value:
+    scaled = requant(scalar_scale(source) / scalar_scale(output), output)
+    name = build.unique(f"{node.name}.{codes.name}")
+    target = Value(name, codes.shape, output.format, output)
+    return build.emit(int_ops.Requantize(scalar_zero_point(source), scaled), (codes,), target)
+
+
+def lower_clamp(build: Builder, node: Node[FloatOp]) -> str | None:
+    """A Relu or Clamp that no layer could take in → Requantize with bounds."""
+    params = all_params(build, node, node.name)
+    if isinstance(params, str):
+        return params
+    source, output = params
+    assert isinstance(node.op, ops.Relu | ops.Clamp)
+    scaled = requant(scalar_scale(source) / scalar_scale(output), output, node.op)
+    _emit_unary(build, node, int_ops.Requantize(scalar_zero_point(source), scaled))
+    return None
+
+
+def lower_activation(build: Builder, node: Node[FloatOp]) -> str | None:
+    """Any other activation of one number → Lookup or InterpolatedLookup."""
+    params = all_params(build, node, node.name)
+    if isinstance(params, str):
+        return params
+    assert isinstance(node.op, ops.Activation)
+    _emit_unary(build, node, activation_lookup(node.op, *params))
+    return None
+
+
+def _emit_unary(build: Builder, node: Node[FloatOp], op: int_ops.IntOp) -> None:
+    source = node.inputs[0].name
+    layout = build.layout(source)
+    x = build.codes(source, layout)
+    build.emit(op, (x,), build.codes_output(node.name, layout))
+
+
+def lower_prelu(build: Builder, node: Node[FloatOp]) -> str | None:
+    """Prelu → QPrelu; slopes become symmetric int8 per tensor."""
+    source = build.params.get(node.inputs[0].name)
+    output = build.params.get(node.name)
+    if source is None or integer_format(source) is None:
+        return "its input is float"
+    if output is None or integer_format(output) is None:
+        return "its output is float"
+    slopes = build.graph.constants[node.inputs[1].name]
+    largest = float(np.abs(slopes).max())
+    slope_params = QuantParams(Int(8, narrow=True), np.asarray(largest / 127 if largest else 1.0, np.float32))
+    slope = build.constant(
+        node.inputs[1].name, slope_params.quantize(slopes), slope_params.format, slope_params
+    )
+    ratio = scalar_scale(source) / scalar_scale(output)
+    op = int_ops.QPrelu(
+        input_zero_point=scalar_zero_point(source),
+        slope_zero_point=0,
+        positive=requant(ratio, output),
+        negative=requant(ratio * scalar_scale(slope_params), output),
+    )
+    rank = build.rank(node.inputs[0].name)
+    layout = Layout.LAST if rank in (3, 4) else Layout.PLAIN
+    x = build.codes(node.inputs[0].name, layout)
+    build.emit(op, (x, slope), build.codes_output(node.name, layout))
+    return None

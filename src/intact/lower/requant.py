@@ -1,0 +1,114 @@
+"""Real scales → integers: requantization, biases and activation bounds (arithmetic.md, 3 to 5)."""
+
+from typing import Literal
+
+import numpy as np
+
+from intact.ir import float_ops as ops
+from intact.ir.int_ops import Operand
+from intact.numerics.arrays import F64, Array, IntArray
+from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
+
+FusedActivation = ops.Relu | ops.Clamp | None
+
+
+def round_half_away(x: Array | float) -> F64:
+    """Nearest integer, ties away from zero, as C's round()."""
+    numbers = np.asarray(x, np.float64)
+    whole = np.trunc(numbers)
+    return np.asarray(whole + (np.abs(numbers - whole) >= 0.5) * np.sign(numbers))
+
+
+def scalar_scale(params: QuantParams) -> float:
+    """The one scale of an activation."""
+    return float(params.scale.reshape(()))
+
+
+def scalar_zero_point(params: QuantParams) -> int:
+    """The one zero point of an activation."""
+    return int(params.offset.reshape(()))
+
+
+def integer_format(params: QuantParams | None) -> Int | None:
+    """The format of an activation that integer operations can use."""
+    if params is None or not isinstance(params.format, Int) or params.scale.size != 1:
+        return None
+    return params.format if params.format.bits <= 16 else None
+
+
+def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[int, int]:
+    """Lowest and highest code that a fused activation leaves (TFLite's activation range)."""
+    format = params.format
+    assert isinstance(format, Int)
+    low, high = format.qmin, format.qmax
+    match activation:
+        case None:
+            bounds: tuple[float | None, float | None] = (None, None)
+        case ops.Relu():
+            bounds = (0.0, None)
+        case ops.Clamp(lower, upper):
+            bounds = (lower, upper)
+    zero_point, scale = scalar_zero_point(params), scalar_scale(params)
+    codes = [None if b is None else zero_point + float(round_half_away(b / scale)) for b in bounds]
+    if codes[0] is not None:
+        low = int(np.clip(codes[0], format.qmin, format.qmax))
+    if codes[1] is not None:
+        high = int(np.clip(codes[1], format.qmin, format.qmax))
+    return min(low, high), high
+
+
+def requant(
+    real_multiplier: Array | float,
+    output: QuantParams,
+    activation: FusedActivation = None,
+    accumulator_bits: Literal[32, 64] = 32,
+) -> Requant:
+    """Accumulator units times `real_multiplier` are units of the output's scale (eq. 12, 15)."""
+    multiplier, shift = quantize_multiplier(np.atleast_1d(np.asarray(real_multiplier, np.float64)))
+    low, high = clamp_bounds(activation, output)
+    return Requant(
+        multiplier=multiplier,
+        shift=shift,
+        zero_point=scalar_zero_point(output),
+        qmin=np.array([low]),
+        qmax=np.array([high]),
+        accumulator_bits=accumulator_bits,
+    )
+
+
+def identity_requant(output: QuantParams) -> Requant:
+    """Keeps codes as they are: multiplier exactly 1."""
+    return requant(1.0, output)
+
+
+def add_operands(
+    a: QuantParams, b: QuantParams, output: QuantParams, activation: FusedActivation
+) -> tuple[Operand, Operand, int, Requant]:
+    """Both operands on the common scale 2 * max / 2**left_shift, then to the output's (TFLite)."""
+    scales = [float(np.float64(scalar_scale(p))) for p in (a, b)]
+    common = 2 * max(scales)
+    left_shift = _add_left_shift(a, b)
+    operands = []
+    for params, scale in zip((a, b), scales, strict=True):
+        multiplier, shift = quantize_multiplier(scale / common)
+        operands.append(Operand(scalar_zero_point(params), int(multiplier), int(shift)))
+    output_multiplier = common / ((1 << left_shift) * scalar_scale(output))
+    return operands[0], operands[1], left_shift, requant(output_multiplier, output, activation)
+
+
+def _add_left_shift(a: QuantParams, b: QuantParams) -> int:
+    formats = [p.format for p in (a, b)]
+    if all(isinstance(f, Int) and f.bits <= 8 for f in formats):
+        return 20
+    # 16-bit differences from a zero point need a 17th bit unless the zero point is 0.
+    return 15 if scalar_zero_point(a) == scalar_zero_point(b) == 0 else 14
+
+
+def quantize_bias(bias: Array, scale: F64, bits: Literal[32, 64]) -> IntArray:
+    """Bias in units of the accumulator, input scale times weight scale (zero point 0)."""
+    codes = round_half_away(np.asarray(bias, np.float64) / scale)
+    if bits == 32:
+        return np.clip(codes, INT32_MIN, INT32_MAX).astype(np.int32)
+    return np.clip(codes, -(2.0**62), 2.0**62).astype(np.int64)
