@@ -1,0 +1,80 @@
+"""Real scales become the integers that TFLite's specification asks for."""
+
+import numpy as np
+import pytest
+
+from intact.ir import float_ops as ops
+from intact.ir.int_ops import Operand
+from intact.lower.requant import (
+    add_operands,
+    clamp_bounds,
+    identity_requant,
+    quantize_bias,
+    requant,
+    round_half_away,
+)
+from intact.numerics.fixedpoint import multiply_by_quantized_multiplier
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
+
+
+def params(scale: float, zero_point: int, bits: int = 8) -> QuantParams:
+    return QuantParams(Int(bits), np.asarray(scale, np.float32), np.asarray(zero_point))
+
+
+def test_round_half_away_leaves_the_even_rule_behind() -> None:
+    numbers = np.array([0.5, 1.5, -0.5, -2.5, 0.49999999999999994, 2.0])
+    np.testing.assert_array_equal(round_half_away(numbers), [1, 2, -1, -3, 0, 2])
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        (None, (-128, 127)),
+        (ops.Relu(), (-100, 127)),
+        (ops.Clamp(0, 6), (-100, 20)),
+        (ops.Clamp(None, 0.03), (-128, -99)),
+        (ops.Clamp(-100.0, 100.0), (-128, 127)),
+        (ops.Clamp(50.0, 60.0), (127, 127)),
+    ],
+)
+def test_clamp_bounds_are_tflites(
+    activation: ops.Relu | ops.Clamp | None, expected: tuple[int, int]
+) -> None:
+    assert clamp_bounds(activation, params(0.05, -100)) == expected
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((100, -100), 48), ((-128, 127), -67), ((0, 0), -2), ((17, 42), 26), ((127, 127), 127)],
+)
+def test_add_matches_tflite_vectors(codes: tuple[int, int], expected: int) -> None:
+    a, b, output = params(0.05, -5), params(0.02, 10), params(0.06, -3)
+    first, second, left_shift, scaled = add_operands(a, b, output, None)
+    assert left_shift == 20
+
+    def rescaled(operand: Operand, code: int) -> np.ndarray:
+        x = np.array([(code - operand.zero_point) << left_shift])
+        return multiply_by_quantized_multiplier(
+            x, np.array([operand.multiplier]), np.array([operand.shift])
+        )
+
+    total = rescaled(first, codes[0]) + rescaled(second, codes[1])
+    assert scaled(total).item() == expected
+
+
+def test_identity_requant_keeps_every_16_bit_code() -> None:
+    codes = Int(16).codes().astype(np.int64)
+    np.testing.assert_array_equal(identity_requant(params(0.1, 0, 16))(codes), codes)
+
+
+def test_per_channel_multipliers_keep_their_order() -> None:
+    scaled = requant(np.array([0.0003, 0.75, 1.0]), params(1.0, 0))
+    assert scaled.multiplier.tolist() == [1319413953, 1610612736, 1 << 30]
+    assert scaled.shift.tolist() == [-11, 0, 1]
+
+
+def test_bias_saturates_instead_of_wrapping() -> None:
+    codes = quantize_bias(np.array([1.0, -1e9]), np.array([0.25, 1e-3]), 32)
+    assert codes.tolist() == [4, -(1 << 31)]
+    assert quantize_bias(np.array([1e9]), np.array([1e-3]), 64).tolist() == [10**12]
