@@ -1,1 +1,1 @@
-"""Loads calibration and evaluation data; no algorithm imports it."""
+"""Samples for calibration and evaluation: arrays, folders of images, functions of the user."""
