@@ -1,1 +1,1 @@
-"""Executors of Programs; the reference interpreter defines the integers."""
+"""Executors of a Program; `reference` defines the integers."""
