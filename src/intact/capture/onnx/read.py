@@ -1,0 +1,56 @@
+"""An ONNX file on disk to a checked model in memory."""
+
+from pathlib import Path
+
+import onnx
+from onnx import checker, external_data_helper, inliner
+
+from intact.capture.onnx.node import first_line
+from intact.errors import FormatError, UnsupportedOpError
+
+OLDEST_OPSET = 7
+NEWEST_OPSET = 25
+
+
+def read_model(path: Path) -> onnx.ModelProto:
+    """The model, checked, with its external data and with model-local functions inlined.
+
+    External data must lie in the file's own folder or below it.
+
+    Raises:
+        FormatError: if the file is not ONNX, is truncated or breaks a rule of ONNX.
+        UnsupportedOpError: for an operator set outside 7..25.
+        FileNotFoundError: if there is no such file.
+    """
+    data = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's DecodeError, which has no type information
+        raise FormatError(f"{path} is not an ONNX file, or is truncated") from error
+    if not model.HasField("graph") or not model.opset_import:
+        raise FormatError(f"{path} is not an ONNX file: it holds no graph")
+    try:
+        checker.check_model(str(path))
+        external_data_helper.load_external_data_for_model(model, str(path.parent))
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+    except Exception as error:  # the checker's C++ raises more kinds than it documents
+        raise FormatError(f"{path} is not a valid ONNX file: {first_line(error)}") from error
+    return model
+
+
+def opset_version(model: onnx.ModelProto, path: Path) -> int:
+    """Version of ONNX's own operators.
+
+    Raises:
+        UnsupportedOpError: if it is too old or too new.
+    """
+    versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    version = versions[0] if versions else 0
+    newest = min(NEWEST_OPSET, onnx.defs.onnx_opset_version())
+    if not OLDEST_OPSET <= version <= newest:
+        raise UnsupportedOpError(
+            f"{path} uses ONNX opset {version}; intact reads {OLDEST_OPSET} to {newest}."
+            " Convert it with onnx.version_converter.convert_version, or export it again"
+        )
+    return version
