@@ -43,7 +43,9 @@ def load_onnx(path: Path) -> Graph[FloatOp]:
     facts = declare_inputs(inputs, path)
     read_initializers(proto, facts)
     remaining = walk(nodes, proto.node, facts, outputs=set(outputs))
-    net = Builder(facts, [value.name for value in inputs], initializers)
-    for node in fuse(remaining, facts, set(outputs)):
+    fused = fuse(remaining, facts, set(outputs))
+    read = [*outputs, *(name for node in fused for name in node.inputs)]
+    net = Builder(facts, [value.name for value in inputs], initializers, read)
+    for node in fused:
         translate(node, net)
     return net.graph(outputs)

@@ -24,13 +24,21 @@ class Builder:
     gets a number behind it.
     """
 
-    def __init__(self, facts: Facts, inputs: Iterable[str], initializers: Iterable[str]) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        inputs: Iterable[str],
+        initializers: Iterable[str],
+        read: Iterable[str],
+    ) -> None:
+        """`read` are the names of all values that a node reads or the graph gives out."""
         self.facts = facts
         self.nodes: list[Node[FloatOp]] = []
         self.constants: dict[str, Array] = {}
         self.values: dict[str, Value] = {}
         self._inputs = [Value(name, facts.shape(name), facts.dtype(name)) for name in inputs]
         self.values.update((value.name, value) for value in self._inputs)
+        self._read = set(read)
         self._initializers = set(initializers)
         self._taken = {value.name for value in self._inputs} | self._initializers
 
@@ -103,6 +111,10 @@ class Builder:
                 "Make it an initializer of the file, for instance by an export that folds it",
             )
         return array
+
+    def extra_outputs(self, node: OnnxNode) -> bool:
+        """Whether any output but the first is used."""
+        return not self._read.isdisjoint(filter(None, node.outputs[1:]))
 
     def integers(self, node: OnnxNode, attribute: str, index: int) -> tuple[int, ...] | None:
         """A list of ints that older opsets hold in an attribute, newer ones in an input."""

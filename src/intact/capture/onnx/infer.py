@@ -32,6 +32,8 @@ FOLDABLE = frozenset(
         "Unsqueeze", "Where", "Xor",
     }
 )  # fmt: skip
+# Defined by ONNX as functions, through which inference of one node does not look.
+_SAME_SHAPE = frozenset({"Gelu", "GroupNormalization", "HardSwish", "Swish"})
 _LARGEST_FOLDED = 1 << 24  # elements of a constant that grew out of smaller ones
 _LARGEST_DATA = 1 << 12  # elements of a constant that shape inference may look at
 
@@ -59,7 +61,11 @@ def infer(
         )
     except Exception as error:  # InferenceError, SchemaError, RuntimeError, ValueError, ...
         raise node.malformed(f"its shapes do not fit: {first_line(error)}") from error
-    return [_tensor_type(found.get(output)) for output in node.outputs]
+    results = [_tensor_type(found.get(output)) for output in node.outputs]
+    if results[0][1] is None and node.op_type in _SAME_SHAPE:
+        first = facts.infos[node.inputs[0]]
+        results[0] = first.elem_type, first.shapes[trial]
+    return results
 
 
 def _tensor_type(proto: TypeProto | None) -> tuple[int, Shape | None]:

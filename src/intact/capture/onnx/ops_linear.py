@@ -47,7 +47,12 @@ def conv_transpose(node: OnnxNode, net: Builder) -> None:
     if len(extra) != len(sizes) or min(extra) < 0:
         raise node.malformed(f"attribute output_padding is {extra}")
     full = tuple((n - 1) * view.stride[i] + view.reach(i) + extra[i] for i, n in enumerate(sizes))
-    padding = _transposed_padding(node, full, net.facts.shape(node.output)[2:])
+    out = net.facts.shape(node.output)[2:]
+    if node.integers("output_shape") is not None:  # what is larger than `full` is output padding
+        more = tuple(max(0, o - f) for f, o in zip(full, out, strict=True))
+        extra = tuple(e + m for e, m in zip(extra, more, strict=True))
+        full = tuple(f + m for f, m in zip(full, more, strict=True))
+    padding = _transposed_padding(node, full, out)
     op = ops.ConvTranspose(view.stride, padding, extra, view.dilation, node.integer("group", 1))
     net.emit(node, op, x, *_parameters(node, net, weight))
 
@@ -62,7 +67,7 @@ def _transposed_padding(node: OnnxNode, full: tuple[int, ...], out: tuple[int, .
     if min(totals) < 0:
         raise node.unsupported(
             f"asks for the output {out}, larger than {full}",
-            "Export it with output_padding instead of output_shape",
+            "Export it with explicit pads",
         )
     halves = tuple((total // 2, total - total // 2) for total in totals)
     return halves if mode == "SAME_UPPER" else tuple((b, a) for a, b in halves)
@@ -148,7 +153,8 @@ def matmul(node: OnnxNode, net: Builder) -> None:
 
 def batch_norm(node: OnnxNode, net: Builder) -> None:
     """BatchNormalization with its running statistics; ONNX's momentum is one minus torch's."""
-    if node.integer("training_mode", 0) or any(node.outputs[1:]):
+    training = any(node.outputs[1:]) if node.opset < 14 else node.integer("training_mode", 0)
+    if training:
         raise node.unsupported("is in training mode", "Export the network in evaluation mode")
     if node.integer("spatial", 1) != 1:
         raise node.unsupported("has one number for each element", "Export it with spatial=1")
@@ -160,7 +166,7 @@ def batch_norm(node: OnnxNode, net: Builder) -> None:
 
 def layer_norm(node: OnnxNode, net: Builder) -> None:
     """LayerNormalization over the last axes."""
-    if any(node.outputs[1:]):
+    if net.extra_outputs(node):
         raise node.unsupported("gives out its statistics", "Remove its second and third output")
     x = net.value(node)
     axis = node.integer("axis", -1)

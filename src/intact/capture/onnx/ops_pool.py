@@ -14,7 +14,7 @@ _LONGEST_AXIS = 1 << 20  # of a resized picture
 
 def max_pool(node: OnnxNode, net: Builder) -> None:
     """MaxPool; what ceil_mode adds is padding."""
-    if any(node.outputs[1:]):
+    if net.extra_outputs(node):
         raise node.unsupported("gives out the indices of its maxima", "Remove its second output")
     x = net.value(node)
     sizes = space(node, x)
@@ -232,6 +232,10 @@ def _sources(node: OnnxNode, n: int, out: int, scale: float) -> F64:
         case "half_pixel_symmetric":
             return n / 2 * (1 - out / (scale * n)) + (i + 0.5) / scale - 0.5
         case "align_corners":
+            if abs(scale * n - out) > 1e-3:  # runtimes divide by scale * n - 1 or by out - 1
+                raise node.unsupported(
+                    f"aligns corners of {n} elements times {scale}", "Give it sizes, not scales"
+                )
             return _aligned(n, out)
         case "asymmetric":
             return i / scale

@@ -21,7 +21,7 @@ def identity(node: OnnxNode, net: Builder) -> None:
 
 def dropout(node: OnnxNode, net: Builder) -> None:
     """Dropout, which is the identity in inference."""
-    if any(node.outputs[1:]):
+    if net.extra_outputs(node):
         raise node.unsupported("gives out its mask", "Remove its second output")
     p = node.number("ratio", 0.5)
     if node.opset >= 12 and node.input(1):

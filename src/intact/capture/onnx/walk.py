@@ -109,6 +109,8 @@ def _infer_freed(
     true = infer(node, proto, facts, last)
     if node.op_type == "Reshape" and (shape := _freed_reshape(node, true[0][1], facts)):
         return [[(true[0][0], with_batch(shape, batch))] for batch in facts.batches]
+    if (shape := _freed_sizes(node, true[0][1], facts)) is not None:
+        return [[(true[0][0], with_batch(shape, batch))] for batch in facts.batches]
     try:
         return [*(infer(node, proto, facts, trial) for trial in range(last)), true]
     except FormatError as error:
@@ -126,6 +128,18 @@ def _freed_reshape(node: OnnxNode, target: Shape | None, facts: Facts) -> Shape 
         return None
     shapes = facts.infos[source].shapes
     return free_reshape(facts.shape(source), (shapes[-1], target), facts.fixed)
+
+
+def _freed_sizes(node: OnnxNode, target: Shape | None, facts: Facts) -> Shape | None:
+    """Resize and Expand may hold the batch size in the sizes they are given."""
+    if node.op_type not in ("Expand", "Resize") or target is None or not node.inputs[-1]:
+        return None
+    if node.inputs[0] in facts.known or facts.static(node.inputs[-1]) is None:
+        return None
+    source = facts.shape(node.inputs[0])
+    if len(source) != len(target) or source[:1] != (-1,) or target[0] != facts.fixed:
+        return None
+    return (-1, *target[1:])
 
 
 def _free_constants(node: OnnxNode, facts: Facts) -> OnnxNode:
