@@ -1,7 +1,9 @@
 """The members of every open set, for the suites that go over all of them."""
 
-from intact.numerics.formats import Int
+from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
+from intact.numerics.granularity import PerChannel, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
+from intact.ptq import Nearest, NearestInGroups, WeightMethod
 
 OBSERVERS: tuple[Observer, ...] = (
     MinMax(Int(8)),
@@ -14,4 +16,18 @@ OBSERVERS: tuple[Observer, ...] = (
     Mse(Int(8), symmetric=True),
     Entropy(Int(8)),
     Entropy(Int(4), symmetric=True),
+)
+
+WEIGHT_METHODS: tuple[WeightMethod, ...] = (
+    Nearest(Int(8, narrow=True)),
+    Nearest(Int(8, narrow=True), PerTensor()),
+    Nearest(Int(4), PerChannel(), symmetric=False),
+    Nearest(Int(2, narrow=True)),
+    Nearest(FP16, PerTensor()),
+    Nearest(BF16),
+    Nearest(E4M3),
+    Nearest(Binary()),
+    Nearest(Ternary()),
+    Nearest(PowerOfTwo(4)),
+    NearestInGroups(Int(4, narrow=True), 4),
 )

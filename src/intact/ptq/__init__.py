@@ -1,1 +1,19 @@
-"""Post-training quantization: calibration and weight methods."""
+"""Post-training quantization: rules and a few samples in, a `QuantizedModel` out."""
+
+from intact.ptq.calibrate import merge, observe
+from intact.ptq.nearest import Nearest, NearestInGroups
+from intact.ptq.protocol import PtqRule, WeightMethod
+from intact.ptq.quantize import quantize, quantize_from
+from intact.ptq.samples import Batch
+
+__all__ = [
+    "Batch",
+    "Nearest",
+    "NearestInGroups",
+    "PtqRule",
+    "WeightMethod",
+    "merge",
+    "observe",
+    "quantize",
+    "quantize_from",
+]

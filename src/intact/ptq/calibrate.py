@@ -1,0 +1,128 @@
+"""Streams calibration data through the network and observes its values."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from intact.capture.module import from_graph
+from intact.errors import CalibrationError
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Value, elements
+from intact.model import Dynamic
+from intact.observers import Observer, Statistics
+from intact.passes.inference import for_inference
+from intact.passes.placement import Observed, placement
+from intact.ptq.protocol import PtqRule
+from intact.ptq.samples import Batch, by_sample, pieces
+from intact.rules import select
+
+_PIECE = 1 << 23  # elements of the largest activation of a piece: 32 MiB
+
+
+def observe(
+    graph: Graph[FloatOp],
+    rules: Sequence[PtqRule],
+    batches: Iterable[Batch],
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Statistics]:
+    """Statistics of every value whose rule has an observer, by name.
+
+    The statistics depend on the samples and not on how they are cut into batches; memory does not
+    grow with their number. Without any observer the batches are not read.
+
+    Args:
+        graph: The captured network.
+        rules: Which value gets which observer.
+        batches: Tensors in the order of the graph's inputs, one tensor or a tuple a batch.
+        progress: Called with the number of samples seen so far, now and then.
+
+    Raises:
+        ValueError: if a rule matches nothing.
+        CalibrationError: if there is no sample, one does not fit the inputs, or a value is not
+            finite.
+    """
+    graph = for_inference(graph)
+    observers = _observers(graph, choose(graph, rules))
+    statistics = {name: observer.begin() for name, observer in observers.items()}
+    if not statistics:
+        return {}
+    watch = _Watch(graph, statistics)
+    module = from_graph(graph).eval()
+    with torch.no_grad():
+        for inputs, samples in pieces(graph.inputs, batches, _piece_size(graph)):
+            watch.samples = samples
+            module.run([_channels_last(x) for x in inputs], watch)
+            watch.seen += samples
+            if progress is not None:
+                progress(watch.seen)
+    if not watch.seen:
+        raise CalibrationError("there are no calibration samples; give at least one batch")
+    return statistics
+
+
+def merge(a: Mapping[str, Statistics], b: Mapping[str, Statistics]) -> dict[str, Statistics]:
+    """The statistics of a's samples followed by b's, as if `observe` had seen both.
+
+    Raises:
+        ValueError: if they come from different graphs or rules.
+    """
+    if a.keys() != b.keys():
+        raise ValueError(f"only one of the two has statistics of {sorted(a.keys() ^ b.keys())}")
+    return {name: statistics.merge(b[name]) for name, statistics in a.items()}
+
+
+def choose(graph: Graph[FloatOp], rules: Sequence[PtqRule]) -> dict[str, PtqRule]:
+    """The rule of each node and graph input of an inference graph, by name."""
+    return select(rules, [v.name for v in graph.inputs] + [node.name for node in graph.nodes])
+
+
+def _observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str, Observer]:
+    observers: dict[str, Observer] = {}
+    for name, place in placement(graph).items():
+        rule = chosen.get(name)  # a constant has none
+        if rule is None or not isinstance(place, Observed):
+            continue
+        if rule.activation is not None and not isinstance(rule.activation, Dynamic):
+            observers[name] = rule.activation
+    return observers
+
+
+def _piece_size(graph: Graph[FloatOp]) -> int:
+    largest = max(elements(value.shape) for value in graph.values())
+    return max(1, _PIECE // max(1, largest))
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """Images as torch's convolutions want them: MobileNetV2 runs five times faster."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+class _Watch:
+    """Hands each computed value to its statistics."""
+
+    def __init__(self, graph: Graph[FloatOp], statistics: Mapping[str, Statistics]) -> None:
+        self._values: dict[str, Value] = {value.name: value for value in graph.values()}
+        self._statistics = statistics
+        self.samples = 0  # in this piece
+        self.seen = 0  # before it
+
+    def __call__(self, name: str, x: Tensor) -> None:
+        statistics = self._statistics.get(name)
+        if statistics is None:
+            return
+        x = by_sample(x, self._values[name].shape, self.samples)
+        self._require_finite(name, x)
+        statistics.update(x)
+
+    def _require_finite(self, name: str, x: Tensor) -> None:
+        if torch.isfinite(x.sum()):  # one fast pass; a sum may overflow where no number did
+            return
+        bad = ~torch.isfinite(x).reshape(self.samples, -1).all(dim=1)
+        if bad.any():
+            sample = self.seen + int(bad.int().argmax())
+            raise CalibrationError(
+                f'"{name}" is not finite at calibration sample {sample} (counted from 0). Look at'
+                " that sample and its preprocessing, or keep the value float with"
+                f' Rule(match="{name}")'
+            )

@@ -1,0 +1,103 @@
+"""quantize: rules and calibration data in, a `QuantizedModel` out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from intact.errors import CalibrationError
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph
+from intact.model import ActivationParams, Dynamic, QuantizedModel
+from intact.numerics.formats import Float
+from intact.numerics.qtensor import QuantParams
+from intact.observers import Statistics, choose_params
+from intact.passes.inference import for_inference
+from intact.passes.placement import Observed, activation_inputs, placement, scalar_factor
+from intact.ptq.calibrate import choose, observe
+from intact.ptq.protocol import PtqRule
+from intact.ptq.samples import Batch
+from intact.ptq.weights import quantize_weights
+
+
+def quantize(
+    graph: Graph[FloatOp],
+    rules: Sequence[PtqRule],
+    batches: Iterable[Batch] = (),
+    progress: Callable[[int], None] | None = None,
+) -> QuantizedModel:
+    """The network with weights and activations quantized as the rules say.
+
+    A rule's name is matched against nodes (it decides on the node's weight and output) and graph
+    inputs. The output of a layer with a fused ReLU is the ReLU's output: the ReLU's rule decides.
+
+    Args:
+        graph: The captured network.
+        rules: The first rule that matches decides; what it leaves None stays float.
+        batches: Calibration data, one tensor or a tuple of tensors (in the order of the graph's
+            inputs) a batch; read if a rule has an observer.
+        progress: Called with the number of samples seen so far, now and then.
+
+    Raises:
+        ValueError: if a rule matches nothing, or layers that share a weight disagree.
+        CalibrationError: if the data are empty, do not fit the inputs, or give values that are
+            not finite.
+    """
+    return quantize_from(graph, rules, observe(graph, rules, batches, progress))
+
+
+def quantize_from(
+    graph: Graph[FloatOp], rules: Sequence[PtqRule], statistics: Mapping[str, Statistics]
+) -> QuantizedModel:
+    """`quantize` with the statistics of `observe`, or of several, merged.
+
+    Raises:
+        CalibrationError: if statistics of a value are missing.
+    """
+    graph = for_inference(graph)
+    chosen = choose(graph, rules)
+    activations = _activations(graph, chosen, statistics)
+    activations.update(_constants(graph, chosen))
+    return QuantizedModel(graph, quantize_weights(graph, chosen), activations)
+
+
+def _activations(
+    graph: Graph[FloatOp], chosen: Mapping[str, PtqRule], statistics: Mapping[str, Statistics]
+) -> dict[str, ActivationParams]:
+    activations: dict[str, ActivationParams] = {}
+    for name, place in placement(graph).items():
+        rule = chosen.get(name)
+        if rule is None or rule.activation is None or not isinstance(place, Observed):
+            continue
+        if isinstance(rule.activation, Dynamic):
+            activations[name] = rule.activation
+        elif name in statistics:
+            activations[name] = statistics[name].params()
+        else:
+            raise CalibrationError(
+                f'there are no statistics of "{name}"; observe the same graph with the same rules'
+            )
+    return activations
+
+
+def _constants(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str, QuantParams]:
+    """Parameters of constants that stand where activations may, in their first reader's format.
+
+    A constant that is not finite (a mask of minus infinity) stays float.
+    """
+    found: dict[str, QuantParams] = {}
+    for node in graph.nodes:
+        rule = chosen.get(node.name)
+        observer = None if rule is None else rule.activation
+        if observer is None or isinstance(observer, Dynamic):
+            continue
+        if scalar_factor(node, graph.constants) is not None:
+            continue  # multiplies the scale
+        for value in activation_inputs(node):
+            array = graph.constants.get(value.name)
+            if array is None or not array.size or not isinstance(value.dtype, Float):
+                continue
+            low, high = float(np.min(array)), float(np.max(array))
+            if np.isfinite([low, high]).all():
+                params = choose_params(low, high, observer.format, observer.symmetric)
+                found.setdefault(value.name, params)
+    return found
