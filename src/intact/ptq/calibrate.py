@@ -89,8 +89,8 @@ def _observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str
 
 
 def _piece_size(graph: Graph[FloatOp]) -> int:
-    largest = max(elements(value.shape) for value in graph.values())
-    return max(1, _PIECE // max(1, largest))
+    sizes = [elements(v.shape) for v in graph.values() if v.name not in graph.constants]
+    return max(1, _PIECE // max(1, *sizes))
 
 
 def _channels_last(x: Tensor) -> Tensor:
