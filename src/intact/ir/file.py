@@ -1,0 +1,242 @@
+"""Saves and loads a Program as one .intact file; see `container` for its bytes.
+
+The header is ``{"program": ..., "tensors": [...]}``. Values are listed once and referred to by
+name; the tensors are the constants, packed to the bits of their formats, and the larger arrays of
+operations. Everything is in the order of the program, so that equal Programs give equal bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from intact.errors import FormatError, VerifyError
+from intact.ir.attributes import MAX_RANK, NAME_RULE, is_name
+from intact.ir.container import aligned, read, write
+from intact.ir.graph import Graph, Node, Shape, Value
+from intact.ir.int_ops import IntOp, Program
+from intact.ir.packing import Bytes, pack, packed_bytes, unpack
+from intact.ir.schema import Json, decode, encode, refuse
+from intact.ir.size import array_format
+from intact.ir.verify import verify
+from intact.numerics.arrays import Array
+from intact.numerics.formats import Format
+
+MAX_MESSAGE = 500  # characters of a file's content must not flood a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """Where a tensor of codes lies, counted from the end of the header, aligned."""
+
+    dtype: Format
+    shape: Shape
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """A node; values by name."""
+
+    op: IntOp
+    inputs: tuple[str, ...]
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantEntry:
+    """A constant and the number of its tensor."""
+
+    name: str
+    tensor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEntry:
+    """A Program, its values listed once, each as first met."""
+
+    values: tuple[Value, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[NodeEntry, ...]
+    constants: tuple[ConstantEntry, ...]
+
+
+# --- saving ----------------------------------------------------------------------------------
+
+
+class _Writer:
+    """Numbers and packs the tensors in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Format, Shape]] = []
+        self.packed: list[Bytes] = []
+
+    def add(self, array: Array, dtype: Format) -> int:
+        self.entries.append((dtype, array.shape))
+        self.packed.append(pack(array, dtype))
+        return len(self.packed) - 1
+
+    def store(self, array: Array) -> int:
+        """Integers of an operation, in the fewest whole bytes that hold them."""
+        return self.add(array, array_format(array))
+
+
+def save(program: Program, path: Path) -> None:
+    """Writes the program; the same program gives the same bytes.
+
+    The file appears whole or not at all: until the new one is complete, an old one stays.
+
+    Raises:
+        VerifyError: if the program is not legal.
+        OSError: if the file cannot be written.
+    """
+    verify(program)
+    writer = _Writer()
+    entry = _entry(program, writer)
+    encoded = encode(entry, ProgramEntry, writer.store)
+    write(path, _with_table(encoded, writer), writer.packed)
+
+
+def _entry(program: Program, writer: _Writer) -> ProgramEntry:
+    values = {value.name: value for value in (*program.values(), *program.outputs)}
+    return ProgramEntry(
+        values=tuple(values.values()),
+        inputs=tuple(value.name for value in program.inputs),
+        outputs=tuple(value.name for value in program.outputs),
+        nodes=tuple(
+            NodeEntry(node.op, tuple(v.name for v in node.inputs), node.name)
+            for node in program.nodes
+        ),
+        constants=tuple(
+            ConstantEntry(name, writer.add(program.constants[name], value.dtype))
+            for name, value in values.items()
+            if name in program.constants
+        ),
+    )
+
+
+def _with_table(program: Json, writer: _Writer) -> Json:
+    offset = 0
+    table: list[Json] = []
+    for (dtype, shape), packed in zip(writer.entries, writer.packed, strict=True):
+        entry = TensorEntry(dtype, shape, offset, packed.size)
+        table.append(encode(entry, TensorEntry, writer.store))
+        offset = aligned(offset + packed.size)
+    return {"program": program, "tensors": table}
+
+
+# --- loading ---------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Unpacks each tensor once: a file cannot make many large arrays of one small tensor."""
+
+    def __init__(self, table: tuple[TensorEntry, ...], data: Bytes) -> None:
+        """Checks the table: each tensor starts where the one before it ended, aligned."""
+        end = 0
+        for number, entry in enumerate(table):
+            where = f"tensors[{number}]"
+            if entry.offset != aligned(end):
+                raise FormatError(f"{where}: starts at {entry.offset}, expected {aligned(end)}")
+            if min(entry.shape, default=1) < 1 or len(entry.shape) > MAX_RANK:
+                raise FormatError(f"{where}: has shape {entry.shape[:MAX_RANK]}")
+            if entry.bytes != packed_bytes(entry.dtype, entry.shape):
+                raise FormatError(f"{where}: {entry.bytes} bytes are not those of its shape")
+            end = entry.offset + entry.bytes
+        if end != data.size:
+            raise FormatError(f"its tensors take {end} bytes, the file has {data.size} for them")
+        self.table = table
+        self._data = data
+        self._unused = set(range(len(table)))
+
+    def fetch(self, number: Json, where: str) -> Array:
+        """The codes of a tensor that nobody has asked for before."""
+        if not isinstance(number, int) or isinstance(number, bool) or number not in self._unused:
+            raise refuse(where, number, "the number of a tensor that nothing else uses")
+        self._unused.remove(number)
+        entry = self.table[number]
+        data = self._data[entry.offset : entry.offset + entry.bytes]
+        try:
+            return unpack(data, entry.dtype, entry.shape)
+        except ValueError as error:
+            raise FormatError(f"{where}: {error}") from None
+
+    def finish(self) -> None:
+        """Every tensor has been asked for."""
+        if self._unused:
+            raise FormatError(f"tensors[{min(self._unused)}]: nothing uses it")
+
+
+def load(path: Path) -> Program:
+    """Reads and verifies a program; its arrays are read-only.
+
+    Raises:
+        FormatError: if the file is damaged, of another kind or version, or holds no legal program.
+        OSError: if it cannot be read.
+    """
+    try:
+        header, data = read(path)
+        program = _decode_header(header, data)
+        verify(program)
+    except (FormatError, VerifyError) as error:
+        raise FormatError(f"{path}: {str(error)[:MAX_MESSAGE]}") from None
+    return program
+
+
+def _decode_header(header: Json, data: Bytes) -> Program:
+    if not isinstance(header, dict) or header.keys() != {"program", "tensors"}:
+        raise refuse("header", header, "a program and its tensors")
+    table = decode(header["tensors"], tuple[TensorEntry, ...], "tensors", _no_tensor)
+    reader = _Reader(table, data)
+    entry = decode(header["program"], ProgramEntry, "program", reader.fetch)
+    program = _program(entry, reader)
+    reader.finish()
+    return program
+
+
+def _no_tensor(number: Json, where: str) -> Array:
+    raise refuse(where, number, "allowed in the table of tensors")
+
+
+def _program(entry: ProgramEntry, reader: _Reader) -> Program:
+    values = _by_name(entry.values)
+    used = {*entry.inputs, *entry.outputs}
+    for node in entry.nodes:
+        used.update((*node.inputs, node.output))
+    if used != values.keys():
+        raise FormatError(f"values {sorted(used ^ values.keys())[:5]} are missing or unused")
+    nodes = tuple(
+        Node(node.op, tuple(values[name] for name in node.inputs), values[node.output])
+        for node in entry.nodes
+    )
+    inputs = tuple(values[name] for name in entry.inputs)
+    outputs = tuple(values[name] for name in entry.outputs)
+    return Graph(inputs, outputs, nodes, _constants(entry, values, reader))
+
+
+def _by_name(values: tuple[Value, ...]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for value in values:
+        if not is_name(value.name):
+            raise FormatError(f"value {value.name[:50]!r}: {NAME_RULE}")
+        if value.name in found:
+            raise FormatError(f'value "{value.name}" is listed twice')
+        found[value.name] = value
+    return found
+
+
+def _constants(
+    entry: ProgramEntry, values: Mapping[str, Value], reader: _Reader
+) -> dict[str, Array]:
+    constants: dict[str, Array] = {}
+    for constant in entry.constants:
+        value = values.get(constant.name)
+        if value is None or constant.name in constants:
+            raise FormatError(f"constant {constant.name[:50]!r} is listed twice or is no value")
+        where = f'constant "{constant.name}"'
+        constants[constant.name] = reader.fetch(constant.tensor, where)
+        stored = reader.table[constant.tensor].dtype
+        if stored != value.dtype:
+            raise FormatError(f"{where}: its tensor is {stored}, the value {value.dtype}")
+    return constants
