@@ -27,6 +27,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import intact
+from intact.metrics import compare, top1
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -53,7 +54,9 @@ class MobileNetV2(nn.Module):
         self._conv(channels, 1280, 1)
         self.classifier = nn.Linear(1280, 1000)
 
-    def _conv(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> str:
+    def _conv(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> str:
         name = f"conv{sum(n.startswith('conv') for n, _ in self.named_children()):02d}"
         conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
         self.add_module(name, conv)
@@ -135,7 +138,7 @@ def load_network(name: str, data: Path) -> nn.Module:
         model = MobileNetV1()
     missing, unexpected = model.load_state_dict(weights, strict=False)
     unknown = [key for key in missing if not key.endswith("num_batches_tracked")]
-    assert not unknown and not unexpected, (unknown, unexpected)
+    assert not [*unknown, *unexpected], (unknown, unexpected)
     return model.eval()
 
 
@@ -144,10 +147,7 @@ def photograph(path: Path, network: str) -> np.ndarray:
     image = Image.open(path).convert("RGB")
     left, top = (image.width - 224) // 2, (image.height - 224) // 2
     pixels = np.asarray(image.crop((left, top, left + 224, top + 224)), np.float32)
-    if network == "mobilenet_v2":
-        pixels = (pixels / 255 - MEAN) / STD
-    else:
-        pixels = pixels / 127.5 - 1
+    pixels = (pixels / 255 - MEAN) / STD if network == "mobilenet_v2" else pixels / 127.5 - 1
     return pixels.transpose(2, 0, 1)
 
 
@@ -166,18 +166,6 @@ def validation(data: Path, network: str) -> tuple[np.ndarray, np.ndarray]:
         rows = [(row["file"], int(row["label"])) for row in csv.DictReader(file)]
     images = np.stack([photograph(folder / name, network) for name, _ in rows])
     return images, np.array([label for _, label in rows])
-
-
-def paired_difference(right: np.ndarray, right_float: np.ndarray) -> tuple[float, float]:
-    """Difference of accuracies on the same images and the half width of its 95 % interval."""
-    difference = right.astype(float) - right_float
-    return float(difference.mean()), float(1.96 * difference.std(ddof=1) / np.sqrt(len(right)))
-
-
-def sqnr(logits: np.ndarray, reference: np.ndarray) -> float:
-    """Signal to quantization noise of the logits in dB."""
-    noise = np.square(logits.astype(np.float64) - reference).sum()
-    return float(10 * np.log10(np.square(reference.astype(np.float64)).sum() / noise))
 
 
 def run(engine: object, images: np.ndarray, batch: int = 10) -> np.ndarray:
@@ -213,9 +201,8 @@ def measure(data: Path, network: str, recipes: list[str], limit: int | None) -> 
     images, labels = images[:limit], labels[:limit]
     with torch.no_grad():
         reference = run(lambda x: model(torch.from_numpy(x)).numpy(), images)
-    right_float = reference.argmax(1) == labels
     size = sum(p.numel() * 4 for p in model.parameters())
-    rows = [{"recipe": "float32", "bytes": size, "top1": float(right_float.mean())}]
+    rows = [{"recipe": "float32", "bytes": size, "top1": top1(reference, labels).share}]
     example = torch.from_numpy(images[:1])
     for recipe in recipes:
         start = time.perf_counter()
@@ -226,16 +213,15 @@ def measure(data: Path, network: str, recipes: list[str], limit: int | None) -> 
         start = time.perf_counter()
         logits = run(intact.compile(network_, executor="reference"), images)
         evaluated = time.perf_counter() - start
-        right = logits.argmax(1) == labels
-        difference, interval = paired_difference(right, right_float)
+        tally = compare(logits, reference, labels)
         rows.append({
             "recipe": recipe,
             "bytes": network_.size,
-            "top1": float(right.mean()),
-            "difference": difference,
-            "interval": interval,
-            "agreement": float((logits.argmax(1) == reference.argmax(1)).mean()),
-            "sqnr": sqnr(logits, reference),
+            "top1": top1(logits, labels).share,
+            "difference": tally.difference,
+            "interval": tally.difference_interval,
+            "agreement": tally.agreement,
+            "sqnr": tally.sqnr_db,
             "quantize_seconds": quantized,
             "evaluate_seconds": evaluated,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -247,13 +233,24 @@ def measure(data: Path, network: str, recipes: list[str], limit: int | None) -> 
 def show(network: str, rows: list[dict]) -> None:
     """The table."""
     table = Table(title=network)
-    for column in ("recipe", "MB", "top-1", "to float (95 %)", "agreement", "SQNR dB", "s", "s eval"):
+    for column in (
+        "recipe",
+        "MB",
+        "top-1",
+        "points to float (95 %)",
+        "agreement",
+        "SQNR dB",
+        "s",
+        "s eval",
+    ):
         table.add_column(column, justify="left" if column == "recipe" else "right")
     for row in rows:
         cells = [row["recipe"], f"{row['bytes'] / 1e6:.2f}", f"{row['top1']:.1%}"]
         if "difference" in row:
             cells += [
-                f"{100 * row['difference']:+.2f} ± {100 * row['interval']:.2f}",
+                "{:+.2f} ({:+.2f} .. {:+.2f})".format(
+                    *(100 * x for x in (row["difference"], *row["interval"]))
+                ),
                 f"{row['agreement']:.1%}",
                 f"{row['sqnr']:.1f}",
                 f"{row['quantize_seconds']:.0f}",

@@ -1,0 +1,86 @@
+"""Every architecture goes the whole way: capture, calibrate, lower, execute in integers."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from intact.exec.reference import load
+
+from intact.capture.export import capture
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph
+from intact.ir.int_ops import Dequantize, Program, Quantize, QuantizedOp
+from intact.ir.verify import verify
+from intact.lower.lower import Lowered, lower_with_reasons
+from intact.metrics import compare
+from intact.numerics.formats import Float
+from intact.ptq import quantize
+from intact.recipes import recipe
+from tests.architectures import ARCHITECTURES, Architecture
+
+# Signal to noise in dB of the whole network's outputs; random weights, so nothing is trained to be
+# robust. Measured values lie a few dB above.
+FLOORS = {"W8A8": 12.0, "W8A16": 24.0, "float16": 50.0}
+
+
+@cache
+def captured(name: str) -> Graph[FloatOp]:
+    architecture = next(a for a in ARCHITECTURES if a.name == name)
+    return capture(architecture.build(), architecture.example(torch.Generator().manual_seed(1)))
+
+
+def lowered(architecture: Architecture, recipe_name: str) -> Lowered:
+    batches = [architecture.example(torch.Generator().manual_seed(seed)) for seed in (2, 3)]
+    return lower_with_reasons(quantize(captured(architecture.name), recipe(recipe_name), batches))
+
+
+def outputs(architecture: Architecture, program: Program) -> tuple[list[np.ndarray], ...]:
+    """The network's own outputs and the Program's, on calibration data."""
+    example = architecture.example(torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        real = architecture.build()(*example)
+    real = (real,) if isinstance(real, torch.Tensor) else tuple(real)
+    names = [value.name for value in program.inputs]
+    made = load(program)({n: x.numpy() for n, x in zip(names, example, strict=True)})
+    return [x.numpy() for x in real], [made[value.name] for value in program.outputs]
+
+
+@pytest.mark.parametrize("recipe_name", FLOORS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_the_program_computes_what_the_network_does(
+    architecture: Architecture, recipe_name: str
+) -> None:
+    program = lowered(architecture, recipe_name).program
+    for real, made in zip(*outputs(architecture, program), strict=True):
+        assert made.shape == real.shape
+        assert compare(made, real).sqnr_db > FLOORS[recipe_name]
+
+
+@pytest.mark.parametrize("recipe_name", ["W8A8", "W8A16", "W4A8"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_full_integer_recipes_leave_nothing_float(
+    architecture: Architecture, recipe_name: str
+) -> None:
+    result = lowered(architecture, recipe_name)
+    assert result.stays_float == {}
+    verify(result.program, integer_only=True)
+    for node in result.program.nodes:
+        border = isinstance(node.op, Quantize | Dequantize)
+        if isinstance(node.op, QuantizedOp) and not border:
+            assert not isinstance(node.output.dtype, Float)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_codes_do_not_depend_on_how_a_batch_is_cut(architecture: Architecture) -> None:
+    program = lowered(architecture, "W8A8").program
+    run = load(program)
+    example = [x.numpy() for x in architecture.example(torch.Generator().manual_seed(4))]
+    names = [value.name for value in program.inputs]
+    whole = run(dict(zip(names, example, strict=True)))
+    parts = [
+        run({n: x[i : i + 1] for n, x in zip(names, example, strict=True)})
+        for i in range(len(example[0]))
+    ]
+    for name, array in whole.items():
+        np.testing.assert_array_equal(np.concatenate([p[name] for p in parts]), array)
