@@ -7,6 +7,7 @@ equal, that size is taken for the batch size of the example that the network was
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,35 +77,56 @@ def _declared_dimension(dim: onnx.TensorShapeProto.Dimension, axis: int, where: 
     )
 
 
-def free_reshape(source: Shape, fixed: tuple[Shape, Shape], size: int) -> Shape | None:
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A shape, and how many blocks stand before the batch inside of its batch axis.
+
+    A batch axis -k is (inner, batch, k / inner) in row-major order; inner is 1 where heads were
+    folded behind the batch, and k where (time, batch) became one axis.
+    """
+
+    shape: Shape
+    inner: int
+
+
+def free_reshape(source: Freed, fixed: tuple[Shape, Shape], size: int) -> Freed | None:
     """Where the batch goes in a Reshape whose target was written down for one batch size.
 
-    The elements before the batch axis in row-major order are as many on both sides, so the batch
-    is the output axis with the same number of elements before it. At batch size 1 an output may
-    have several such axes; the one that stands where the batch stood wins.
+    The elements before the batch in row-major order are as many on both sides, which tells the
+    axis, except that at batch size 1 several may fit. Then an axis of size 1 is the batch; else one
+    whose following axes stay the same, or whose leading axes do; the last axis, the features, only
+    if there is no other.
 
     Args:
-        source: the input's shape, with one batch axis -k.
+        source: the input.
         fixed: the shapes of input and output at batch `size`.
         size: the batch size in the file.
 
     Returns:
-        The output's shape with its batch axis -k; None if there is none.
+        The output; None if no axis fits.
     """
-    carriers = [axis for axis, dim in enumerate(source) if dim < 0]
-    if len(carriers) != 1:
+    carriers = [axis for axis, dim in enumerate(source.shape) if dim < 0]
+    if len(carriers) != 1 or min(fixed[1], default=1) < 1:
         return None
     (axis,) = carriers
-    before = math.prod(fixed[0][:axis])
-    target = fixed[1]
-    fits = [
-        i for i, dim in enumerate(target) if math.prod(target[:i]) == before and dim % size == 0
-    ]
+    old, new = fixed
+    before = math.prod(old[:axis]) * source.inner
+    fits = [i for i in range(len(new)) if _holds(new, i, before, size)]
     if not fits:
         return None
-    same = [i for i in fits if target[i] == fixed[0][axis]]
-    best = axis if axis in same else (same or fits)[0]
-    return (*target[:best], -(target[best] // size), *target[best + 1 :])
+    fits = [i for i in fits if i < len(new) - 1] or fits
+    alone = [i for i in fits if new[i] == size]
+    behind = [i for i in fits if new[i + 1 :] == old[axis + 1 :]]
+    ahead = [i for i in fits if new[:i] == old[:axis]]
+    best = axis if axis in alone else (alone or behind or ahead or fits)[0]
+    shape = (*new[:best], -(new[best] // size), *new[best + 1 :])
+    return Freed(shape, before // math.prod(new[:best]))
+
+
+def _holds(shape: Shape, axis: int, before: int, size: int) -> bool:
+    """Whether a batch with so many blocks before it lies within the axis."""
+    lead = math.prod(shape[:axis])
+    return before % lead == 0 and (lead * shape[axis]) % (before * size) == 0
 
 
 def repeated_sample(array: Array, size: int) -> Array | None:

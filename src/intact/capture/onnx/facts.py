@@ -63,13 +63,14 @@ class Facts:
     """Filled by the walk over the graph, read by patterns and translators.
 
     `batches` are the trials' batch sizes. In a file whose batch size is fixed, `fixed` is that
-    size, and a last trial uses it.
+    size, and a last trial uses it; `inner` then holds what `batch.Freed` calls so.
     """
 
     batches: tuple[int, ...]
     fixed: int | None
     infos: dict[str, Info] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
+    inner: dict[str, int] = field(default_factory=dict)
 
     def shape(self, name: str) -> Shape:
         """The shape with -k for k times the batch.

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto
 
-from intact.capture.onnx.batch import free_reshape, repeated_sample
+from intact.capture.onnx.batch import Freed, free_reshape, repeated_sample
 from intact.capture.onnx.facts import Facts, Info, Known
 from intact.capture.onnx.infer import evaluate, infer, may_fold
 from intact.capture.onnx.node import OnnxNode, read_tensor
@@ -72,6 +72,7 @@ def _step(node: OnnxNode, proto: NodeProto, facts: Facts) -> bool:
     for name, info in zip(node.outputs, infos, strict=True):
         if name:
             facts.infos[name] = info
+    _inherit_inner(node, facts)
     if not may_fold(node, infos, facts):
         return False
     _fold(node, proto, facts)
@@ -107,8 +108,9 @@ def _infer_freed(
     """Inference in a file with one batch size, at others as well."""
     last = len(facts.batches) - 1
     true = infer(node, proto, facts, last)
-    if node.op_type == "Reshape" and (shape := _freed_reshape(node, true[0][1], facts)):
-        return [[(true[0][0], with_batch(shape, batch))] for batch in facts.batches]
+    if node.op_type == "Reshape" and (freed := _freed_reshape(node, true[0][1], facts)):
+        facts.inner[node.output] = freed.inner
+        return [[(true[0][0], with_batch(freed.shape, batch))] for batch in facts.batches]
     if (shape := _freed_sizes(node, true[0][1], facts)) is not None:
         return [[(true[0][0], with_batch(shape, batch))] for batch in facts.batches]
     try:
@@ -120,14 +122,25 @@ def _infer_freed(
         ) from error
 
 
-def _freed_reshape(node: OnnxNode, target: Shape | None, facts: Facts) -> Shape | None:
+def _freed_reshape(node: OnnxNode, target: Shape | None, facts: Facts) -> Freed | None:
     source = node.inputs[0]
     if facts.fixed is None or target is None or source in facts.known:
         return None
     if node.input(1) and facts.static(node.input(1)) is None:  # computed from the batch size
         return None
     shapes = facts.infos[source].shapes
-    return free_reshape(facts.shape(source), (shapes[-1], target), facts.fixed)
+    freed = Freed(facts.shape(source), facts.inner.get(source, 1))
+    return free_reshape(freed, (shapes[-1], target), facts.fixed)
+
+
+def _inherit_inner(node: OnnxNode, facts: Facts) -> None:
+    """An operation keeps the order within a batch axis -k that it keeps."""
+    inner = {
+        min(facts.shape(name)): facts.inner[name] for name in node.inputs if name in facts.inner
+    }
+    for name in node.outputs:
+        if inner and name and name not in facts.inner and facts.shape(name):
+            facts.inner[name] = inner.get(min(facts.shape(name)), 1)
 
 
 def _freed_sizes(node: OnnxNode, target: Shape | None, facts: Facts) -> Shape | None:
