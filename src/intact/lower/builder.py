@@ -13,11 +13,11 @@ import numpy as np
 from intact.ir import float_ops as ops
 from intact.ir.graph import Graph, Node, Shape, Value
 from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
-from intact.model import Dynamic, QuantizedModel
+from intact.model import ActivationParams, Dynamic, QuantizedModel
 from intact.numerics.arrays import Array, Codes
 from intact.numerics.formats import FP32, Format
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.passes.placement import Place, placement, resolve
+from intact.passes.placement import Fixed, Place, Shared, placement, resolve
 
 
 class Layout(Enum):
@@ -42,6 +42,19 @@ def permuted(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple(shape[axis] for axis in axes)
 
 
+def _spread(
+    places: Mapping[str, Place], activations: Mapping[str, ActivationParams]
+) -> dict[str, Dynamic]:
+    """The dynamic activations, with the values that take their parameters from one."""
+    dynamic: dict[str, Dynamic] = {}
+    for name, place in places.items():
+        source = place.source if isinstance(place, Shared | Fixed) else name
+        found = dynamic.get(source, activations.get(name))
+        if isinstance(found, Dynamic):
+            dynamic[name] = found
+    return dynamic
+
+
 class Builder:
     """The Program under construction, and what is known about the model's values."""
 
@@ -52,7 +65,7 @@ class Builder:
         self.places: Mapping[str, Place] = placement(model.graph)
         static = {n: p for n, p in model.activations.items() if isinstance(p, QuantParams)}
         self.params = resolve(self.places, static)
-        self.dynamic = {n: p for n, p in model.activations.items() if isinstance(p, Dynamic)}
+        self.dynamic = _spread(self.places, model.activations)
         self.shapes = {value.name: value.shape for value in model.graph.values()}
         self._outputs = {value.name for value in model.graph.outputs}
         self._nodes: list[Node[IntOp]] = []

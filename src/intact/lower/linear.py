@@ -293,17 +293,13 @@ def lower_embedding(build: Builder, node: Node[FloatOp], target: str) -> str | N
 
 def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
     """Conv and Linear with a dynamic input → DynamicConv2d, DynamicLinear; real in and out."""
-    dynamic = build.dynamic.get(node.inputs[0].name)
-    if dynamic is None:
-        return "its input is float"
+    dynamic = build.dynamic[node.inputs[0].name]
     name = node.inputs[1].name
     weight = kernel_weight(name, build.weights.get(name), node.op)
     if isinstance(weight, str):
         return weight
     if weight.zero_point is not None:
         return "its weights are asymmetric"
-    if not isinstance(node.op, ops.Conv | ops.Linear):
-        return "it has no dynamic-range form"
     codes = build.constant(name, weight.codes, weight.format, weight.params())
     channels = weight.codes.shape[0]
     scale = np.broadcast_to(weight.scale, (channels,))
@@ -312,11 +308,11 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
     bias = build.graph.constants.get(bias_name, np.zeros(channels, np.float32))
     parameters = (codes, scales, build.constant(bias_name, bias, FP32))
     x = build.real(node.inputs[0].name)
-    if isinstance(node.op, ops.Linear):
+    if isinstance(node.op, ops.Conv):
+        _emit_dynamic_conv(build, node, node.op, dynamic.format, (x, *parameters))
+    else:
         op = int_ops.DynamicLinear(dynamic.format)
         build.emit(op, (x, *parameters), build.real_output(node.output))
-    else:
-        _emit_dynamic_conv(build, node, node.op, dynamic.format, (x, *parameters))
     return None
 
 

@@ -62,7 +62,9 @@ def lower_with_reasons(model: QuantizedModel) -> Lowered:
         if node.name in done:
             continue
         place = build.places[node.name]
-        if isinstance(place, Fused):
+        if _is_dynamic(build, node):
+            reason = lower_dynamic(build, node)
+        elif isinstance(place, Fused):
             activation = model.graph.producers()[place.into]
             assert isinstance(activation.op, ops.Relu | ops.Clamp)
             reason = _lower_node(build, node, place.into, activation.op)
@@ -79,6 +81,10 @@ def lower_with_reasons(model: QuantizedModel) -> Lowered:
     return Lowered(program, reasons)
 
 
+def _is_dynamic(build: Builder, node: Node[FloatOp]) -> bool:
+    return isinstance(node.op, ops.Conv | ops.Linear) and node.inputs[0].name in build.dynamic
+
+
 def _keep_float(build: Builder, node: Node[FloatOp]) -> None:
     inputs = tuple(build.real(value.name) for value in node.inputs)
     build.emit(node.op, inputs, build.real_output(node.output))
@@ -90,8 +96,6 @@ def _lower_node(
     """Emits the node's integer form; the reason why there is none otherwise."""
     place = build.places[node.name]
     match node.op:
-        case ops.Conv() | ops.Linear() if node.inputs[0].name in build.dynamic:
-            return lower_dynamic(build, node)
         case ops.Conv() | ops.ConvTranspose():
             return lower_conv(build, node, target, activation)
         case ops.Linear():
