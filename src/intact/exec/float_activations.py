@@ -57,7 +57,7 @@ def _silu(_: ops.Silu, x: Array) -> Array:
 def _gelu(op: ops.Gelu, x: Array) -> Array:
     if op.tanh:
         inner = x.dtype.type(np.sqrt(2 / np.pi)) * (x + x.dtype.type(0.044715) * x * x * x)
-        return x / 2 * (1 + np.tanh(inner))
+        return np.asarray(x / 2 * (1 + np.tanh(inner)))
     phi = (1 + erf(x * x.dtype.type(np.sqrt(0.5)))) / 2
     return np.asarray(x * phi)
 

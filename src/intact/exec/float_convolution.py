@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from intact.exec.windows import output_sizes, pad_space, taps
 from intact.ir import float_ops as ops
+from intact.ir import int_ops
 from intact.numerics.arrays import F32, Array
+
+Transposed: TypeAlias = ops.ConvTranspose | int_ops.QConvTranspose2d
 
 _COLUMNS = 1 << 20  # elements of one block of im2col columns: 4 MB
 _BLOCK = 1 << 15  # elements of one block of a depthwise convolution: stays in the L2 cache
@@ -97,7 +101,7 @@ def conv_transpose(op: ops.ConvTranspose, x: F32, weight: F32, bias: F32 | None 
 
 
 def transposed_canvas(
-    op: ops.ConvTranspose, space: Sequence[int], kernel: Sequence[int]
+    op: Transposed, space: Sequence[int], kernel: Sequence[int]
 ) -> tuple[int, ...]:
     """Size of the area that all patches cover, at least the output before cropping."""
     return tuple(
@@ -109,7 +113,7 @@ def transposed_canvas(
 
 
 def crop(
-    canvas: Array, op: ops.ConvTranspose, space: Sequence[int], kernel: Sequence[int], first: int
+    canvas: Array, op: Transposed, space: Sequence[int], kernel: Sequence[int], first: int
 ) -> Array:
     """Removes the padding (before, after) from the space axes, which start at axis `first`."""
     sizes = transposed_canvas(op, space, kernel)

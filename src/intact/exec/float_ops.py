@@ -56,7 +56,7 @@ def _batch_norm(op: ops.BatchNorm, x: F32, gamma: F32, beta: F32, mean: F32, var
 
 def _standardize(x: F32, axes: tuple[int, ...], eps: float) -> F32:
     """(x - mean) / sqrt(variance + eps), biased variance, over `axes`."""
-    centred = x - x.mean(axis=axes, keepdims=True, dtype=np.float32)
+    centred: F32 = x - x.mean(axis=axes, keepdims=True, dtype=np.float32)
     variance = np.mean(np.square(centred), axis=axes, keepdims=True, dtype=np.float32)
     centred /= np.sqrt(variance + np.float32(eps))
     return centred
