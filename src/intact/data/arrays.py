@@ -68,12 +68,21 @@ def read_npz(path: Path, declared: Sequence[Value]) -> ArrayData:
         CalibrationError: if the samples do not fit the network.
     """
     keys = ["x"] if len(declared) == 1 else [value.name for value in declared]
+    inputs, targets = read_arrays(path, keys)
+    return array_data(inputs, targets, declared, str(path))
+
+
+def read_arrays(path: Path, keys: list[str]) -> tuple[list[Array], Array | None]:
+    """The arrays of these names, and `y` if it is there.
+
+    Raises:
+        FormatError: if this is no `.npz` file, or an array is missing or holds Python objects.
+    """
     try:
         with path.open("rb") as stream:
-            inputs, targets = _arrays(path, np.load(stream, allow_pickle=False), keys)
+            return _arrays(path, np.load(stream, allow_pickle=False), keys)
     except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise FormatError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
-    return array_data(inputs, targets, declared, str(path))
 
 
 def _arrays(path: Path, archive: object, keys: list[str]) -> tuple[list[Array], Array | None]:

@@ -24,6 +24,10 @@ class Batch:
         """The number of samples."""
         return len(self.inputs[0])
 
+    def head(self, count: int) -> "Batch":
+        """The first samples, or all if there are fewer."""
+        return _cut(self, 0, count)
+
 
 class Dataset(Protocol):
     """Samples that can be read again, in the same order."""
@@ -69,8 +73,7 @@ def fit_inputs(arrays: Sequence[Array], declared: Sequence[Value], where: str) -
 
 
 def _fit(array: Array, declared: Value, where: str) -> Array:
-    expected = declared.shape[1:]
-    if array.ndim == 0 or array.shape[1:] != expected:
+    if array.ndim == 0 or not _fits(array.shape[1:], declared.shape[1:]):
         raise CalibrationError(
             f"{where}: a batch has shape {array.shape},"
             f' but input "{declared.name}" of the network is {_described(declared)}'
@@ -89,6 +92,13 @@ def _fit(array: Array, declared: Value, where: str) -> Array:
             f'{where}: samples of type {array.dtype}, but input "{declared.name}" takes integers'
         )
     return array.astype(declared.dtype.storage, copy=False)
+
+
+def _fits(sizes: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether the sizes are these; a negative one depends on the batch and is the engine's."""
+    return len(sizes) == len(expected) and all(
+        want < 0 or got == want for got, want in zip(sizes, expected, strict=True)
+    )
 
 
 def _described(declared: Value) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from intact.data.batch import Batch, as_array, fit_inputs, labels, regroup
 from intact.data.user_code import blaming
 from intact.errors import CalibrationError, FormatError
@@ -50,7 +48,7 @@ class FunctionData:
                 " not an iterable of (input, target) or of inputs"
             )
         labelled: bool | None = None
-        for number, item in enumerate(_watched(found, self.source)):
+        for number, item in enumerate(watched(found, self.source)):
             where = f"{self.source}, item {number}"
             batch = item_batch(item, self.declared, where)
             if labelled is not None and labelled != (batch.targets is not None):
@@ -61,7 +59,8 @@ class FunctionData:
             raise CalibrationError(f"{self.source}: there are no samples")
 
 
-def _watched(items: Iterable[object], source: str) -> Iterator[object]:
+def watched(items: Iterable[object], source: str) -> Iterator[object]:
+    """The same items; what the user's code raises on the way is a FormatError."""
     with blaming(source):
         iterator = iter(items)
     while True:
@@ -79,32 +78,42 @@ def item_batch(item: object, declared: Sequence[Value], where: str) -> Batch:
     An array of the rank of the network's input is a batch, of one less a single sample. For a
     network of several inputs, the input is a tuple of one array for each.
     """
-    inputs, target = _split(item, len(declared))
+    inputs, target = split(item, len(declared))
+    fitted, single = _fitted(inputs, declared, where)
+    if target is None:
+        return Batch(fitted, None)
+    array = as_array(target)
+    targets = labels(array.reshape(1) if single and array.ndim == 0 else array, where)
+    if len(targets) != len(fitted[0]):
+        raise CalibrationError(f"{where}: {len(fitted[0])} samples, but {len(targets)} labels")
+    return Batch(fitted, targets)
+
+
+def item_inputs(item: object, declared: Sequence[Value], where: str) -> tuple[Array, ...]:
+    """The checked inputs of an item as above; a target may be there, and may be anything."""
+    return _fitted(split(item, len(declared))[0], declared, where)[0]
+
+
+def _fitted(
+    inputs: Sequence[object], declared: Sequence[Value], where: str
+) -> tuple[tuple[Array, ...], bool]:
     arrays = [as_array(x) for x in inputs]
     single = len(arrays) == len(declared) and all(
         array.ndim == len(value.shape) - 1 for array, value in zip(arrays, declared, strict=True)
     )
     if single:
         arrays = [array[None] for array in arrays]
-    fitted = fit_inputs(arrays, declared, where)
-    if target is None:
-        return Batch(fitted, None)
-    targets = _targets(as_array(target), single, where)
-    if len(targets) != len(fitted[0]):
-        raise CalibrationError(f"{where}: {len(fitted[0])} samples, but {len(targets)} labels")
-    return Batch(fitted, targets)
+    return fit_inputs(arrays, declared, where), single
 
 
-def _targets(target: Array, single: bool, where: str) -> Array:
-    return labels(np.reshape(target, -1) if single and target.ndim == 0 else target, where)
+def split(item: object, inputs: int) -> Parts:
+    """(inputs, target) of an item of a network with so many inputs.
 
-
-def _split(item: object, inputs: int) -> Parts:
-    """(inputs, target) of an item; a pair is (input, target) unless the network has two inputs."""
+    For one input a pair is (input, target). For several, a pair whose first is a tuple is.
+    """
     if not isinstance(item, tuple | list):
         return [item], None
-    nested = len(item) == 2 and isinstance(item[0], tuple | list)
-    if nested:
+    if len(item) == 2 and isinstance(item[0], tuple | list):
         return item[0], item[1]
     if inputs == 1 and len(item) == 2:
         return item[:1], item[1]

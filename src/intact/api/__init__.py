@@ -1,0 +1,1 @@
+"""The public functions: capture, quantize, save, run, export and verify in one call each."""

@@ -1,0 +1,107 @@
+"""What a network consists of: operations, formats, bytes and multiplications, layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from intact.ir import float_ops as ops
+from intact.ir import int_ops
+from intact.ir.graph import Graph, Node, Shape, Value, elements
+from intact.ir.int_ops import IntOp, Program, QuantizedOp
+from intact.ir.packing import packed_bytes
+from intact.numerics.formats import Float
+
+_HAS_WEIGHT = (
+    ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding,
+    int_ops.QConv2d, int_ops.QConvTranspose2d, int_ops.QLinear, int_ops.QEmbedding,
+    int_ops.DynamicConv2d, int_ops.DynamicLinear,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operation; sizes and multiplications are those of one sample."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]  # values that flow in, without weights
+    shape: Shape  # of the output as it is stored; -k: k times the batch
+    format: str  # of the output
+    weight_format: str | None
+    weight_bytes: int
+    macs: int  # multiply-accumulates
+
+
+def layers(graph: Graph[IntOp]) -> tuple[Layer, ...]:
+    """The operations of a captured network or of a Program, in order.
+
+    A float layer whose weights are stored as codes is shown with their format.
+    """
+    made = graph.producers()
+    return tuple(_layer(node, graph, made) for node in graph.nodes if not _unpacks(node, graph))
+
+
+def _unpacks(node: Node[IntOp], graph: Graph[IntOp]) -> bool:
+    """Whether this only turns stored codes into a float layer's weights."""
+    return isinstance(node.op, int_ops.Dequantize) and node.inputs[0].name in graph.constants
+
+
+def _layer(node: Node[IntOp], graph: Graph[IntOp], made: Mapping[str, Node[IntOp]]) -> Layer:
+    stored = [_stored(value, graph, made) for value in node.inputs]
+    flowing = [value.name for value, s in zip(node.inputs, stored, strict=True) if s is None]
+    weight = stored[1] if isinstance(node.op, _HAS_WEIGHT) else None
+    return Layer(
+        name=node.name,
+        op=type(node.op).__name__,
+        inputs=tuple(flowing),
+        shape=node.output.shape,
+        format=str(node.output.dtype),
+        weight_format=None if weight is None else str(weight.dtype),
+        weight_bytes=sum(packed_bytes(s.dtype, s.shape) for s in stored if s is not None),
+        macs=multiply_accumulates(node),
+    )
+
+
+def _stored(value: Value, graph: Graph[IntOp], made: Mapping[str, Node[IntOp]]) -> Value | None:
+    """The constant behind a value, through a `Dequantize`."""
+    node = made.get(value.name)
+    if node is not None and _unpacks(node, graph):
+        return node.inputs[0]
+    return value if value.name in graph.constants else None
+
+
+def multiply_accumulates(node: Node[IntOp]) -> int:
+    """Products that are summed for one sample; 0 for operations without a sum of products."""
+    out = elements(node.output.shape)
+    match node.op:
+        case ops.Conv() | int_ops.QConv2d() | int_ops.DynamicConv2d():
+            return out * elements(node.inputs[1].shape[1:])
+        case ops.ConvTranspose():
+            return elements(node.inputs[0].shape) * elements(node.inputs[1].shape[1:])
+        case int_ops.QConvTranspose2d(groups=groups):
+            channels, height, width, _ = node.inputs[1].shape
+            return elements(node.inputs[0].shape) * channels // groups * height * width
+        case ops.Linear() | int_ops.QLinear() | int_ops.DynamicLinear():
+            return out * node.inputs[1].shape[1]
+        case ops.MatMul() | int_ops.QMatMul():
+            return out * elements(node.inputs[0].shape[-1:])
+        case _:
+            return 0
+
+
+def float_layers(program: Program) -> dict[str, str]:
+    """The operations of a Program that compute with real numbers, by name, and on which weights."""
+    made = program.producers()
+    found: dict[str, str] = {}
+    for node in program.nodes:
+        if isinstance(node.op, QuantizedOp) or not isinstance(node.output.dtype, Float):
+            continue
+        layer = _layer(node, program, made)
+        weights = f" on {layer.weight_format} weights" if layer.weight_format else ""
+        found[node.name] = f"computes in {layer.format}{weights}"
+    return found
+
+
+def constant_bytes(graph: Graph[IntOp]) -> int:
+    """Bytes of all constants of a graph, packed to their formats' bits."""
+    values = {value.name: value for value in graph.values() if value.name in graph.constants}
+    return sum(packed_bytes(value.dtype, value.shape) for value in values.values())

@@ -1,0 +1,148 @@
+"""QuantizedNetwork: what `quantize` gives and a `.intact` file holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intact.api.layers import float_layers, layers
+from intact.exec.runner import describe
+from intact.ir import file
+from intact.ir.graph import Graph
+from intact.ir.int_ops import Program
+from intact.ir.size import program_bytes
+from intact.lower.lower import lower
+from intact.lower.memory import plan
+from intact.model import QuantizedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A recipe that was tried, and what `validate` said of the network that it gave."""
+
+    recipe: str
+    metric: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What `validate` said, before and after."""
+
+    float_metric: float
+    quantized_metric: float
+    max_drop: float | None
+    attempts: tuple[Attempt, ...]  # in order; one of them is the network that was kept
+
+    @property
+    def drop(self) -> float:
+        """What quantization cost."""
+        return self.float_metric - self.quantized_metric
+
+    @property
+    def met(self) -> bool:
+        """Whether the drop is within the budget; True without one."""
+        return self.max_drop is None or self.drop <= self.max_drop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantizedNetwork:
+    """A quantized network: run it with `compile`, write it with `export` or `save`."""
+
+    program: Program
+    model: QuantizedModel | None = None  # None if it was loaded from a file
+    stays_float: Mapping[str, str] = field(default_factory=dict)  # why, by layer
+    recipe: str | None = None  # whose rules made it
+    validation: Validation | None = None  # None if nothing was validated
+
+    @property
+    def bytes(self) -> int:
+        """What a device must store: packed weights, biases, tables and multipliers."""
+        return program_bytes(self.program)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one sample."""
+        return sum(layer.macs for layer in layers(self.program))
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory for activations at batch size 1."""
+        return plan(self.program).size
+
+    def summary(self) -> str:
+        """Layers, formats and sizes in plain text, and what stays float and why."""
+        rows = [("layer", "operation", "output", "format", "weights", "bytes", "MACs")]
+        rows += [
+            (
+                layer.name,
+                layer.op,
+                describe(layer.shape),
+                layer.format,
+                layer.weight_format or "",
+                str(layer.weight_bytes or ""),
+                str(layer.macs or ""),
+            )
+            for layer in layers(self.program)
+        ]
+        lines = _aligned(rows)
+        lines.append(
+            f"{self.bytes:,} bytes stored, {self.arena_bytes:,} bytes of activations,"
+            f" {self.macs:,} multiply-accumulates a sample"
+        )
+        lines += [f'stays float: "{name}": {why}' for name, why in self.stays_float.items()]
+        return "\n".join(lines)
+
+    def save(self, path: str | Path) -> None:
+        """Writes a `.intact` file, whole or not at all.
+
+        Raises:
+            ValueError: if the name does not end in `.intact`.
+            OSError: if it cannot be written.
+        """
+        target = Path(path)
+        if target.suffix != ".intact":
+            raise ValueError(f"a quantized network is saved as .intact, not {target.name}")
+        file.save(self.program, target)
+
+    @staticmethod
+    def load(path: str | Path) -> "QuantizedNetwork":
+        """The same as `intact.load`."""
+        return load(path)
+
+
+def load(path: str | Path) -> QuantizedNetwork:
+    """Reads a `.intact` file; nothing is unpickled, and every field is checked.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        FormatError: if it is no `.intact` file, or a damaged one.
+    """
+    program = file.load(Path(path))
+    return QuantizedNetwork(program, stays_float=float_layers(program))
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i >= len(widths) - 2 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def to_program(network: QuantizedNetwork | QuantizedModel | Program) -> Program:
+    """The Program of whatever form a quantized network has.
+
+    Raises:
+        ValueError: if this is no quantized network.
+    """
+    match network:
+        case QuantizedNetwork():
+            return network.program
+        case QuantizedModel():
+            return lower(network)
+        case Graph():
+            return network
+        case _:
+            raise ValueError(f"{type(network).__name__} is no quantized network")

@@ -1,0 +1,189 @@
+"""intact quantize."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+from intact.api.engine import Engine
+from intact.api.layers import constant_bytes
+from intact.api.network import QuantizedNetwork, Validation
+from intact.cli.networks import open_graph
+from intact.cli.options import data_options, json_option, seed_everything, seed_option, share
+from intact.cli.output import (
+    Json,
+    Show,
+    check_output,
+    kilobytes,
+    note,
+    percent,
+    print_json,
+    progress,
+)
+from intact.cli.samples import Reading, Samples, open_samples
+from intact.data.user_code import is_function, load_function
+from intact.errors import FormatError
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph
+from intact.metrics import Top1, top1
+
+if TYPE_CHECKING:
+    from intact.ptq import PtqRule
+
+Recipe: TypeAlias = "str | Sequence[PtqRule]"
+
+_LISTED = 10  # of the layers that stay float
+
+
+@click.command("quantize")
+@click.argument("model")
+@click.option("--calibration", metavar="DATA", help="A few hundred samples like those in use.")
+@click.option(
+    "--recipe",
+    default="W8A8",
+    show_default=True,
+    metavar="NAME|FUNCTION",
+    help="A recipe's name, or file.py:function, which returns a list of rules.",
+)
+@click.option("--validate", "labelled", metavar="DATA", help="Labelled samples to measure top-1.")
+@click.option("--max-drop", type=share, help="The most top-1 that may be lost: 0.5% or 0.005.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NET")
+@data_options
+@seed_option
+@json_option
+def command(
+    model: str,
+    calibration: str | None,
+    recipe: str,
+    labelled: str | None,
+    max_drop: float | None,
+    output: Path,
+    reading: Reading,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Quantize MODEL and save it as a .intact file.
+
+    --limit is about the calibration samples; to validate, all are used.
+
+    With --max-drop, other recipes are tried if the first loses more: the same with activation
+    ranges of least squared error, then recipes of more bits. The first within the budget is saved;
+    if none is, the best one, and the exit code is 1.
+    """
+    check_output(output, ".intact")
+    if max_drop is not None and labelled is None:
+        raise click.UsageError("--max-drop needs --validate DATA, which measures what drops")
+    seed_everything(seed, model, calibration, labelled, recipe)
+    rules = _recipe(recipe, calibrated=calibration is not None)
+    graph = open_graph(model, calibration)
+    samples = None if calibration is None else open_samples(calibration, graph.inputs, reading)
+    judges = None if labelled is None else _judges(labelled, graph, reading)
+    network = _quantized(graph, samples, rules, judges, max_drop)
+    network.save(output)
+    if as_json:
+        print_json(document(network, graph, output))
+    else:
+        _report(network, graph, output)
+    return 0 if network.validation is None or network.validation.met else 1
+
+
+def _recipe(text: str, *, calibrated: bool) -> Recipe:
+    """The recipe, looked at before the network is read, which may take long."""
+    from intact.model import Dynamic
+    from intact.recipes import recipe
+    from intact.rules import Rule
+
+    rules: Sequence[PtqRule]
+    if is_function(text):
+        found = load_function(text)()
+        rules = list(found) if isinstance(found, Iterable) else []
+        if not rules or not all(isinstance(rule, Rule) for rule in rules):
+            raise FormatError(f"{text} returned no list of rules (intact.PtqRule)")
+    else:
+        rules = recipe(text)
+    observers = [r.activation for r in rules if not isinstance(r.activation, Dynamic | None)]
+    if observers and not calibrated:
+        raise click.UsageError("this recipe observes activations: it needs --calibration DATA")
+    return rules if is_function(text) else text
+
+
+def _judges(source: str, graph: Graph[FloatOp], reading: Reading) -> Samples:
+    judges = open_samples(source, graph.inputs, replace(reading, limit=None))
+    judges.check_classes(graph.outputs[0].shape[-1])
+    return judges
+
+
+def _quantized(
+    graph: Graph[FloatOp],
+    samples: Samples | None,
+    recipe: Recipe,
+    judges: Samples | None,
+    max_drop: float | None,
+) -> QuantizedNetwork:
+    from intact.api.quantize import quantize
+
+    with progress() as show:
+        return quantize(
+            graph,
+            () if samples is None else samples,
+            recipe=recipe,
+            validate=None if judges is None else lambda engine: _top1(engine, judges, show),
+            max_drop=max_drop,
+            progress=lambda what, done: show(what, done, samples.count if samples else None),
+        )
+
+
+def _top1(engine: Engine, judges: Samples, show: Show) -> float:
+    tally = Top1()
+    for batch in judges.labelled(show, "validating"):
+        assert batch.targets is not None
+        tally += top1(engine.arrays(batch.inputs)[0], batch.targets)
+    return tally.share
+
+
+def document(network: QuantizedNetwork, graph: Graph[FloatOp], output: Path) -> dict[str, Json]:
+    """What `--json` prints."""
+    return {
+        "output": str(output),
+        "recipe": network.recipe,
+        "bytes": network.bytes,
+        "float_bytes": constant_bytes(graph),
+        "macs": network.macs,
+        "arena_bytes": network.arena_bytes,
+        "stays_float": dict(network.stays_float),
+        "validation": None if network.validation is None else _validation(network.validation),
+    }
+
+
+def _validation(validation: Validation) -> dict[str, Json]:
+    return {
+        "metric": "top1",
+        "float": validation.float_metric,
+        "quantized": validation.quantized_metric,
+        "drop": validation.drop,
+        "max_drop": validation.max_drop,
+        "met": validation.met,
+        "attempts": [{"recipe": a.recipe, "top1": a.metric} for a in validation.attempts],
+    }
+
+
+def _report(network: QuantizedNetwork, graph: Graph[FloatOp], output: Path) -> None:
+    sizes = f"{kilobytes(constant_bytes(graph))} to {kilobytes(network.bytes)}"
+    click.echo(f"{output}: {network.recipe}, {sizes}")
+    for name, why in list(network.stays_float.items())[:_LISTED]:
+        click.echo(f'stays float: "{name}": {why}')
+    if len(network.stays_float) > _LISTED:
+        click.echo(f"and {len(network.stays_float) - _LISTED} more; --json lists them all")
+    validation = network.validation
+    if validation is None:
+        return
+    for attempt in validation.attempts:
+        note(f"tried {attempt.recipe}: top-1 {percent(attempt.metric)}")
+    click.echo(
+        f"top-1 {percent(validation.float_metric)} in float,"
+        f" {percent(validation.quantized_metric)} quantized"
+    )
+    if not validation.met:
+        note(f"the budget of {percent(validation.max_drop or 0)} was missed; saved the best")
