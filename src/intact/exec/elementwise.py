@@ -181,7 +181,12 @@ def interpolate(table: IntArray, position: Int64Array, bits: int) -> Int64Array:
 def interpolated_lookup(op: int_ops.InterpolatedLookup, node: Node[IntOp]) -> Kernel:
     """InterpolatedLookup."""
     lowest, bits = _lowest(node), node.inputs[0].dtype.bits
-    return _by_table(node, lambda codes: interpolate(op.table, codes - lowest, bits - 9))
+    low, high = exact.code_range(node.output)
+
+    def entry(codes: Int64Array) -> Int64Array:
+        return np.clip(interpolate(op.table, codes - lowest, bits - 9), low, high)
+
+    return _by_table(node, entry)
 
 
 def prelu(op: int_ops.QPrelu, node: Node[IntOp], slope: Codes) -> Kernel:

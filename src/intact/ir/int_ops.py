@@ -195,13 +195,13 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InterpolatedLookup:
-    """Linear interpolation between 513 entries; 9 to 16 bits (TFLite's int16 LUTLookup).
+    """Linear interpolation between 513 entries; 9 to 16 bits (after TFLite's int16 LUTLookup).
 
     With u = x - qmin and k = bits - 9: base = table[u >> k], slope = table[(u >> k) + 1] - base;
-    out = base + ((slope * (u & (2**k - 1)) + 2**(k-1)) >> k).
+    out = clamp(base + ((slope * (u & (2**k - 1)) + 2**(k-1)) >> k)) to the output's format.
     """
 
-    table: IntArray  # (513,)
+    table: IntArray  # (513,), within +-2**23
     function: Activation
 
     def __eq__(self, other: object) -> bool:

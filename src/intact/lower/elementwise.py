@@ -19,12 +19,13 @@ from intact.lower.requant import (
 from intact.lower.tables import activation_lookup
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
+from intact.passes.placement import activation_inputs
 
 
 def all_params(build: Builder, node: Node[FloatOp], target: str) -> list[QuantParams] | str:
     """Parameters of a node's inputs, then of `target`; or the reason why it stays float."""
     found = []
-    for value in node.inputs:
+    for value in activation_inputs(node):
         params = build.params.get(value.name)
         if params is None or integer_format(params) is None:
             return f"its input {value.name} is float"
@@ -157,16 +158,16 @@ def _emit_unary(build: Builder, node: Node[FloatOp], op: int_ops.IntOp) -> None:
 
 
 def lower_prelu(build: Builder, node: Node[FloatOp]) -> str | None:
-    """Prelu → QPrelu; slopes become symmetric int8 per tensor."""
-    source = build.params.get(node.inputs[0].name)
-    output = build.params.get(node.name)
-    if source is None or integer_format(source) is None:
-        return "its input is float"
-    if output is None or integer_format(output) is None:
-        return "its output is float"
+    """Prelu → QPrelu; slopes become symmetric per tensor, of the input's width."""
+    params = all_params(build, node, node.name)
+    if isinstance(params, str):
+        return params
+    source, output = params
     slopes = build.graph.constants[node.inputs[1].name]
     largest = float(np.abs(slopes).max())
-    slope_params = QuantParams(Int(8, narrow=True), np.asarray(largest / 127 if largest else 1.0, np.float32))
+    format = Int(8 if source.format.bits <= 8 else 16, narrow=True)
+    slope_scale = largest / format.qmax if largest else 1.0
+    slope_params = QuantParams(format, np.asarray(slope_scale, np.float32))
     slope = build.constant(
         node.inputs[1].name, slope_params.quantize(slopes), slope_params.format, slope_params
     )

@@ -69,13 +69,13 @@ def _softmax16(source: QuantParams) -> int_ops.QSoftmax16:
 
 def lower_layer_norm(build: Builder, node: Node[FloatOp]) -> str | None:
     """LayerNorm → QLayerNorm."""
-    params = _norm_params(build, node)
+    params = all_params(build, node, node.name)
     if isinstance(params, str):
         return params
     op = node.op
     assert isinstance(op, ops.LayerNorm)
     count = math.prod(node.inputs[0].shape[-op.axes :])
-    numbers = _normalization(build, node, *params, count, op.eps)
+    numbers = _normalization(build, node, params[0], params[1], count, op.eps)
     if isinstance(numbers, str):
         return numbers
     x = build.codes(node.inputs[0].name, Layout.PLAIN)
@@ -86,14 +86,14 @@ def lower_layer_norm(build: Builder, node: Node[FloatOp]) -> str | None:
 
 def lower_group_norm(build: Builder, node: Node[FloatOp]) -> str | None:
     """GroupNorm → QGroupNorm."""
-    params = _norm_params(build, node)
+    params = all_params(build, node, node.name)
     if isinstance(params, str):
         return params
     op = node.op
     assert isinstance(op, ops.GroupNorm)
     shape = node.inputs[0].shape
     count = math.prod(shape[1:]) // op.groups
-    numbers = _normalization(build, node, *params, count, op.eps)
+    numbers = _normalization(build, node, params[0], params[1], count, op.eps)
     if isinstance(numbers, str):
         return numbers
     layout = Layout.LAST if len(shape) in (3, 4) else Layout.PLAIN
@@ -101,12 +101,6 @@ def lower_group_norm(build: Builder, node: Node[FloatOp]) -> str | None:
     output = build.codes_output(node.name, layout)
     build.emit(int_ops.QGroupNorm(op.groups, numbers), (x,), output)
     return None
-
-
-def _norm_params(build: Builder, node: Node[FloatOp]) -> tuple[QuantParams, QuantParams] | str:
-    first = Node(node.op, node.inputs[:1], node.output)
-    params = all_params(build, first, node.name)
-    return params if isinstance(params, str) else (params[0], params[1])
 
 
 def _normalization(

@@ -21,6 +21,7 @@ from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
 
 _STEPS = 512  # intervals of an interpolated table
+INTERPOLATED_LIMIT = 1 << 23  # of its entries: slope times 7-bit position fits int32
 _LOGISTIC_INTEGER_BITS = 4
 
 
@@ -61,7 +62,10 @@ def lookup_table(f: Callable[[F64], F64], source: QuantParams, output: QuantPara
 def interpolated_table(
     f: Callable[[F64], F64], source: QuantParams, output: QuantParams
 ) -> IntArray:
-    """513 entries at codes qmin + i * 2**(bits - 9), for 9 to 16 bits.
+    """513 int32 entries at codes qmin + i * 2**(bits - 9), for 9 to 16 bits.
+
+    Entries may lie outside of the output's format: clamping comes after interpolation, or the last
+    interval inside of the range would bend.
 
     Each entry but the last is corrected by half of the interpolation's error at its interval's
     midpoint (TFLite's LUTPopulate, with entries exactly on the codes).
@@ -73,7 +77,8 @@ def interpolated_table(
     lowest = format.qmax + 1 - (1 << format.bits)  # also for a narrow format
     points = np.float64(scale) * (lowest - zero_point + step * np.arange(0, _STEPS + 0.5, 0.5))
     table = _corrected(lambda x: _scaled(f(x), output), points)
-    return _clamp(table + _unpack(output)[2], _unpack(output)[0])
+    table = np.clip(table + _unpack(output)[2], -INTERPOLATED_LIMIT, INTERPOLATED_LIMIT)
+    return table.astype(np.int32)
 
 
 def _scaled(real: F64, output: QuantParams) -> F64:
@@ -101,7 +106,7 @@ def reciprocal_table() -> IntArray:
 
 
 def _unit_table(f: Callable[[F64], F64], low: float, high: float) -> IntArray:
-    points = low + (high - low) / (2 * _STEPS) * np.arange(2 * _STEPS + 1)
+    points = np.linspace(low, high, 2 * _STEPS + 1)
     table = _corrected(lambda x: np.asarray(f(x) * 32768.0), points)
     return np.clip(table, -32768, 32767).astype(np.int16)
 
