@@ -179,9 +179,9 @@ class QMul:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
-    """table[x - qmin of x's dtype]; at most 8 bits. The table is what `function` means here."""
+    """table[x - low], low = qmax + 1 - 2**bits, up to 8 bits. It is what `function` means here."""
 
-    table: IntArray  # (2**bits,)
+    table: IntArray  # (2**bits,); a narrow format leaves entry 0 unused
     function: Activation
 
     def __eq__(self, other: object) -> bool:
@@ -197,8 +197,8 @@ class Lookup:
 class InterpolatedLookup:
     """Linear interpolation between 513 entries; 9 to 16 bits (after TFLite's int16 LUTLookup).
 
-    With u = x - qmin and k = bits - 9: base = table[u >> k], slope = table[(u >> k) + 1] - base;
-    out = clamp(base + ((slope * (u & (2**k - 1)) + 2**(k-1)) >> k)) to the output's format.
+    With u = x - low, k = bits - 9: base = table[u >> k], slope = table[(u >> k) + 1] - base;
+    out = clamp(base + ((slope * (u & (2**k - 1)) + (2**k >> 1)) >> k)) to the output's format.
     """
 
     table: IntArray  # (513,), within +-2**23

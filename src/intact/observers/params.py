@@ -17,7 +17,7 @@ LARGEST_SCALE = float(np.finfo(np.float32).max)
 def choose_params(
     low: Array | float, high: Array | float, format: Int, symmetric: bool
 ) -> QuantParams:
-    """Parameters whose grid covers low..high (Jacob et al. 2017, section 3; arithmetic.md, eq. 3).
+    """Parameters whose grid covers low..high (Jacob et al. 2017; arithmetic.md, eq. 6, 7).
 
     The range is widened to include 0. Symmetric: scale = max(-low, high) / qmax, no zero point.
     Else scale = (high - low) / (qmax - qmin), zero_point = round(qmin - low / scale): *nudged*, so
