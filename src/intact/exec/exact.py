@@ -30,8 +30,10 @@ def weight_integers(codes: Codes, format: Format, zero_point: tuple[int, ...] | 
     if grid is None:
         raise ValueError(f"weights in {format} have no integers")
     known = format.codes().astype(np.int64)
-    order = np.argsort(known)
-    integers = grid[0][order][np.searchsorted(known[order], codes.astype(np.int64))]
+    lowest = int(known.min())
+    table = np.zeros(int(known.max()) - lowest + 1, np.int64)
+    table[known - lowest] = grid[0]
+    integers = table[codes.astype(np.int64) - lowest]
     if zero_point is not None:
         integers = integers - np.asarray(zero_point).reshape(-1, *(1,) * (codes.ndim - 1))
     return np.asarray(integers, np.int64)
