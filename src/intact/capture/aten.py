@@ -1,7 +1,8 @@
 """The one table that knows ATen names: what each call becomes.
 
 A function gets a `Call` and the call's own arguments, tensors as operands, and gives the
-operand(s) that stand for the result(s). Its defaults are ATen's, since exported programs leave
+operand(s) that stand for the result(s); results behind those that it gives may not be read. Its
+defaults are ATen's, since exported programs leave
 defaults out. In-place variants need no entry of their own. Arguments that the shape of the result
 implies are ignored.
 """
@@ -20,7 +21,7 @@ from intact.capture.builder import Operand
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import PadMode
 
-Results: TypeAlias = Operand | list[Operand] | list[Operand | None]
+Results: TypeAlias = Operand | list[Operand]
 Translation: TypeAlias = Callable[..., Results]
 
 _a = torch.ops.aten
@@ -87,6 +88,7 @@ TRANSLATIONS: dict[OpOverload, Translation] = {
     _a.tanh.default: math.pointwise(ops.Tanh()),
     _a.silu.default: math.pointwise(ops.Silu()),
     _a.gelu.default: math.gelu,
+    _a.glu.default: math.glu,
     _a.softmax.int: math.softmax,
     _a._softmax.default: math.softmax,
     _a.dropout.default: math.dropout,
@@ -96,8 +98,8 @@ TRANSLATIONS: dict[OpOverload, Translation] = {
     # pooling and resizing
     _a.max_pool1d.default: pool.max_pool,
     _a.max_pool2d.default: pool.max_pool,
-    _a.max_pool1d_with_indices.default: pool.max_pool_with_indices,
-    _a.max_pool2d_with_indices.default: pool.max_pool_with_indices,
+    _a.max_pool1d_with_indices.default: pool.max_pool,
+    _a.max_pool2d_with_indices.default: pool.max_pool,
     _a.avg_pool1d.default: pool.avg_pool,
     _a.avg_pool2d.default: pool.avg_pool,
     _a.adaptive_avg_pool1d.default: pool.adaptive_avg_pool,
@@ -134,6 +136,7 @@ TRANSLATIONS: dict[OpOverload, Translation] = {
     _a.repeat.default: shape.repeat,
     _a.repeat_interleave.self_int: shape.repeat_interleave,
     _a.pixel_shuffle.default: shape.pixel_shuffle,
+    _a.pixel_unshuffle.default: shape.pixel_unshuffle,
     _a.channel_shuffle.default: shape.channel_shuffle,
     # parts, joining, padding
     _a.slice.Tensor: shape.slice_,
@@ -144,6 +147,8 @@ TRANSLATIONS: dict[OpOverload, Translation] = {
     _a.chunk.default: shape.split,
     _a.cat.default: shape.concat,
     _a.stack.default: shape.stack,
+    _a.flip.default: shape.flip,
+    _a.roll.default: shape.roll,
     _a.pad.default: shape.pad,
     _a.constant_pad_nd.default: shape.constant_pad,
     _a.reflection_pad1d.default: shape.padding_of(PadMode.REFLECT),

@@ -135,25 +135,12 @@ def pointwise(op: FloatOp) -> Callable[[Call, Operand], Operand]:
     return translate
 
 
-def clamp(
-    c: Call,
-    x: Operand,
-    low: Number | Operand | None = None,
-    high: Number | Operand | None = None,
-) -> Operand:
+def clamp(c: Call, x: Operand, low: Number | None = None, high: Number | None = None) -> Operand:
     """aten.clamp with numbers."""
-    c.need(
-        (low is None or isinstance(low, int | float))
-        and (high is None or isinstance(high, int | float)),
-        "Its bounds have to be numbers.",
-    )
-    assert low is None or isinstance(low, int | float)
-    assert high is None or isinstance(high, int | float)
     if low == 0 and high is None:
         return c.emit(ops.Relu(), x)
-    return c.emit(
-        ops.Clamp(None if low is None else float(low), None if high is None else float(high)), x
-    )
+    bounds = [None if bound is None else float(bound) for bound in (low, high)]
+    return c.emit(ops.Clamp(*bounds), x)
 
 
 def clamp_max(c: Call, x: Operand, high: Number) -> Operand:
@@ -190,6 +177,15 @@ def prelu(c: Call, x: Operand, slope: Operand) -> Operand:
 def gelu(c: Call, x: Operand, approximate: str = "none", **_: str) -> Operand:
     """aten.gelu."""
     return c.emit(ops.Gelu(tanh=approximate == "tanh"), x)
+
+
+def glu(c: Call, x: Operand, axis: int = -1) -> Operand:
+    """aten.glu: one half of the channels times the sigmoid of the other."""
+    axis = c.axis(axis, x)
+    size = x.shape[axis]
+    value, gate = (c.slice(x, axis, i, i + size // 2) for i in (0, size // 2))
+    opened = c.emit(ops.Sigmoid(), gate, function="sigmoid")
+    return c.emit(ops.Mul(), value, opened)
 
 
 def softmax(c: Call, x: Operand, axis: int, *_: object) -> Operand:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from intact.capture.builder import Call, Operand, scalar
 from intact.ir import float_ops as ops
@@ -42,7 +41,7 @@ def max_pool(
     dilation: int | Sequence[int] = 1,
     _ceil_mode: bool = False,
 ) -> Operand:
-    """aten.max_pool1d and max_pool2d.
+    """aten.max_pool1d and max_pool2d, also with indices, which nobody may read.
 
     Ceil mode shows in the size of the result, which drops a window that would start in the
     padding behind: as much padding as the last window needs gives the same size.
@@ -55,11 +54,6 @@ def max_pool(
     behind = [max(p, end - size - p) for p, end, size in zip(pads, ends, space, strict=True)]
     op = ops.MaxPool(kernel, stride, tuple(zip(pads, behind, strict=True)), dilation)
     return c.emit(op, x)
-
-
-def max_pool_with_indices(c: Call, x: Operand, *sizes: Any) -> list[Operand | None]:
-    """aten.max_pool1d_with_indices and 2d; nobody may read the indices."""
-    return [max_pool(c, x, *sizes), None]
 
 
 def avg_pool(
@@ -95,14 +89,14 @@ def adaptive_avg_pool(c: Call, x: Operand, _size: Sequence[int]) -> Operand:
     return c.emit(ops.AdaptiveAvgPool(size), x)
 
 
-def adaptive_max_pool(c: Call, x: Operand, _size: Sequence[int]) -> list[Operand | None]:
+def adaptive_max_pool(c: Call, x: Operand, _size: Sequence[int]) -> Operand:
     """aten.adaptive_max_pool1d and 2d where all windows have one size."""
     space, size = _space(c, x), c.shape[2:]
     even = all(n % out == 0 for n, out in zip(space, size, strict=True))
     c.need(even, "Only sizes that divide the input's are.")
     kernel = tuple(n // out for n, out in zip(space, size, strict=True))
     op = ops.MaxPool(kernel, kernel, ((0, 0),) * len(size), (1,) * len(size))
-    return [c.emit(op, x), None]
+    return c.emit(op, x)
 
 
 def mean(

@@ -103,6 +103,14 @@ def channel_shuffle(c: Call, x: Operand, groups: int) -> Operand:
     return c.reshape(c.permute(split, axes), c.shape)
 
 
+def pixel_unshuffle(c: Call, x: Operand, factor: int) -> Operand:
+    """(N, C, H * r, W * r) to (N, C * r * r, H, W)."""
+    c.need(len(x.shape) == 4, "Its input needs a batch axis.")
+    batch, channels, height, width = x.shape
+    split = (batch, channels, height // factor, factor, width // factor, factor)
+    return c.reshape(c.permute(c.reshape(x, split), (0, 1, 3, 5, 2, 4)), c.shape)
+
+
 # --- parts -----------------------------------------------------------------------------------
 
 
@@ -180,6 +188,29 @@ def _joined(c: Call, parts: Sequence[Operand], axis: int) -> Operand:
         return parts[0]
     c.need(all(part.shape[axis] >= 0 for part in parts), "It joins batches.")
     return c.join(ops.Concat(axis), parts)
+
+
+def flip(c: Call, x: Operand, axes: Sequence[int]) -> Operand:
+    """aten.flip: the slices in reverse."""
+    for axis in axes:
+        axis = c.axis(axis, x)
+        size = x.shape[axis]
+        parts = [c.slice(x, axis, i, i + 1) for i in reversed(range(size))]
+        x = c.join(ops.Concat(axis), parts) if size > 1 else x
+    return x
+
+
+def roll(c: Call, x: Operand, shifts: Sequence[int], axes: Sequence[int] = ()) -> Operand:
+    """aten.roll along given axes."""
+    c.need(len(axes) == len(shifts), "Give it an axis for each shift.")
+    for shift, axis in zip(shifts, axes, strict=True):
+        axis = c.axis(axis, x)
+        size = x.shape[axis]
+        start = -shift % size
+        if start:
+            parts = [c.slice(x, axis, start, size), c.slice(x, axis, 0, start)]
+            x = c.join(ops.Concat(axis), parts)
+    return x
 
 
 def pad(

@@ -1,12 +1,15 @@
 """torch.export to Graph: `capture` for a module, `capture_exported` for a program on file."""
 
+import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
@@ -21,7 +24,10 @@ from intact.ir.graph import Graph, Value
 _HARMLESS = (  # of torch about itself, during export
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
     (UserWarning, r"The tensor attributes .*_flat_weights.* were assigned during export"),
+    (UserWarning, r"Using padding='same' with even kernel lengths"),
+    (UserWarning, r"TF32 acceleration on top of oneDNN"),
 )
+_NOISY = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes")  # loggers
 # Their fast paths in eval mode hide the layers; in training mode their own dropout shows as well.
 _HAVE_FAST_PATH = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 
@@ -42,9 +48,7 @@ def capture(
     inputs = _checked(example, one_batch=dynamic_batch)
     if dynamic_batch:
         inputs = tuple(x.expand(2, *x.shape[1:]) if len(x) == 1 else x[:2] for x in inputs)
-    with _evaluating(model), warnings.catch_warnings():
-        for category, message in _HARMLESS:
-            warnings.filterwarnings("ignore", message, category)
+    with _evaluating(model), _quiet():
         return capture_exported(_exported(model, inputs, dynamic_batch=dynamic_batch))
 
 
@@ -76,11 +80,30 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Torch's remarks about itself left out; what else is printed goes to stderr."""
+    loggers = [logger for name in _NOISY if not (logger := logging.getLogger(name)).disabled]
+    try:
+        for logger in loggers:
+            logger.disabled = True
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            for category, message in _HARMLESS:
+                warnings.filterwarnings("ignore", message, category)
+            yield
+    finally:
+        for logger in loggers:
+            logger.disabled = False
+
+
 def _exported(
     model: nn.Module, inputs: tuple[Tensor, ...], *, dynamic_batch: bool
 ) -> ExportedProgram:
     batch = Dim("batch")
-    shapes = pytree.tree_map(lambda _: {0: batch}, inputs) if dynamic_batch else None
+    shapes: Any = ShapesCollection()  # type: ignore[no-untyped-call]
+    for x in inputs:
+        shapes[x] = {0: batch}
+    shapes = shapes if dynamic_batch else None
     try:
         return torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # whatever tracing the user's code can raise
@@ -101,8 +124,8 @@ def _cannot_export(error: Exception, *, dynamic_batch: bool) -> UnsupportedOpErr
     reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
     if dynamic_batch and "Constraints violated" in str(error):
         return UnsupportedOpError(
-            f"the network fixes its batch size ({reason}). Take sizes from the input's shape, or"
-            " capture with dynamic_batch=False."
+            f"the network fixes its batch size ({reason}). Take sizes from x.shape, which len(x)"
+            " and int() do not, or capture with dynamic_batch=False."
         )
     return UnsupportedOpError(
         f"torch.export cannot trace the model: {reason}\nTracing needs a forward without branches"
@@ -130,7 +153,8 @@ def capture_exported(program: ExportedProgram) -> Graph[FloatOp]:
             arguments.append(inputs[-1])
         else:
             arguments.append(node.meta.get("val"))
-    results = Interpreter(builder, program.graph_module).run(program.graph_module, arguments)
+    with _quiet():
+        results = Interpreter(builder, program.graph_module).run(program.graph_module, arguments)
     return finish(builder, inputs, _outputs(program, builder, results))
 
 

@@ -13,10 +13,17 @@ from intact.errors import UnsupportedOpError
 _MAY_RETURN_ITS_INPUT = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 
 
+def writes_first(target: OpOverload) -> bool:
+    """Whether a call writes to its first argument, as all of torch's in-place methods do."""
+    arguments = target._schema.arguments
+    alias = arguments[0].alias_info if arguments else None
+    return alias is not None and alias.is_write
+
+
 def functional_variant(target: OpOverload) -> OpOverload:
     """aten.relu_.default to aten.relu.default; others, and those without one, stay."""
     name, overload = target._schema.name.split("::")[1], target._overloadname
-    if target.namespace != "aten" or not target._schema.is_mutable or not name.endswith("_"):
+    if target.namespace != "aten" or not writes_first(target) or not name.endswith("_"):
         return target
     packet = getattr(torch.ops.aten, name[:-1], None)
     if packet is None or overload not in packet.overloads():

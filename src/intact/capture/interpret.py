@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from intact.capture.aten import TRANSLATIONS
 from intact.capture.builder import Builder, Call, Constant, Origin
 from intact.capture.dims import Dims
-from intact.capture.inplace import Aliases, functional_variant
+from intact.capture.inplace import Aliases, functional_variant, writes_first
 from intact.errors import UnsupportedOpError
 from intact.ir.graph import Value
 
@@ -74,7 +74,7 @@ class Interpreter:
         kwargs = _resolved(node.kwargs, scope.env)
         target = node.target
         if target is operator.getitem:
-            return args[0][args[1]]
+            return self._item(node, *args)
         if isinstance(target, HigherOrderOperator):
             return self._inline(node, args)
         if not isinstance(target, OpOverload):
@@ -82,9 +82,22 @@ class Interpreter:
         if str(target).split(".")[1].startswith(_CHECKS):
             return None
         result = self._translate(node, target, args, kwargs, scope)
-        if target._schema.is_mutable and args and isinstance(args[0], Value | Constant):
+        if writes_first(target) and not _written_in_place(args[0], result):
             scope.aliases.write(node, result, scope.env, self._origin(node, scope))
         return result
+
+    def _item(self, node: fx.Node, results: Sequence[Result], index: int) -> Result:
+        if index < len(results):
+            return results[index]
+        if not node.users:
+            return None
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        origin = self._origin(source, None)
+        raise UnsupportedOpError(
+            f'result {index} of {origin.op} at "{origin.place}" is not supported.'
+            " Use the first alone."
+        )
 
     def _inline(self, node: fx.Node, args: Sequence[Result]) -> Result:
         name = str(node.target)
@@ -115,7 +128,8 @@ class Interpreter:
         call = Call(self._builder, origin, *_signature(value, self._builder.dims))
         translation = TRANSLATIONS.get(target)
         if translation is not None:
-            return _applied(translation, call, args, kwargs)
+            result = _applied(translation, call, args, kwargs)
+            return result if isinstance(value, Tensor) or isinstance(result, list) else [result]
         if target.has_kernel_for_dispatch_key(torch.DispatchKey.CompositeImplicitAutograd):
             return self._decomposed(node, target, scope, origin)
         raise call.refuse()
@@ -137,7 +151,7 @@ class Interpreter:
             or _NOT_AUTOMATIC in target.tags
         ):
             return None
-        written = args[0] if target._schema.is_mutable else None
+        written = args[0] if writes_first(target) else None
         if isinstance(written, Constant) and not self._builder.may_write(written):
             target = functional_variant(target)
         with torch.no_grad():
@@ -159,21 +173,24 @@ class Interpreter:
             args, kwargs = pytree.tree_unflatten(filled, structure)
             return target.decompose(*args, **kwargs)
 
-        traced = make_fx(composite)(*(leaf.meta["val"] for leaf in nodes))
+        # With oneDNN, recurrent layers would stay in one piece.
+        with torch.backends.mkldnn.flags(enabled=False):
+            traced = make_fx(composite)(*(leaf.meta["val"] for leaf in nodes))
         results = self.run(traced, [scope.env[leaf] for leaf in nodes], origin)
         return results[0] if isinstance(node.meta["val"], Tensor) else results
 
     def _origin(self, node: fx.Node, scope: _Scope | None) -> Origin:
+        namespace, name, *_ = f"{node.target}.".split(".")
+        function = name.strip("_").removesuffix("_with_indices") or namespace
         if scope is not None and scope.around is not None:
-            return scope.around
+            return replace(scope.around, function=function)
         stack = node.meta.get("nn_module_stack") or {}
         calls = tuple(stack)
         path = str(stack[calls[-1]][0]) if calls else ""
-        namespace, name, *_ = f"{node.target}.".split(".")
         return Origin(
             calls=calls,
             path=path.removeprefix("L['self']").lstrip("."),
-            function=name.strip("_").removesuffix("_with_indices") or namespace,
+            function=function,
             op=f"{namespace}.{name}".rstrip("."),
             leaf=bool(calls) and calls[-1] not in self._containers,
         )
@@ -192,6 +209,12 @@ def _applied(
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
             raise  # from inside of the translation
         raise call.refuse(f"It is called in a way that is not known here ({error}).") from error
+
+
+def _written_in_place(written: Result, result: Result) -> bool:
+    """Whether a call with known arguments wrote to the constant's own memory."""
+    known = isinstance(written, Constant) and isinstance(result, Constant)
+    return known and written.tensor.data_ptr() == result.tensor.data_ptr()
 
 
 def _signature(value: Any, dims: Dims) -> tuple[tuple[tuple[int, ...], ...], torch.dtype]:

@@ -64,11 +64,11 @@ def _needed(builder: Builder, outputs: Sequence[tuple[Value, str | None]]) -> li
         if name in needed:
             kept.append(builder.nodes[name])
             needed |= {value.name for value in builder.nodes[name].inputs}
-    for value, name_of in outputs:
+    for index, (value, name_of) in enumerate(outputs):
         if value.name in builder.constants:
             raise UnsupportedOpError(
-                f"the output {name_of or builder.constants[value.name].name or ''} is a constant:"
-                " it does not depend on the input. Leave it out of the model."
+                f"output {name_of or index} of the model is a constant: it does not depend on the"
+                " input. Leave it out of the model's result."
             )
     return kept[::-1]
 
