@@ -135,9 +135,19 @@ class Comparison:
     @property
     def sqnr_db(self) -> float:
         """Signal to quantization noise ratio in dB, 10 log10(signal / noise); inf if equal."""
-        if self.noise == 0:
-            return math.inf
-        return 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
+        return _decibel(self.signal, self.noise)
+
+
+def _decibel(signal: float, noise: float) -> float:
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal else -math.inf
+
+
+def sqnr_db(outputs: Array, reference: Array) -> float:
+    """Signal to quantization noise ratio in dB of arrays of any, equal shape."""
+    wide = reference.astype(np.float64)
+    return _decibel(float((wide**2).sum()), float(((outputs - wide) ** 2).sum()))
 
 
 def compare(outputs: Array, reference: Array, targets: Array | None = None) -> Comparison:
