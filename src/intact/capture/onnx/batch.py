@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from intact.capture.onnx.facts import TRIALS, Facts, Info
+from intact.capture.onnx.facts import LARGEST, TRIALS, Facts, Info
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir.graph import Shape, with_batch
 from intact.numerics.arrays import Array
@@ -46,6 +46,8 @@ def declare_inputs(inputs: Sequence[onnx.ValueInfoProto], path: Path) -> Facts:
         shape = shapes[proto.name]
         at_trials = tuple(with_batch(shape, batch) for batch in facts.batches)
         facts.infos[proto.name] = Info(proto.type.tensor_type.elem_type, at_trials)
+        if max(map(math.prod, at_trials)) > LARGEST:
+            raise FormatError(f'the input "{proto.name}" of {path} has shape {shape}')
         facts.dtype(proto.name)  # raises for strings and the like
     return facts
 

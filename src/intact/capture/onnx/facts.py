@@ -17,6 +17,7 @@ from intact.numerics.arrays import Array
 from intact.numerics.formats import FP32, Format, Int
 
 TRIALS = (7, 11)
+LARGEST = 1 << 33  # elements of a value at such a batch size; no network that runs has more
 
 FLOATS = frozenset(
     {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
@@ -125,9 +126,10 @@ class Facts:
         if elem_type in FLOATS:
             return FP32
         if elem_type not in _INTEGERS:
-            kind = TensorProto.DataType.Name(elem_type)
+            kinds = {number: kind for kind, number in TensorProto.DataType.items()}
             raise UnsupportedOpError(
-                f'the ONNX value "{name}" has element type {kind}. Export a float32 network'
+                f'the ONNX value "{name}" has element type {kinds.get(elem_type, elem_type)}.'
+                " Export a float32 network"
             )
         return _INTEGERS[elem_type]
 

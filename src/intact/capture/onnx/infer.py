@@ -4,6 +4,7 @@ onnx itself does both, one node at a time; unlike onnx's inference over a whole 
 value of every shape computed on the way.
 """
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ import onnx
 from onnx import NodeProto, TypeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
-from intact.capture.onnx.facts import Facts, Info
+from intact.capture.onnx.facts import LARGEST, Facts, Info
 from intact.capture.onnx.node import OnnxNode, first_line
 from intact.errors import FormatError
 from intact.ir.graph import Shape
@@ -54,6 +55,8 @@ def infer(
         known = facts.known.get(name)
         if known is not None and known.arrays[trial].size <= _LARGEST_DATA:
             data[name] = numpy_helper.from_array(np.asarray(known.arrays[trial]), name)
+    if node.op_type == "Slice" and any(not array.dims[0] for array in data.values() if array.dims):
+        raise node.unsupported("slices an empty constant", "Remove it")  # onnx would abort
     try:
         schema = onnx.defs.get_schema(node.op_type, node.opset, "")
         found = shape_inference.infer_node_outputs(
@@ -62,6 +65,10 @@ def infer(
     except Exception as error:  # InferenceError, SchemaError, RuntimeError, ValueError, ...
         raise node.malformed(f"its shapes do not fit: {first_line(error)}") from error
     results = [_tensor_type(found.get(output)) for output in node.outputs]
+    lowest = 0 if all(name in facts.known for name in types) else 1
+    for _, shape in results:
+        if shape is not None and (min(shape, default=1) < lowest or math.prod(shape) > LARGEST):
+            raise node.malformed(f"has an output of shape {shape}")
     if results[0][1] is None and node.op_type in _SAME_SHAPE:
         first = facts.infos[node.inputs[0]]
         results[0] = first.elem_type, first.shapes[trial]
@@ -89,17 +96,10 @@ def may_fold(node: OnnxNode, infos: Sequence[Info], facts: Facts) -> bool:
     if node.op_type not in FOLDABLE or not all(name in facts.known for name in inputs):
         return False
     read = sum(array.size for name in inputs for array in facts.known[name].arrays)
-    written = sum(_elements(shape) for info in infos for shape in info.shapes)
+    written = sum(math.prod(shape) for info in infos for shape in info.shapes)
     if written > _LARGEST_FOLDED + 2 * read:
         raise node.malformed(f"computes a constant of {written} elements")
     return True
-
-
-def _elements(shape: Shape) -> int:
-    count = 1
-    for dim in shape:
-        count *= dim
-    return count
 
 
 def evaluate(node: OnnxNode, proto: NodeProto, inputs: Mapping[str, Array]) -> list[Array]:

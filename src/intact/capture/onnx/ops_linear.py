@@ -106,12 +106,15 @@ def _gemm_bias(node: OnnxNode, net: Builder, features: int) -> F32 | None:
     array = net.facts.static(node.input(2))
     if array is None or array.shape[:-1] not in ((), (1,)):
         return None
-    vector = np.broadcast_to(array.reshape(-1), (features,))
+    vector = _filled(node, array.reshape(-1), (features,))
     return np.asarray(_scaled(vector, node.number("beta", 1.0)), np.float32)
 
 
 def _scaled(array: Array, factor: float) -> Array:
-    return array if factor == 1 else (array * np.float64(factor)).astype(np.float32)
+    if factor == 1:
+        return array
+    with np.errstate(all="ignore"):  # infinite if the file says so
+        return np.asarray(array * np.float64(factor), np.float32)
 
 
 def _scaled_value(node: OnnxNode, net: Builder, index: int, attribute: str) -> Value:

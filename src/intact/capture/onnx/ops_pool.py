@@ -82,7 +82,7 @@ def reduce_mean(node: OnnxNode, net: Builder) -> None:
     x = net.value(node)
     axes = _axes(node, net, x)
     if axes:
-        net.emit(node, ops.Mean(axes, bool(node.integer("keepdims", 1))), x)
+        net.emit(node, ops.Mean(axes, node.integer("keepdims", 1) == 1), x)
     else:
         net.alias(node, x)
 
@@ -96,7 +96,7 @@ def reduce_sum(node: OnnxNode, net: Builder) -> None:
         return
     count = np.asarray(np.prod([x.shape[axis] for axis in axes]), np.float32)
     shape = net.facts.shape(node.output)
-    mean = ops.Mean(axes, bool(node.integer("keepdims", 1)))
+    mean = ops.Mean(axes, node.integer("keepdims", 1) == 1)
     average = net.step(f"{node.name}.mean", mean, [x], shape)
     net.emit(node, ops.Mul(), average, net.constant(f"{node.name}.count", count))
 
@@ -107,7 +107,7 @@ def reduce_max(node: OnnxNode, net: Builder) -> None:
     sizes = space(node, x)
     if _axes(node, net, x) != tuple(range(2, len(x.shape))):
         raise node.unsupported("reduces over other axes than space", "Use MaxPool")
-    if node.integer("keepdims", 1):
+    if node.integer("keepdims", 1) == 1:
         net.emit(node, _whole(sizes), x)
         return
     kept = (*x.shape[:2], *(1 for _ in sizes))

