@@ -12,6 +12,8 @@ from intact.lower.requant import (
     add_operands,
     identity_requant,
     integer_format,
+    product_bits,
+    reach,
     requant,
     scalar_scale,
     scalar_zero_point,
@@ -79,7 +81,8 @@ def lower_binary(
             op = int_ops.QSub(*add_operands(a, b, output, activation))
         case _:
             multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
-            scaled = requant(multiplier, output, activation)
+            bits = product_bits(reach(a) * reach(b))
+            scaled = requant(multiplier, output, activation, bits)
             op = int_ops.QMul(scalar_zero_point(a), scalar_zero_point(b), scaled)
     layout = common_layout(build, node)
     rank = len(node.output.shape)

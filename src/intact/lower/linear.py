@@ -13,7 +13,9 @@ from intact.lower.builder import Builder, Layout
 from intact.lower.requant import (
     FusedActivation,
     integer_format,
+    product_bits,
     quantize_bias,
+    reach,
     requant,
     scalar_scale,
     scalar_zero_point,
@@ -153,11 +155,9 @@ def _accumulator_bits(
 ) -> Literal[32, 64]:
     if format.bits > 8:
         return 64
-    zero_point = scalar_zero_point(source)
-    reach = max(format.qmax - zero_point, zero_point - format.qmin)
     rows = np.abs(weight.integers().reshape(weight.codes.shape[0], -1)).sum(axis=1)
     offset = np.abs(bias) / (weight.scale * scalar_scale(source))
-    return 32 if (rows * float(reach) + offset < 2.0**31 - 1).all() else 64
+    return 32 if (rows * float(reach(source)) + offset < 2.0**31 - 1).all() else 64
 
 
 def lower_conv(
@@ -256,9 +256,7 @@ def lower_matmul(
         return "an input is float"
     if output is None or integer_format(output) is None:
         return "its output is float"
-    depth = node.inputs[0].shape[-1]
-    reach = [_reach(p) for p in (a, b)]
-    bits: Literal[32, 64] = 32 if depth * reach[0] * reach[1] < 2**31 else 64
+    bits = product_bits(node.inputs[0].shape[-1] * reach(a) * reach(b))
     multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
     op = int_ops.QMatMul(
         scalar_zero_point(a), scalar_zero_point(b), requant(multiplier, output, activation, bits)
@@ -266,13 +264,6 @@ def lower_matmul(
     inputs = tuple(build.codes(value.name, Layout.PLAIN) for value in node.inputs)
     build.emit(op, inputs, build.codes_output(target, Layout.PLAIN))
     return None
-
-
-def _reach(params: QuantParams) -> int:
-    format = params.format
-    assert isinstance(format, Int)
-    zero_point = scalar_zero_point(params)
-    return max(format.qmax - zero_point, zero_point - format.qmin)
 
 
 def lower_embedding(build: Builder, node: Node[FloatOp], target: str) -> str | None:

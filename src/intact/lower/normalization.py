@@ -18,6 +18,7 @@ from intact.numerics.qtensor import QuantParams
 from intact.numerics.tables import exp_table, reciprocal_table
 
 SOFTMAX_INTEGER_BITS = 5  # differences from the maximum are Q5.26
+LONGEST_SOFTMAX = 4095  # exponentials of 19 bits each
 FRACTION = 8  # fractional bits of a normalization's last sum
 NORMALIZED_FRACTION = 20  # fractional bits of (x - mean) / deviation
 
@@ -31,6 +32,8 @@ def lower_softmax(build: Builder, node: Node[FloatOp]) -> str | None:
     assert isinstance(node.op, ops.Softmax)
     if 8 < source.format.bits < 16:
         return f"softmax has no integer form for {source.format}"
+    if node.output.shape[node.op.axis] > LONGEST_SOFTMAX:
+        return f"softmax over more than {LONGEST_SOFTMAX} codes overflows its 32-bit sum"
     op = _softmax8(source) if source.format.bits <= 8 else _softmax16(source)
     name = node.inputs[0].name
     rank = build.rank(name)

@@ -11,6 +11,7 @@ from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_m
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
 
+WIDE_LIMIT = 2**46  # of a 64-bit accumulator: times a 15-bit multiplier it still fits (eq. 14)
 FusedActivation = ops.Relu | ops.Clamp | None
 
 
@@ -29,6 +30,18 @@ def scalar_scale(params: QuantParams) -> float:
 def scalar_zero_point(params: QuantParams) -> int:
     """The one zero point of an activation."""
     return int(params.offset.reshape(()))
+
+
+def reach(params: QuantParams) -> int:
+    """Largest |code - zero_point| of an activation."""
+    format, zero_point = params.format, scalar_zero_point(params)
+    assert isinstance(format, Int)
+    return max(format.qmax - zero_point, zero_point - format.qmin)
+
+
+def product_bits(largest: int) -> Literal[32, 64]:
+    """Bits of an accumulator that never exceeds `largest` in magnitude."""
+    return 32 if largest < 1 << 31 else 64
 
 
 def integer_format(params: QuantParams | None) -> Int | None:
@@ -111,4 +124,4 @@ def quantize_bias(bias: Array, scale: F64, bits: Literal[32, 64]) -> IntArray:
     codes = round_half_away(np.asarray(bias, np.float64) / scale)
     if bits == 32:
         return np.clip(codes, INT32_MIN, INT32_MAX).astype(np.int32)
-    return np.clip(codes, -(2.0**62), 2.0**62).astype(np.int64)
+    return np.clip(codes, -WIDE_LIMIT, WIDE_LIMIT).astype(np.int64)

@@ -68,7 +68,7 @@ class QuantParams:
         return (values - stretch(self.offset, codes.shape).astype(np.float32)) * scale
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScaledTensor:
     """A tensor as codes with a scale for each group of elements."""
 
@@ -77,6 +77,14 @@ class ScaledTensor:
 
     def __post_init__(self) -> None:
         stretch(self.params.scale, self.codes.shape)  # raises where they do not fit
+
+    def __eq__(self, other: object) -> bool:
+        """Equal parameters and codes."""
+        return (
+            isinstance(other, ScaledTensor)
+            and self.params == other.params
+            and np.array_equal(self.codes, other.codes)
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,7 +96,7 @@ class ScaledTensor:
         return self.params.dequantize(self.codes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CodebookTensor:
     """Subvector i of the flattened tensor is codebook[assignments[i]]."""
 
@@ -102,6 +110,15 @@ class CodebookTensor:
                 f"{self.assignments.size} subvectors of length {self.codebook.shape[1]}"
                 f" do not fill shape {self.shape}"
             )
+
+    def __eq__(self, other: object) -> bool:
+        """Equal shape, codebook and assignments."""
+        return (
+            isinstance(other, CodebookTensor)
+            and self.shape == other.shape
+            and np.array_equal(self.codebook, other.codebook)
+            and np.array_equal(self.assignments, other.assignments)
+        )
 
     def dequantize(self) -> F32:
         """The real tensor that the codes stand for."""
