@@ -1,0 +1,186 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import intact
+from intact.api.layers import layers
+from intact.ir.graph import Graph
+
+SAMPLES = torch.randn(64, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(256, 5)
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def quantized() -> intact.QuantizedNetwork:
+    return intact.quantize(network(), [SAMPLES])
+
+
+def test_the_public_names_are_all_there() -> None:
+    assert set(intact.__all__) <= set(dir(intact))
+    for name in set(intact.__all__) - {"BF16", "FP16"}:
+        assert getattr(intact, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        intact.absent  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        [SAMPLES],
+        iter(SAMPLES.split(10)),
+        [SAMPLES.numpy()],
+        [(x, torch.zeros(len(x))) for x in SAMPLES.split(9)],
+        [[x.double(), "any target"] for x in SAMPLES.split(9)],
+        torch.utils.data.DataLoader(torch.utils.data.TensorDataset(SAMPLES, SAMPLES), 16),
+    ],
+    ids=["tensor", "iterator", "array", "pairs", "doubles", "loader"],
+)
+def test_calibration_data_may_come_in_many_forms(
+    quantized: intact.QuantizedNetwork, calibration: list[object]
+) -> None:
+    found = intact.quantize(network(), calibration)
+    assert_equal(found, quantized)
+
+
+def assert_equal(a: intact.QuantizedNetwork, b: intact.QuantizedNetwork) -> None:
+    x = SAMPLES.numpy()
+    np.testing.assert_array_equal(intact.compile(a)(x), intact.compile(b)(x))
+
+
+def test_a_network_may_come_in_many_forms(
+    quantized: intact.QuantizedNetwork, tmp_path: Path
+) -> None:
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(network(), (SAMPLES,), dynamic_shapes=(batch,))
+    torch.export.save(program, tmp_path / "net.pt2")
+    graph = intact.to_graph(program)
+    for model in (program, graph, tmp_path / "net.pt2", str(tmp_path / "net.pt2")):
+        assert_equal(intact.quantize(model, [SAMPLES]), quantized)
+
+
+def test_arguments_that_make_no_sense_are_named() -> None:
+    with pytest.raises(ValueError, match="int is no network"):
+        intact.quantize(3, [SAMPLES])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least one PtqRule"):
+        intact.quantize(network(), [SAMPLES], recipe=[])
+    with pytest.raises(ValueError, match='no recipe "W8A9"'):
+        intact.quantize(network(), [SAMPLES], recipe="W8A9")
+    with pytest.raises(ValueError, match="max_drop needs validate"):
+        intact.quantize(network(), [SAMPLES], max_drop=0.1)
+    with pytest.raises(ValueError, match="finite"):
+        intact.quantize(network(), [SAMPLES], validate=lambda _: float("nan"))
+    with pytest.raises(intact.CalibrationError, match="no calibration samples"):
+        intact.quantize(network(), [])
+    with pytest.raises(intact.CalibrationError, match="calibration batch 1: samples hold NaN"):
+        intact.quantize(network(), [SAMPLES, SAMPLES * torch.nan])
+    with pytest.raises(ValueError, match="no executor"):
+        intact.compile(intact.quantize(network(), [SAMPLES]), executor="abacus")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no quantized network"):
+        intact.compile(network())  # type: ignore[arg-type]
+
+
+def test_validation_sees_ordinary_functions() -> None:
+    def negative_error(engine: intact.Engine) -> float:
+        kinds = [type(engine(x)) for x in (SAMPLES, SAMPLES.numpy())]
+        assert kinds == [torch.Tensor, np.ndarray]
+        with torch.no_grad():
+            return -float((engine(SAMPLES) - network()(SAMPLES)).abs().mean())
+
+    found = intact.quantize(network(), [SAMPLES], validate=negative_error)
+    assert found.validation is not None
+    assert found.validation.float_metric == pytest.approx(0, abs=1e-6)
+    assert 0 < found.validation.drop < 0.1
+    assert found.validation.met
+
+
+def test_fallbacks_are_tried_until_the_budget_is_met() -> None:
+    metrics = iter([1.0, 0.5, 0.6, 0.9, 0.99])
+    said: list[str] = []
+    found = intact.quantize(
+        network(),
+        [SAMPLES],
+        recipe="W4A8",
+        validate=lambda _: next(metrics),
+        max_drop=0.2,
+        progress=lambda what, _: said.append(what),
+    )
+    assert found.validation is not None
+    assert [a.recipe for a in found.validation.attempts] == ["W4A8", "W4A8 with Mse", "W8A8"]
+    assert (found.recipe, found.validation.quantized_metric) == ("W8A8", 0.9)
+    assert {"calibrating W8A8", "validating float"} <= set(said)
+
+
+def test_a_saved_network_is_the_same(quantized: intact.QuantizedNetwork, tmp_path: Path) -> None:
+    quantized.save(tmp_path / "net.intact")
+    loaded = intact.load(tmp_path / "net.intact")
+    assert_equal(loaded, quantized)
+    assert loaded.summary() == quantized.summary()
+    assert (loaded.bytes, loaded.macs, loaded.stays_float) == (
+        quantized.bytes, quantized.macs, quantized.stays_float,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"saved as \.intact"):
+        quantized.save(tmp_path / "net.onnx")
+
+
+def test_multiplications_by_hand(quantized: intact.QuantizedNetwork) -> None:
+    convolution, linear = 8 * 8 * 4 * (3 * 3 * 1), 256 * 5
+    assert quantized.macs == convolution + linear
+    graph = intact.to_graph(network(), SAMPLES)
+    assert isinstance(graph, Graph)
+    assert [layer.macs for layer in layers(graph)] == [convolution, 0, 0, linear]
+    assert [layer.weight_bytes for layer in layers(graph)] == [4 * (36 + 4), 0, 0, 4 * (1280 + 5)]
+
+
+def test_transposed_convolutions_are_counted_from_their_input() -> None:
+    module = nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2)
+    graph = intact.to_graph(module, torch.zeros(1, 4, 5, 5))
+    products = 5 * 5 * 4 * (6 // 2) * 3 * 3
+    assert [layer.macs for layer in layers(graph)] == [products]
+    program = intact.quantize(module, [torch.randn(2, 4, 5, 5)]).program
+    assert sum(layer.macs for layer in layers(program)) == products
+
+
+def test_what_stays_float_is_told_before_and_after_saving(tmp_path: Path) -> None:
+    rules = [
+        intact.PtqRule(match="3"),
+        intact.PtqRule(
+            weight=intact.Nearest(intact.Int(8)), activation=intact.MinMax(intact.Int(8))
+        ),
+    ]
+    found = intact.quantize(network(), [SAMPLES], recipe=rules)
+    assert list(found.stays_float) == ["3"]
+    found.save(tmp_path / "net.intact")
+    assert intact.load(tmp_path / "net.intact").stays_float == {
+        "3": "computes in fp32 on fp32 weights"
+    }
+    assert 'stays float: "3"' in found.summary()
+
+
+def test_exports_go_by_suffix(quantized: intact.QuantizedNetwork, tmp_path: Path) -> None:
+    for name in ("net.tflite", "net_c"):
+        with pytest.raises(ValueError, match="does not write"):
+            intact.export(quantized, tmp_path / name)
+    with pytest.raises(ValueError, match=r"\.onnx, not \.txt"):
+        intact.export(quantized, tmp_path / "net.txt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_runtime_runs_the_exported_network(quantized: intact.QuantizedNetwork) -> None:
+    pytest.importorskip("onnxruntime")
+    x = SAMPLES.numpy()
+    exact, other = (
+        np.asarray(intact.compile(quantized, executor=executor)(x))
+        for executor in ("reference", "onnxruntime")
+    )
+    params = quantized.program.nodes[-1].inputs[0].params
+    assert params is not None
+    np.testing.assert_allclose(other, exact, atol=2.01 * float(params.scale))
