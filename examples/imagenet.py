@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 import intact
 from intact.metrics import compare, top1
+from intact.recipes import RECIPES
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -182,7 +183,7 @@ def main() -> None:
     parser.add_argument(
         "--network", choices=["mobilenet_v2", "mobilenet_v1_0.75"], default="mobilenet_v2"
     )
-    parser.add_argument("--recipe", nargs="+", default=["W8A8", "W8A8-per-tensor"])
+    parser.add_argument("--recipe", nargs="+", default=list(RECIPES))
     parser.add_argument("--limit", type=int, help="use only so many validation photographs")
     parser.add_argument("--json", type=Path, help="write the rows to this file as well")
     arguments = parser.parse_args()
@@ -216,7 +217,7 @@ def measure(data: Path, network: str, recipes: list[str], limit: int | None) -> 
         tally = compare(logits, reference, labels)
         rows.append({
             "recipe": recipe,
-            "bytes": network_.size,
+            "bytes": network_.bytes,
             "top1": top1(logits, labels).share,
             "difference": tally.difference,
             "interval": tally.difference_interval,
