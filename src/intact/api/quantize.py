@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -62,7 +63,7 @@ def quantize(
         model: An `nn.Module`, an exported program, a Graph, or the path of an .onnx or .pt2 file.
         calibration: Batches as a `DataLoader` gives them, arrays or tensors: inputs, or pairs
             (input, target) whose target is not looked at. It is read once for each recipe that is
-            tried; an iterator is kept in memory. May be empty if no rule observes activations.
+            tried; with `max_drop` an iterator is kept in memory. May be empty if no rule observes activations.
         example_input: What an `nn.Module` is called with; by default the first calibration batch.
         recipe: A name of `intact.recipes.RECIPES`, or rules.
         validate: Called with an engine, which maps a float batch to outputs; higher is better.
@@ -79,9 +80,10 @@ def quantize(
     if max_drop is not None and validate is None:
         raise ValueError("max_drop needs validate, which measures what drops")
     name, rules = _named(recipe)
-    batches = list(calibration) if isinstance(calibration, Iterator) else calibration
+    once = isinstance(calibration, Iterator) and max_drop is not None  # but several may be tried
+    batches = list(calibration) if once else calibration
     if example_input is None and isinstance(model, nn.Module):
-        example_input = _first_input(batches)
+        example_input, batches = _first_input(batches)
     graph = to_graph(model, example_input)
 
     def build(candidate: Candidate) -> QuantizedNetwork:
@@ -101,12 +103,15 @@ def _named(recipe: str | Sequence[PtqRule]) -> Candidate:
     return "rules", rules
 
 
-def _first_input(batches: Iterable[object]) -> tuple[Tensor, ...]:
-    first = next(iter(batches), None)
+def _first_input(batches: Iterable[object]) -> tuple[tuple[Tensor, ...], Iterable[object]]:
+    """The first batch's inputs, and all batches."""
+    iterator = iter(batches)
+    first = next(iterator, None)
     if first is None:
         raise CalibrationError("there are no calibration samples; give at least one batch")
     inputs, _ = split(first, 1)
-    return tuple(_tensor(as_array(x)) for x in inputs)
+    whole = chain([first], iterator) if iterator is batches else batches
+    return tuple(_tensor(as_array(x)) for x in inputs), whole
 
 
 def _tensor(array: Array) -> Tensor:
