@@ -1,6 +1,5 @@
 """Rules for the parts of operations: codes, zero points, Requants, attributes in range."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -17,6 +16,7 @@ from intact.numerics.qtensor import QuantParams
 
 MAX_RANK = 16
 MAX_NAME = 1024
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 NAME_RULE = f"names are 1 to {MAX_NAME} printable characters"
 ACCUMULATOR_MAX = {32: INT32_MAX, 64: (1 << 47) - 1}  # multiply_wide takes 48 bits
 
@@ -27,7 +27,7 @@ def is_name(name: str) -> bool:
 
 
 def check_attribute(name: str, attribute: object) -> None:
-    """Numbers are finite and fit 32 bits, tuples of numbers for axes are short.
+    """Numbers fit 32 bits, integer or float, tuples of numbers for axes are short.
 
     Raises:
         ValueError: names the attribute that breaks this.
@@ -38,8 +38,8 @@ def check_attribute(name: str, attribute: object) -> None:
         case int():
             check_range(name, attribute, INT32_MIN, INT32_MAX)
         case float():
-            if not math.isfinite(attribute):
-                raise ValueError(f"{name} is {attribute}")
+            if not abs(attribute) <= FLOAT32_MAX:  # NaN is not either
+                raise ValueError(f"{name} is {attribute}, which float32 does not hold")
         case tuple():
             if len(attribute) > MAX_RANK and name != "weight_zero_point":
                 raise ValueError(f"{name} has {len(attribute)} entries, at most {MAX_RANK}")
@@ -83,7 +83,7 @@ def check_same_dtype(*values: Value) -> None:
     for value in values[1:]:
         if value.dtype != values[0].dtype:
             raise ValueError(
-                f'"{value.name}" is {value.dtype}, "{values[0].name}" is {values[0].dtype}'
+                f'"{value.name}" is {value.dtype!r}, "{values[0].name}" is {values[0].dtype!r}'
             )
 
 

@@ -29,6 +29,9 @@ PREAMBLE = struct.Struct("<8sIIQ32s8x")
 DIGEST = slice(24, 56)
 MAX_HEADER = 1 << 24
 MAX_DEPTH = 32
+_STEPS = np.zeros(256, np.int8)  # by byte: into or out of a list or object
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
 
 
 def aligned(offset: int) -> int:
@@ -154,9 +157,7 @@ def parse_header(text: bytes) -> Json:
 def _check_depth(text: bytes) -> None:
     """Parsers recurse; strings may hold any bracket."""
     structure = np.frombuffer(re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text), np.uint8)
-    opens = np.isin(structure, np.frombuffer(b"[{", np.uint8)).astype(np.int32)
-    closes = np.isin(structure, np.frombuffer(b"]}", np.uint8)).astype(np.int32)
-    if np.cumsum(opens - closes).max(initial=0) > MAX_DEPTH:
+    if np.cumsum(_STEPS[structure], dtype=np.int32).max(initial=0) > MAX_DEPTH:
         raise FormatError(f"its header nests deeper than {MAX_DEPTH}")
 
 

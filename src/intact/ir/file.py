@@ -238,5 +238,5 @@ def _constants(
         constants[constant.name] = reader.fetch(constant.tensor, where)
         stored = reader.table[constant.tensor].dtype
         if stored != value.dtype:
-            raise FormatError(f"{where}: its tensor is {stored}, the value {value.dtype}")
+            raise FormatError(f"{where}: its tensor is {stored!r}, the value {value.dtype!r}")
     return constants

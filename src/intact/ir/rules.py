@@ -3,6 +3,7 @@
 Shapes have been checked by `shapes` before. Every function raises ValueError with the broken rule.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
@@ -30,9 +31,13 @@ from intact.ir.layer_rules import check_dynamic, check_embedding, check_indices,
 from intact.ir.normalization_rules import check_normalization
 from intact.ir.packing import code_range
 from intact.numerics.arrays import Array, IntArray
-from intact.numerics.fixedpoint import INT32_MIN
+from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN
 from intact.numerics.formats import FP32, Float, Int
 from intact.numerics.tables import INTERPOLATED_LIMIT
+
+INT16_MAX = (1 << 15) - 1
+MAX_ROW = (1 << 13) - 1  # exponentials of at most 2**19 are summed in 32 bits
+MAX_ROW16 = 1 << 16  # of at most 2**15 - 1
 
 MovesCodes = (
     ops.Reshape, ops.Permute, ops.Slice, ops.Expand, ops.Pad, ops.Concat, ops.Dropout,
@@ -89,7 +94,7 @@ def _check_float(
 ) -> None:
     match op:
         case ops.Add() | ops.Sub() | ops.Mul():
-            _check_sum(inputs, output)
+            _check_sum(op, inputs, output)
         case ops.Embedding():
             indices, weight = inputs
             check_indices(indices, weight.shape[0], constants)
@@ -102,16 +107,24 @@ def _check_float(
             check_real(*inputs, output)
 
 
-def _check_sum(inputs: Sequence[Value], output: Value) -> None:
+def _check_sum(op: FloatOp, inputs: Sequence[Value], output: Value) -> None:
     """Real numbers, integers, or real numbers and masks of integers that float32 holds."""
     if not any(value.dtype == FP32 for value in inputs):
         check_same_dtype(*inputs, output)
-        codes(output, 1, 64)
+        _check_wraps(op, output)
         return
     check_real(output)
     for value in inputs:
         if value.dtype != FP32:
             codes(value, 1, 16)
+
+
+def _check_wraps(op: FloatOp, output: Value) -> None:
+    """Integers that overflow must wrap to codes of their format, or tables are read outside."""
+    format = codes(output, 1, 64)
+    whole = format.bits == 8 * format.storage.itemsize and not format.narrow
+    if not whole and not (format.bits == 1 and isinstance(op, ops.Mul)):
+        raise ValueError(f"integers of {format} may overflow; use 8, 16, 32 or 64 bits")
 
 
 def _check_pad_value(op: ops.Pad, x: Value) -> None:
@@ -132,6 +145,7 @@ def _check_conversion(
     match op:
         case int_ops.Quantize(params):
             check_real(x)
+            codes(output)
             coded = output
         case int_ops.Dequantize(params):
             check_real(output)
@@ -208,14 +222,22 @@ def _check_table(
             codes(output, 1, 8)
             check_fixed_point(multiplier, shift)
             check_range("diff_min", diff_min, INT32_MIN, 0)
-        case int_ops.QSoftmax16(multiplier, shift, exp_table, reciprocal_table):
-            codes(x, 9)
-            codes(output, 9)
-            check_fixed_point(multiplier, shift)
-            _check_entries("exp_table", exp_table, 513, (-(1 << 15), (1 << 15) - 1))
-            _check_entries("reciprocal_table", reciprocal_table, 513, (-(1 << 15), (1 << 15) - 1))
+            check_range("length of a row", x.shape[-1], 1, MAX_ROW)
+        case int_ops.QSoftmax16():
+            _check_softmax16(op, x, output)
         case _:
             assert_never(op)
+
+
+def _check_softmax16(op: int_ops.QSoftmax16, x: Value, output: Value) -> None:
+    codes(x, 9)
+    codes(output, 9)
+    check_fixed_point(op.multiplier, op.shift)
+    check_range("length of a row", x.shape[-1], 1, MAX_ROW16)
+    _check_entries("exp_table", op.exp_table, 513, (0, INT16_MAX))
+    # exp(0) is about 1: a sum below 1/2 would ask for a shift by a negative number of bits.
+    check_all("end of exp_table", op.exp_table[-2:], 1 << 14, INT16_MAX)
+    _check_entries("reciprocal_table", op.reciprocal_table, 513, (-1 - INT16_MAX, INT16_MAX))
 
 
 def _check_entries(name: str, table: IntArray, size: int, limits: tuple[int, int]) -> None:
@@ -239,3 +261,6 @@ def _check_pool(op: IntOp, x: Value, output: Value) -> None:
     format = codes(x)
     if isinstance(op, int_ops.QAvgPool2d):
         check_range("zero_point", op.zero_point, format.qmin, format.qmax)
+        # Half of the count is added before the division.
+        largest = math.prod(op.kernel) * (reach(format, 0 if format.signed else format.qmin) + 1)
+        check_range("the largest sum of a window", largest, 0, INT32_MAX)

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 import numpy as np
 
 from intact.errors import FormatError
+from intact.ir.attributes import FLOAT32_MAX
 from intact.numerics.arrays import Array
 from intact.numerics.formats import Format
 
@@ -26,7 +27,6 @@ Fetch: TypeAlias = Callable[[Json, str], Array]  # the array of a number; where,
 
 INLINE = 16  # entries; a tensor of its own takes 64 bytes or more
 INT_LIMIT = 1 << 63
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @cache

@@ -72,6 +72,8 @@ def _verify(graph: Program) -> set[str]:
             read.add(value.name)
         _write(node.output, known, written, graph, f'"{node.name}"')
         _check_node(node, graph)
+    if not graph.outputs:
+        raise VerifyError("the graph has no outputs")
     for value in graph.outputs:
         _read(value, known, written, graph, "a graph output")
         read.add(value.name)

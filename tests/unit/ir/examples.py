@@ -180,6 +180,7 @@ def code_examples() -> list[Program]:
     x, wide, same = coded(*CODES), coded(*CODES, dtype=S16), (*CODES,)
     table = np.arange(-128, 128)
     interpolated = np.linspace(-32768, 32767, 513).astype(np.int16)
+    exponentials = np.linspace(0, 32767, 513).astype(np.int16)
     a, b = q.Operand(3, 1 << 30, 0), q.Operand(-4, 1 << 30, -3)
     return [
         one(q.Quantize(params(S8, 0.1, -7)), real(*CODES), same, S8),
@@ -192,7 +193,7 @@ def code_examples() -> list[Program]:
         one(q.InterpolatedLookup(interpolated, ops.Gelu(tanh=True)), wide, same, S16),
         one(q.QPrelu(1, 0, requant(), requant(4)), x, same, S8, (S8, (4,))),
         one(q.QSoftmax(1 << 30, 20, -124), x, same, S8),
-        one(q.QSoftmax16(1 << 30, -2, interpolated, interpolated[::-1]), wide, same, S16),
+        one(q.QSoftmax16(1 << 30, -2, exponentials, interpolated[::-1]), wide, same, S16),
         one(q.QLayerNorm(2, normalization(24)), x, same, S8),
         one(q.QGroupNorm(2, normalization(4)), x, same, S8),
         one(q.QMaxPool2d((2, 2), (2, 2), PADS, (1, 1)), x, (-1, 4, 4, 4), S8),
