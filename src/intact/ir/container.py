@@ -29,9 +29,10 @@ PREAMBLE = struct.Struct("<8sIIQ32s8x")
 DIGEST = slice(24, 56)
 MAX_HEADER = 1 << 24
 MAX_DEPTH = 32
-_STEPS = np.zeros(256, np.int8)  # by byte: into or out of a list or object
-_STEPS[list(b"[{")] = 1
-_STEPS[list(b"]}")] = -1
+# Strings and brackets. A string without an end runs to the end of the text, so that the search is
+# linear in its length.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def aligned(offset: int) -> int:
@@ -156,9 +157,11 @@ def parse_header(text: bytes) -> Json:
 
 def _check_depth(text: bytes) -> None:
     """Parsers recurse; strings may hold any bracket."""
-    structure = np.frombuffer(re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text), np.uint8)
-    if np.cumsum(_STEPS[structure], dtype=np.int32).max(initial=0) > MAX_DEPTH:
-        raise FormatError(f"its header nests deeper than {MAX_DEPTH}")
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        depth += _STEPS.get(text[token.start()], 0)
+        if depth > MAX_DEPTH:
+            raise FormatError(f"its header nests deeper than {MAX_DEPTH}")
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

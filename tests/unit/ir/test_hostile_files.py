@@ -139,10 +139,11 @@ DEEP = b"[" * 1_000_000
         (b"{}x", "not JSON"),
         (b'"' + b"[" * 100 + b'"', "a program and its tensors"),
         (b'"' + b"\\", "not JSON"),
+        (b'"' + b'\\"' * 500_000, "not JSON"),
         (b"null", "a program and its tensors"),
         (b" " * (MAX_HEADER + 1), "header of"),
     ],
-    ids=range(15),
+    ids=range(16),
 )  # fmt: skip
 def test_hostile_json_is_refused(text: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "net.intact"
