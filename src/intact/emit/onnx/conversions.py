@@ -18,7 +18,7 @@ from intact.numerics.formats import Float
 
 def emit_quantize(ledger: Ledger, node: Node[IntOp], op: q.Quantize) -> None:
     """QuantizeLinear; to a format of real numbers, a Cast within its range."""
-    x = ledger.view(node.inputs[0])
+    x = ledger.settled(node.inputs[0])
     format = op.params.format
     if not isinstance(format, Float):
         ledger.keep_codes(replace(node.output, params=op.params), x)
@@ -46,7 +46,7 @@ def emit_dequantize(ledger: Ledger, node: Node[IntOp], op: q.Dequantize) -> None
 
 def _from_float(ledger: Ledger, node: Node[IntOp], op: q.Dequantize) -> View:
     scope = ledger.scope(node, real=False)
-    view = ledger.view(node.inputs[0])
+    view = ledger.settled(node.inputs[0])
     real = scope.step("Cast", [view.tensor], to=TensorProto.FLOAT)
     scale = scope.constant(op.params.scale.reshape(()), "scale")
     return replace(view, tensor=scope.last("Mul", [real, scale]))

@@ -19,7 +19,7 @@ def emit_dynamic_linear(ledger: Ledger, node: Node[IntOp], op: q.DynamicLinear) 
     scope = ledger.scope(node, real=False)
     x = arranged(ledger.writer, ledger.view(node.inputs[0]))
     codes, scale = _row_codes(scope, x, (len(x.shape) - 1,), op.activation)
-    weight = linear_weight(ledger.writer, _weight(ledger, node))
+    weight = linear_weight(_weight(ledger, node))
     turned = arranged(ledger.writer, weight.permuted((1, 0)))
     product = scope.step("MatMul", [codes, turned.tensor])
     bias = ledger.program.constants[node.inputs[3].name]
@@ -31,7 +31,7 @@ def emit_dynamic_conv(ledger: Ledger, node: Node[IntOp], op: q.DynamicConv2d) ->
     scope = ledger.scope(node, real=False)
     x = arranged(ledger.writer, ledger.view(node.inputs[0]).permuted(channels_first(4)))
     codes, scale = _row_codes(scope, x, (1, 2, 3), op.activation)
-    weight = conv_weight(ledger.writer, _weight(ledger, node))
+    weight = arranged(ledger.writer, conv_weight(_weight(ledger, node)))
     product = scope.step(
         "Conv",
         [codes, weight.tensor],

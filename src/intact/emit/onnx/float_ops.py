@@ -6,20 +6,22 @@ from dataclasses import replace
 import numpy as np
 
 from intact.emit.onnx import spatial
-from intact.emit.onnx.layout import View, arranged, plain, reshaped
+from intact.emit.onnx.layout import View, arranged, identity, plain, reshaped, settled
 from intact.emit.onnx.movement import MOVEMENTS
-from intact.emit.onnx.quantization import Stored, dequantized_constant
 from intact.emit.onnx.scope import Scope
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Shape
-from intact.numerics.qtensor import QuantParams
 
 Emitter = Callable[..., View]
+# These choose the order of axes in which a constant of codes is written.
+_WRITES_CONSTANTS = (ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding, ops.Prelu)
 
 
 def emit_float(scope: Scope, op: FloatOp, inputs: Sequence[View], shape: Shape) -> View:
     """Writes the operation; returns its value of this shape."""
+    if not isinstance(op, _WRITES_CONSTANTS):
+        inputs = [settled(scope.writer, view) for view in inputs]
     return _EMITTERS[type(op)](scope, op, shape, *inputs)
 
 
@@ -174,26 +176,19 @@ def _softmax(scope: Scope, op: ops.Softmax, shape: Shape, x: View) -> View:
 def _prelu(scope: Scope, op: ops.Prelu, shape: Shape, x: View, slope: View) -> View:  # noqa: ARG001
     """ONNX aligns the slopes to the last axes: (C,) becomes (C, 1, 1) for (N, C, H, W)."""
     behind = len(x.shape) - 1 - x.axes[1]
-    column = (slope.shape[0], *(1,) * behind)
-    tensor = slope.tensor
-    if behind and slope.shape != (1,):
-        tensor = _column(scope, slope, column)
+    column = (1,) if slope.shape == (1,) else (slope.shape[0], *(1,) * behind)
+    tensor = _column(scope, slope, column)
     return View(scope.last("PRelu", [x.tensor, tensor]), shape, x.axes)
 
 
 def _column(scope: Scope, slope: View, shape: Shape) -> str:
-    stored = slope.stored
-    if stored is None or stored.params.scale.size != 1:
-        return reshaped(scope.writer, slope, shape).tensor
-    params = stored.params
-    scalar = QuantParams(
-        params.format,
-        params.scale.reshape(()),
-        None if params.zero_point is None else params.zero_point.reshape(()),
-    )
-    return dequantized_constant(
-        scope.writer, Stored(stored.codes.reshape(shape), scalar), slope.tensor
-    )
+    stored = slope.constant
+    if stored is not None and stored.params.scale.size == 1:
+        slope = replace(
+            slope, shape=shape, axes=identity(len(shape)), constant=stored.reshaped(shape)
+        )
+        return arranged(scope.writer, slope).tensor
+    return reshaped(scope.writer, slope, shape).tensor
 
 
 def _mean(scope: Scope, op: ops.Mean, shape: Shape, x: View) -> View:

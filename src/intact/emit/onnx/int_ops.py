@@ -120,14 +120,14 @@ def _constant(ledger: Ledger, node: Node[IntOp], array: Array, name: str, shape:
 
 def _conv(ledger: Ledger, node: Node[IntOp], op: q.QConv2d) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    parameters = [conv_weight(ledger.writer, weight), *_bias(ledger, node, weight)]
+    parameters = [conv_weight(weight), *_bias(ledger, node, weight)]
     conv = ops.Conv(op.stride, op.padding, op.dilation, op.groups)
     _on_images(ledger, node, conv, parameters, op.requant)
 
 
 def _conv_transpose(ledger: Ledger, node: Node[IntOp], op: q.QConvTranspose2d) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    kernel = transposed_conv_weight(ledger.writer, weight, op.groups)
+    kernel = transposed_conv_weight(weight, op.groups)
     conv = ops.ConvTranspose(op.stride, op.padding, op.output_padding, op.dilation, op.groups)
     _on_images(ledger, node, conv, [kernel, *_bias(ledger, node, weight)], op.requant)
 
@@ -135,12 +135,12 @@ def _conv_transpose(ledger: Ledger, node: Node[IntOp], op: q.QConvTranspose2d) -
 def _linear(ledger: Ledger, node: Node[IntOp], op: q.QLinear) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
     bias = _bias(ledger, node, weight)
-    x, kernel = ledger.real(node.inputs[0]), linear_weight(ledger.writer, weight)
+    x, kernel = ledger.real(node.inputs[0]), linear_weight(weight)
     _between_codes(ledger, node, ops.Linear(), (x, kernel, *bias), op.requant)
 
 
 def _embedding(ledger: Ledger, node: Node[IntOp], op: q.QEmbedding) -> None:
-    table = linear_weight(ledger.writer, _weight_of(ledger, node, op.weight_zero_point))
+    table = linear_weight(_weight_of(ledger, node, op.weight_zero_point))
     indices = ledger.view(node.inputs[0])
     _between_codes(ledger, node, ops.Embedding(), (indices, table), op.requant)
 
@@ -168,7 +168,7 @@ def _prelu(ledger: Ledger, node: Node[IntOp], op: q.QPrelu) -> None:
     value = node.inputs[1]
     zero_point = None if op.slope_zero_point == 0 else (op.slope_zero_point,)
     weight = layer_weight(value, ledger.program.constants[value.name], zero_point)
-    slope = linear_weight(ledger.writer, weight)
+    slope = linear_weight(weight)
     _on_images(ledger, node, ops.Prelu(), [slope], op.positive)
 
 

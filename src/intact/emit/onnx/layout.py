@@ -19,12 +19,16 @@ Axes = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A value of shape `shape`, where shape[i] is the size of axis axes[i] of `tensor`."""
+    """A value of shape `shape`, where shape[i] is the size of axis axes[i] of `tensor`.
+
+    With `constant`, `tensor` is only a name until `arranged` writes the constant in the order of
+    axes that its reader needs.
+    """
 
     tensor: str
     shape: Shape
     axes: Axes
-    stored: Stored | None = None  # the constant behind a real tensor, in the value's axes
+    constant: Stored | None = None  # codes, in the value's axes, whose real tensor is not written
 
     @property
     def tensor_shape(self) -> Shape:
@@ -37,7 +41,7 @@ class View:
             self.tensor,
             tuple(self.shape[axis] for axis in axes),
             tuple(self.axes[axis] for axis in axes),
-            None if self.stored is None else self.stored.transposed(axes),
+            None if self.constant is None else self.constant.transposed(axes),
         )
 
 
@@ -80,31 +84,49 @@ def _same_memory(shape: Shape, a: Axes, b: Axes) -> bool:
 def arranged(writer: Writer, view: View, axes: Axes | None = None) -> View:
     """The same value in a tensor with these axes (the value's own if None)."""
     axes = identity(len(view.shape)) if axes is None else axes
+    permutation = tuple(view.axes[i] for i in np.argsort(axes))
+    if view.constant is not None:
+        order = tuple(int(i) for i in np.argsort(axes))
+        tensor = dequantized_constant(writer, view.constant.transposed(order), view.tensor)
+        return View(tensor, view.shape, axes)
     if view.axes == axes:
         return view
-    permutation = tuple(view.axes[i] for i in np.argsort(axes))
     key = (view.tensor, permutation)
     if key not in writer.arrangements:
         writer.arrangements[key] = _moved(writer, view, axes, permutation)
     return replace(view, tensor=writer.arrangements[key], axes=axes)
 
 
+def settled(writer: Writer, view: View) -> View:
+    """The same value in a tensor that is written."""
+    return view if view.constant is None else arranged(writer, view, view.axes)
+
+
 def _moved(writer: Writer, view: View, axes: Axes, permutation: Axes) -> str:
     if view.tensor in writer.arrays:
         array = writer.arrays[view.tensor].transpose(permutation)
         return writer.constant(array, view.tensor)
-    if view.stored is not None:
-        order = tuple(int(i) for i in np.argsort(axes))
-        return dequantized_constant(writer, view.stored.transposed(order), view.tensor)
+    if view.tensor in writer.codes_of:
+        codes = replace(view, tensor=writer.codes_of[view.tensor][0])
+        return _dequantized_again(writer, view.tensor, arranged(writer, codes, axes).tensor)
     if _same_memory(view.shape, view.axes, axes):
         return _reshaped(writer, view.tensor, tensor_shape(view.shape, axes))
     output = writer.unique(f"{view.tensor}/Transpose")
     return writer.node("Transpose", [view.tensor], output, output, perm=permutation)
 
 
+def _dequantized_again(writer: Writer, real: str, codes: str) -> str:
+    """The real numbers of moved codes: codes are smaller than real numbers, so they move."""
+    _, scale, zero_point = writer.codes_of[real]
+    return writer.dequantize(codes, scale, zero_point)
+
+
 def _reshaped(writer: Writer, tensor: str, shape: Shape, name: str | None = None) -> str:
     if tensor in writer.arrays and all(dim >= 0 for dim in shape):
         return writer.constant(writer.arrays[tensor].reshape(shape), tensor)
+    if tensor in writer.codes_of and name is None:
+        codes = _reshaped(writer, writer.codes_of[tensor][0], shape)
+        return _dequantized_again(writer, tensor, codes)
     output = writer.unique(f"{tensor}/Reshape") if name is None else name
     target = writer.reshape_target(shape, output)
     return writer.node("Reshape", [tensor, target], output, output)
@@ -112,6 +134,7 @@ def _reshaped(writer: Writer, tensor: str, shape: Shape, name: str | None = None
 
 def reshaped(writer: Writer, view: View, shape: Shape, name: str | None = None) -> View:
     """The value with another shape, row-major; no Transpose if axes of one entry come or go."""
+    view = settled(writer, view)
     if _long(view.shape) == _long(shape):
         for axes in _preferred(view, shape):
             if _order(shape, axes) == _order(view.shape, view.axes):

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 from onnx import GraphProto
 
-from intact.emit.onnx.layout import View, identity, plain
+from intact.emit.onnx.layout import View, identity, plain, settled
 from intact.emit.onnx.quantization import (
     Stored,
     activation_params,
     dequantize_linear,
-    dequantized_constant,
     quantize_linear,
 )
 from intact.emit.onnx.scope import Scope
@@ -48,6 +47,10 @@ class Ledger:
             self._views[value.name] = plain(self.writer.constant(array, value.name), value.shape)
         return self._views[value.name]
 
+    def settled(self, value: Value) -> View:
+        """As `view`, in a tensor that is written."""
+        return settled(self.writer, self.view(value))
+
     def real(self, value: Value) -> View:
         """The real numbers that an activation's codes stand for."""
         if value.name not in self._reals:
@@ -59,18 +62,14 @@ class Ledger:
         self, value: Value, scale: float, zero_point: int, output: str | None = None
     ) -> View:
         """(codes - zero_point) * scale, as a tensor called `output` or after the value."""
-        view = self.view(value)
+        view = self.settled(value)
         assert isinstance(value.dtype, Int)
-        tensor = dequantize_linear(
-            self.writer, view.tensor, scale, zero_point, value.dtype, value.name, output
-        )
+        tensor = dequantize_linear(self.writer, view.tensor, scale, zero_point, value.dtype, output)
         return replace(view, tensor=tensor)
 
     def weight(self, value: Value, codes: Array, params: QuantParams) -> View:
         """The real tensor of a constant of codes, in an order of axes that the caller chose."""
-        stored = Stored(codes, params)
-        tensor = dequantized_constant(self.writer, stored, value.name)
-        return View(tensor, codes.shape, tuple(range(codes.ndim)), stored)
+        return View(value.name, codes.shape, identity(codes.ndim), Stored(codes, params))
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -135,7 +134,7 @@ class Ledger:
 
     def _publish(self, value: Value) -> None:
         """Makes the tensor `value.name` hold the value in its own order of axes."""
-        name, view = value.name, self._views[value.name]
+        name, view = value.name, self.settled(value)
         plain_view = view.axes == identity(len(view.axes))
         if view.tensor == name:
             if plain_view:

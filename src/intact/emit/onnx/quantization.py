@@ -28,6 +28,12 @@ class Stored:
             params = QuantParams(params.format, params.scale.transpose(axes), offset)
         return Stored(self.codes.transpose(axes), params)
 
+    def reshaped(self, shape: tuple[int, ...]) -> "Stored":
+        """Codes with one scale in another shape, row-major."""
+        offset = None if self.params.zero_point is None else self.params.zero_point.reshape(())
+        params = QuantParams(self.params.format, self.params.scale.reshape(()), offset)
+        return Stored(self.codes.reshape(shape), params)
+
 
 def activation_params(name: str, params: QuantParams | None) -> tuple[float, int]:
     """Scale and zero point of an activation.
@@ -57,21 +63,19 @@ def dequantize_linear(
     scale: float,
     zero_point: int,
     format: Int,
-    name: str,
     output: str | None = None,
 ) -> str:
-    """The real numbers of codes; the tensor is called `output` or after `name`."""
-    output = writer.unique(f"{name}/dequantized") if output is None else output
-    inputs = [tensor, *_scale_and_zero_point(writer, scale, zero_point, format, name)]
-    return writer.node("DequantizeLinear", inputs, output, f"{name}/DequantizeLinear")
+    """The real numbers of codes, as a tensor called `output` or after the codes."""
+    scales = _scale_and_zero_point(writer, scale, zero_point, format, tensor)
+    return writer.dequantize(tensor, *scales, output)
 
 
 def _scale_and_zero_point(
     writer: Writer, scale: float, zero_point: int, format: Int, name: str
 ) -> tuple[str, str]:
     return (
-        writer.shared(np.asarray(scale, np.float32), f"{name}/scale"),
-        writer.shared(np.asarray(zero_point, format.storage), f"{name}/zero_point"),
+        writer.constant(np.asarray(scale, np.float32), f"{name}/scale"),
+        writer.constant(np.asarray(zero_point, format.storage), f"{name}/zero_point"),
     )
 
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intact.emit.onnx.layout import View
-from intact.emit.onnx.quantization import Stored, dequantized_constant
-from intact.emit.onnx.writer import Writer
+from intact.emit.onnx.layout import View, identity
+from intact.emit.onnx.quantization import Stored
 from intact.errors import UnsupportedOpError
 from intact.ir.graph import Value
 from intact.numerics.arrays import F64, Array, Codes
@@ -47,18 +46,18 @@ def layer_weight(value: Value, codes: Codes, zero_points: tuple[int, ...] | None
     return Weight(value.name, codes, value.params.format, scale, zero_point)
 
 
-def linear_weight(writer: Writer, weight: Weight) -> View:
+def linear_weight(weight: Weight) -> View:
     """(O, I), also the table (V, D) of an embedding."""
-    return _written(writer, weight, weight.codes, _column(weight, weight.codes.ndim))
+    return _view(weight, weight.codes, _column(weight, weight.codes.ndim))
 
 
-def conv_weight(writer: Writer, weight: Weight) -> View:
+def conv_weight(weight: Weight) -> View:
     """(O, kh, kw, I) as (O, I, kh, kw)."""
     codes = weight.codes.transpose(0, 3, 1, 2)
-    return _written(writer, weight, codes, _column(weight, 4))
+    return _view(weight, codes, _column(weight, 4))
 
 
-def transposed_conv_weight(writer: Writer, weight: Weight, groups: int) -> View:
+def transposed_conv_weight(weight: Weight, groups: int) -> View:
     """(O, kh, kw, I/groups) as (I, O/groups, kh, kw)."""
     outputs, height, width, inputs = weight.codes.shape
     each = outputs // groups
@@ -75,7 +74,7 @@ def transposed_conv_weight(writer: Writer, weight: Weight, groups: int) -> View:
     scale = rows(weight.scale)
     if zero_point is not None:
         scale, zero_point = np.broadcast_arrays(scale, zero_point)
-    return _written(writer, weight, codes, (scale, zero_point))
+    return _view(weight, codes, (scale, zero_point))
 
 
 def _column(weight: Weight, rank: int) -> tuple[Array, Array | None]:
@@ -88,11 +87,7 @@ def _column(weight: Weight, rank: int) -> tuple[Array, Array | None]:
     return both[0], both[1]
 
 
-def _written(
-    writer: Writer, weight: Weight, codes: Codes, numbers: tuple[Array, Array | None]
-) -> View:
+def _view(weight: Weight, codes: Codes, numbers: tuple[Array, Array | None]) -> View:
     scale, zero_point = numbers
     params = QuantParams(weight.format, scale.astype(np.float32), zero_point)
-    stored = Stored(codes, params)
-    tensor = dequantized_constant(writer, stored, weight.name)
-    return View(tensor, codes.shape, tuple(range(codes.ndim)), stored)
+    return View(weight.name, codes.shape, identity(codes.ndim), Stored(codes, params))

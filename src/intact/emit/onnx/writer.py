@@ -1,6 +1,7 @@
 """Collects ONNX nodes and initializers under unique names."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import TypeAlias
 
 import numpy as np
@@ -33,8 +34,10 @@ class Writer:
         self.inputs = tuple(inputs)
         self.nodes: list[NodeProto] = []
         self.arrays: dict[str, Array] = {}  # the initializers that are plain arrays
+        self.codes_of: dict[str, tuple[str, str, str]] = {}  # real: codes, scale, zero point
+        self._reals: dict[tuple[str, str, str], str] = {}  # and back
         self.arrangements: dict[tuple[str, tuple[int, ...]], str] = {}  # transposed before
-        self._shared: dict[tuple[str, str, bytes], str] = {}
+        self._known: dict[tuple[str, int, Shape, bytes], str] = {}  # initializers by content
         self._tensors: dict[str, TensorProto] = {}
         self._names = set(reserved)
         self._node_names: set[str] = set()
@@ -61,25 +64,20 @@ class Writer:
         return output
 
     def constant(self, array: Array, name: str) -> str:
-        """An initializer; its name is made unique."""
-        array = np.ascontiguousarray(array).reshape(array.shape)  # the former makes () to (1,)
+        """An initializer called `name`, or like it if another one has that name."""
         stored = self.packed(element_type(array.dtype), array.shape, array.tobytes(), name)
         self.arrays[stored] = array
         return stored
 
-    def shared(self, array: Array, name: str) -> str:
-        """An initializer that is written once for all who ask for it by this name."""
-        key = (name, array.dtype.str, array.tobytes())
-        if key not in self._shared:
-            self._shared[key] = self.constant(array, name)
-        return self._shared[key]
-
     def packed(self, element: int, shape: Shape, data: bytes, name: str) -> str:
-        """An initializer of any element type from its bytes.
+        """An initializer of any element type from its bytes; written once for the same name.
 
         Raises:
             FormatError: if the file would be larger than one protobuf message may be.
         """
+        key = (name, element, shape, sha256(data).digest())
+        if key in self._known:
+            return self._known[key]
         own = self.unique(name)
         self._bytes += len(data)
         if self._bytes > MAX_BYTES:
@@ -88,11 +86,22 @@ class Writer:
                 " quantize to fewer bits or export the network in parts"
             )
         self._tensors[own] = helper.make_tensor(own, element, shape, data, raw=True)
+        self._known[key] = own
         return own
 
     def integers(self, numbers: Sequence[int], name: str) -> str:
         """An int64 vector: shapes, axes, pads."""
         return self.constant(np.asarray(numbers, np.int64), name)
+
+    def dequantize(self, codes: str, scale: str, zero_point: str, output: str | None = None) -> str:
+        """A DequantizeLinear of codes that nodes write; one for all readers, if unnamed."""
+        source = codes, scale, zero_point
+        if output is None and source in self._reals:
+            return self._reals[source]
+        real = self.unique(f"{codes}/dequantized") if output is None else output
+        self.codes_of[real] = source
+        self._reals.setdefault(source, real)
+        return self.node("DequantizeLinear", source, real, f"{codes}/DequantizeLinear")
 
     # --- the batch size ------------------------------------------------------------------------
 
