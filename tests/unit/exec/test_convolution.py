@@ -65,7 +65,10 @@ def draw_case(seed: int, kind: str) -> Case:
     if zero_points is not None:
         weight = weight - np.array(zero_points).reshape(-1, 1, 1, 1)
     wide = source.bits > 8
-    size = [k + (k - 1) * (d - 1) + int(rng.integers(0, 4)) for k, d in zip(kernel, dilation)]
+    size = [
+        k + (k - 1) * (d - 1) + int(rng.integers(0, 4))
+        for k, d in zip(kernel, dilation, strict=True)
+    ]
     padding = (pair(0, 3), pair(0, 3))
     zero_point = 0 if wide else int(rng.integers(source.qmin, source.qmax + 1))
     reals = rng.uniform(0.0005, 0.05, channels if rng.random() < 0.7 else 1)
@@ -110,7 +113,13 @@ def transposed(case: Case) -> np.ndarray:
     sizes = [
         (n - 1) * s - sum(pads) + d * (k - 1) + extra + 1
         for n, s, pads, d, k, extra in zip(
-            x.shape[1:3], op.stride, op.padding, op.dilation, (kh, kw), op.output_padding
+            x.shape[1:3],
+            op.stride,
+            op.padding,
+            op.dilation,
+            (kh, kw),
+            op.output_padding,
+            strict=True,
         )
     ]
     acc = np.zeros((len(x), *sizes, channels), object) + case.bias.astype(object)

@@ -13,12 +13,13 @@ from intact.numerics.fixedpoint import multiply_by_quantized_multiplier, quantiz
 from intact.numerics.formats import FP32, Int
 from intact.numerics.qtensor import QuantParams
 
+INT8 = Int(8)
 CODES = np.arange(-128, 128)
 scales = st.floats(1e-4, 2.0)
 zero_points = st.integers(-128, 127)
 
 
-def params(scale: float, zero_point: int = 0, format: Int = Int(8)) -> QuantParams:
+def params(scale: float, zero_point: int = 0, format: Int = INT8) -> QuantParams:
     return QuantParams(format, np.asarray(scale, np.float32), np.asarray(zero_point))
 
 
