@@ -9,9 +9,10 @@ from intact.capture.onnx.patterns import fuse
 from intact.capture.onnx.read import opset_version, read_model
 from intact.capture.onnx.translate import check_supported, translate
 from intact.capture.onnx.walk import live, read_initializers, walk
-from intact.errors import UnsupportedOpError
+from intact.errors import UnsupportedOpError, VerifyError
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
+from intact.ir.verify import verify_graph
 
 __all__ = ["load_onnx"]
 
@@ -48,4 +49,9 @@ def load_onnx(path: Path) -> Graph[FloatOp]:
     net = Builder(facts, [value.name for value in inputs], initializers, read)
     for node in fused:
         translate(node, net)
-    return net.graph(outputs)
+    graph = net.graph(outputs)
+    try:
+        verify_graph(graph)
+    except VerifyError as error:
+        raise UnsupportedOpError(f"{path} holds what intact cannot express: {error}") from error
+    return graph
