@@ -1,12 +1,13 @@
 """Networks in ONNX Runtime, on the CPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnxruntime
 
 from intact.emit.onnx import to_onnx
-from intact.errors import FormatError
+from intact.errors import VerifyError
 from intact.ir.int_ops import Program
 from intact.numerics.arrays import Array
 
@@ -16,6 +17,7 @@ def program_session(program: Program) -> Callable[[tuple[Array, ...]], tuple[Arr
 
     Raises:
         UnsupportedOpError: if the Program cannot be exported.
+        VerifyError: if ONNX Runtime refuses it.
     """
     return _session(to_onnx(program).SerializeToString())
 
@@ -24,7 +26,7 @@ def file_session(path: Path) -> Callable[[tuple[Array, ...]], tuple[Array, ...]]
     """Runs an `.onnx` file.
 
     Raises:
-        FormatError: if ONNX Runtime refuses it.
+        VerifyError: if ONNX Runtime refuses it.
     """
     return _session(str(path))
 
@@ -32,13 +34,21 @@ def file_session(path: Path) -> Callable[[tuple[Array, ...]], tuple[Array, ...]]
 def _session(model: str | bytes) -> Callable[[tuple[Array, ...]], tuple[Array, ...]]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
-    try:
+    with _blaming_onnxruntime():
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions are C++'s, without a common Python class
-        raise FormatError(f"ONNX Runtime refuses the network: {error}") from error
     names = [value.name for value in session.get_inputs()]
 
     def run(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        return tuple(session.run(None, dict(zip(names, arrays, strict=True))))
+        with _blaming_onnxruntime():
+            return tuple(session.run(None, dict(zip(names, arrays, strict=True))))
 
     return run
+
+
+@contextmanager
+def _blaming_onnxruntime() -> Iterator[None]:
+    """Its exceptions are C++'s, without a common Python class."""
+    try:
+        yield
+    except Exception as error:
+        raise VerifyError(f"ONNX Runtime cannot run the network: {error}") from error

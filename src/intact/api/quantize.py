@@ -63,7 +63,8 @@ def quantize(
         model: An `nn.Module`, an exported program, a Graph, or the path of an .onnx or .pt2 file.
         calibration: Batches as a `DataLoader` gives them, arrays or tensors: inputs, or pairs
             (input, target) whose target is not looked at. It is read once for each recipe that is
-            tried; with `max_drop` an iterator is kept in memory. May be empty if no rule observes activations.
+            tried; with `max_drop` an iterator is kept in memory. May be empty if no rule observes
+            activations.
         example_input: What an `nn.Module` is called with; by default the first calibration batch.
         recipe: A name of `intact.recipes.RECIPES`, or rules.
         validate: Called with an engine, which maps a float batch to outputs; higher is better.
