@@ -188,7 +188,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file as well")
     arguments = parser.parse_args()
     if not (arguments.data / "imagenet").is_dir():
-        sys.exit(f"skipped: no photographs at {arguments.data}; name the folder with --data")
+        print(f"skipped: no photographs at {arguments.data}; use --data", file=sys.stderr)
+        return
     rows = measure(arguments.data, arguments.network, arguments.recipe, arguments.limit)
     show(arguments.network, rows)
     if arguments.json:

@@ -1,0 +1,41 @@
+"""The scripts behind the README's numbers still run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_calibration_benchmark_runs() -> None:
+    output = run("benchmarks/calibration.py", "--smoke")
+    assert "MinMax" in output
+    assert "ratio of peaks" in output
+
+
+@pytest.mark.parametrize("network", ["mobilenet_v2", "mobilenet_v1_0.75"])
+def test_imagenet_example_keeps_most_predictions(data_dir: Path, network: str) -> None:
+    output = run(
+        "examples/imagenet.py", "--data", str(data_dir), "--network", network,
+        "--recipe", "W8A8", "--limit", "20",
+    )  # fmt: skip
+    assert "W8A8" in output
+
+
+def test_imagenet_example_without_data_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/imagenet.py", "--data", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "skipped: no photographs" in done.stderr
+    assert done.returncode == 0
