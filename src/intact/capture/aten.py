@@ -15,6 +15,7 @@ from torch._ops import OpOverload
 
 from intact.capture import aten_linear as linear
 from intact.capture import aten_math as math
+from intact.capture import aten_norm as norm
 from intact.capture import aten_pool as pool
 from intact.capture import aten_shape as shape
 from intact.capture.builder import Operand
@@ -43,13 +44,13 @@ TRANSLATIONS: dict[OpOverload, Translation] = {
     _a.embedding.default: linear.embedding,
     _a.scaled_dot_product_attention.default: linear.attention,
     # normalization
-    _a.batch_norm.default: math.batch_norm,
-    _a._native_batch_norm_legit_no_training.default: math.batch_norm_inference,
-    _a.instance_norm.default: math.instance_norm,
-    _a.layer_norm.default: math.layer_norm,
-    _a.native_layer_norm.default: math.layer_norm,
-    _a.group_norm.default: math.group_norm,
-    _a.native_group_norm.default: math.native_group_norm,
+    _a.batch_norm.default: norm.batch_norm,
+    _a._native_batch_norm_legit_no_training.default: norm.batch_norm_inference,
+    _a.instance_norm.default: norm.instance_norm,
+    _a.layer_norm.default: norm.layer_norm,
+    _a.native_layer_norm.default: norm.layer_norm,
+    _a.group_norm.default: norm.group_norm,
+    _a.native_group_norm.default: norm.native_group_norm,
     # arithmetic
     _a.add.Tensor: math.add,
     _a.add.Scalar: math.add,

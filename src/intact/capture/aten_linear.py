@@ -155,12 +155,13 @@ def addmm(
 def mask_addend(addend: Constant) -> Constant:
     """A constant to add to scores; a mask's infinities become MASKED.
 
-    A mask is 0 or at most MASKED everywhere. Softmax maps both to 0, and integers need a finite
-    number.
+    A mask is 0 in some places and at most MASKED in all others. Softmax maps those to 0 either
+    way, and integers need a finite number.
     """
     values = addend.tensor
     masked = values <= MASKED
-    if not masked.any() or not (masked | (values == 0)).all():
+    free = values == 0
+    if not (masked.any() and free.any() and (masked | free).all()):
         return addend
     return Constant(
         values.masked_fill(masked, MASKED), role="mask", origin=addend.origin, name=addend.name

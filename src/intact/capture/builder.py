@@ -108,7 +108,7 @@ class Builder:
         read = [self._state.values(), self.constants.values()]
         return all(c.tensor.untyped_storage().data_ptr() != storage for cs in read for c in cs)
 
-    def computed(self, tensor: Tensor, origin: Origin) -> Constant:
+    def computed(self, tensor: Tensor, origin: Origin | None) -> Constant:
         """The constant of a call's result; a view of a whole parameter is that parameter."""
         known = self._state.get(_memory(tensor))
         return known if known is not None else Constant(tensor, origin=origin)

@@ -39,10 +39,9 @@ class Dims:
         if isinstance(size, int):
             return size
         expression = size.node.expr
-        try:
-            sizes = [int(expression.subs(self.batch, batch)) for batch in _BATCHES]
-        except TypeError:  # a symbol is left
-            sizes = []
+        sizes: list[int] = []
+        if expression.free_symbols <= {self.batch}:
+            sizes = [int(expression.subs({self.batch: batch})) for batch in _BATCHES]
         ratios = {size / batch for size, batch in zip(sizes, _BATCHES, strict=False)}
         if len(set(sizes)) == 1:
             return sizes[0]

@@ -136,6 +136,9 @@ def _cannot_export(error: Exception, *, dynamic_batch: bool) -> UnsupportedOpErr
 def capture_exported(program: ExportedProgram) -> Graph[FloatOp]:
     """The graph of an exported program, such as `torch.export.load` gives.
 
+    Export without `run_decompositions`: what it takes apart (attention, hard-swish) stays apart,
+    and often in pieces that no graph has.
+
     Raises:
         UnsupportedOpError: if the program does what a graph cannot express; says where.
     """
@@ -145,7 +148,7 @@ def capture_exported(program: ExportedProgram) -> Graph[FloatOp]:
     arguments: list[Result] = []
     for node, name in zip(_placeholders(program), _state_names(program), strict=True):
         if name is not None:
-            arguments.append(builder.state(_state(program, name), name))
+            arguments.append(builder.state(_state(program, name), _given(name)))
         elif isinstance(node.meta.get("val"), Tensor):
             tensor = node.meta["val"]
             shape = builder.dims.shape(tensor.shape)
@@ -174,6 +177,11 @@ def _user_inputs(program: ExportedProgram) -> list[Tensor]:
     pairs = zip(_placeholders(program), _state_names(program), strict=True)
     values = [node.meta.get("val") for node, name in pairs if name is None]
     return [value for value in values if isinstance(value, Tensor)]
+
+
+def _given(name: str) -> str | None:
+    """The name; None for a tensor made in forward, which torch has numbered."""
+    return None if name.rpartition(".")[2].startswith("lifted_tensor_") else name
 
 
 def _state(program: ExportedProgram, name: str) -> Tensor:

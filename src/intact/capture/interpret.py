@@ -1,5 +1,6 @@
 """Walks a torch.export program and hands each ATen call to its translation."""
 
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from intact.capture.aten import TRANSLATIONS
+from intact.capture.aten_shape import identity
 from intact.capture.builder import Builder, Call, Constant, Origin
 from intact.capture.dims import Dims
 from intact.capture.inplace import Aliases, functional_variant, writes_first
@@ -44,7 +46,7 @@ class Interpreter:
             for part in module.modules()
             if isinstance(part, fx.GraphModule)
             for node in part.graph.nodes
-            for key in list(node.meta.get("nn_module_stack") or ())[:-1]
+            for key in _calling(node.meta.get("nn_module_stack") or {})
         }
 
     def run(
@@ -157,6 +159,8 @@ class Interpreter:
         with torch.no_grad():
             result = target(*_unwrapped(args), **_unwrapped(kwargs))
         if isinstance(result, Tensor):
+            if TRANSLATIONS.get(functional_variant(target)) is identity and args[0].name is None:
+                origin = args[0].origin
             return self._builder.computed(result, origin)
         return [self._builder.computed(part, origin) for part in result]
 
@@ -194,6 +198,16 @@ class Interpreter:
             op=f"{namespace}.{name}".rstrip("."),
             leaf=bool(calls) and calls[-1] not in self._containers,
         )
+
+
+def _calling(stack: Mapping[str, tuple[str, object]]) -> list[str]:
+    """Keys of the calls that call another module; parametrizations do not count as such."""
+    calls = list(stack.items())
+    return [
+        outer
+        for (outer, _), (_, (path, _)) in itertools.pairwise(calls)
+        if "parametrizations" not in str(path).split(".")
+    ]
 
 
 def _applied(

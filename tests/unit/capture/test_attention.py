@@ -42,6 +42,11 @@ def test_scaled_dot_product_attention_is_taken_apart(function: Callable[..., obj
     assert all(array.min() >= MASKED for array in graph.constants.values())
 
 
+def test_a_large_negative_addend_that_is_no_mask_is_kept() -> None:
+    graph = assert_captured(Function(lambda x: x + torch.tensor([-20000.0, 1.0])), (2,))
+    assert graph.constants["add.constant"].tolist() == [-20000, 1]
+
+
 def test_sequences_of_different_length() -> None:
     assert_captured(
         Function(functional.scaled_dot_product_attention), (2, 3, 4), (2, 7, 4), (2, 7, 6)

@@ -94,6 +94,14 @@ def test_a_saved_program(decomposed: bool) -> None:
     assert_same(from_graph(graph).eval()(*inputs), model(*inputs))
 
 
+@pytest.mark.parametrize("batch", [False, True], ids=["alone", "beside-the-batch"])
+def test_a_program_whose_image_size_varies_is_refused(batch: bool) -> None:
+    sizes = {2: torch.export.Dim("height", min=5)} | ({0: torch.export.Dim("n")} if batch else {})
+    program = torch.export.export(nn.Conv2d(3, 4, 3), draw((3, 8, 8)), dynamic_shapes=(sizes,))
+    with pytest.raises(UnsupportedOpError, match="only the batch axis may vary"):
+        capture_exported(program)
+
+
 @pytest.mark.parametrize(
     ("example", "message"),
     [
