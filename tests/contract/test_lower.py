@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from intact.exec.reference import load, trace
 
 from intact.exec.float_ops import apply
+from intact.exec.reference import load, trace
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp, PadMode
 from intact.ir.graph import Graph, Node, Value

@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from intact.exec.reference import load
 
 from intact.capture.export import capture
+from intact.exec.reference import load
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.ir.int_ops import Dequantize, Program, Quantize, QuantizedOp

@@ -17,6 +17,7 @@ from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Array, Codes, IntArray
 from intact.numerics.fixedpoint import Int64Array
+from intact.numerics.integers import weight_integers
 
 _COLUMNS = 1 << 19  # elements of one block of im2col columns
 _ROWS = 1 << 15  # elements of one block of a depthwise convolution: stays in the L2 cache
@@ -124,7 +125,7 @@ class Convolution:
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], weight: Codes, bias: IntArray) -> Kernel:
     """QConv2d: x (N, H, W, C) to (N, OH, OW, O)."""
-    integers = exact.weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
     rows = integers.reshape(len(integers), -1)
     zero_point = op.input_zero_point
     dtype = exact.exact_dtype(exact.largest_sum(rows, exact.reach(node.inputs[0])))
@@ -148,7 +149,7 @@ def conv_transpose2d(
     op: int_ops.QConvTranspose2d, node: Node[IntOp], weight: Codes, bias: IntArray
 ) -> Kernel:
     """QConvTranspose2d: each pixel adds its patch to a canvas, which is then cropped."""
-    integers = exact.weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
     out_channels, kh, kw, depth = integers.shape
     largest = exact.reach(node.inputs[0], op.input_zero_point)
     bound = exact.largest_sum(integers.reshape(out_channels, -1), largest)

@@ -11,6 +11,7 @@ from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import F32, Array, Codes
 from intact.numerics.formats import Int
+from intact.numerics.integers import weight_integers
 
 
 def row_scales(rows: F32, format: Int) -> F32:
@@ -35,7 +36,7 @@ def linear(
     op: int_ops.DynamicLinear, node: Node[IntOp], weight: Codes, weight_scale: F32, bias: F32
 ) -> Kernel:
     """DynamicLinear: x (..., I) to (..., O)."""
-    integers = exact.weight_integers(weight, node.inputs[1].dtype, None)
+    integers = weight_integers(weight, node.inputs[1].dtype, None)
     channels = len(integers)
     matrix = integers.T.astype(exact.exact_dtype(exact.largest_sum(integers, op.activation.qmax)))
 
@@ -53,7 +54,7 @@ def conv2d(
     op: int_ops.DynamicConv2d, node: Node[IntOp], weight: Codes, weight_scale: F32, bias: F32
 ) -> Kernel:
     """DynamicConv2d: x (N, H, W, C) to (N, OH, OW, O)."""
-    integers = exact.weight_integers(weight, node.inputs[1].dtype, None)
+    integers = weight_integers(weight, node.inputs[1].dtype, None)
     rows = integers.reshape(len(integers), -1)
     dtype = exact.exact_dtype(exact.largest_sum(rows, op.activation.qmax))
     convolve = Convolution(op.stride, op.padding, op.dilation, op.groups, 0, integers.astype(dtype))

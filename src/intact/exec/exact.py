@@ -11,32 +11,12 @@ import numpy as np
 
 from intact.exec.requantize import Finish
 from intact.ir.graph import Value
-from intact.numerics.arrays import Array, Codes, IntArray
-from intact.numerics.fixedpoint import Int64Array
-from intact.numerics.formats import Format, Int, integer_grid
+from intact.numerics.arrays import Array, IntArray
+from intact.numerics.formats import Int
 
 Kernel: TypeAlias = Callable[..., Array]
 
 _BLOCK = 1 << 18  # elements of the operands of one matrix product
-
-
-def weight_integers(codes: Codes, format: Format, zero_point: tuple[int, ...] | None) -> Int64Array:
-    """What weight codes count for (arithmetic.md, eq. 5), less the zero point of each axis-0 row.
-
-    Raises:
-        ValueError: if the format has no integers.
-    """
-    grid = integer_grid(format)
-    if grid is None:
-        raise ValueError(f"weights in {format} have no integers")
-    known = format.codes().astype(np.int64)
-    lowest = int(known.min())
-    table = np.zeros(int(known.max()) - lowest + 1, np.int64)
-    table[known - lowest] = grid[0]
-    integers = table[codes.astype(np.int64) - lowest]
-    if zero_point is not None:
-        integers = integers - np.asarray(zero_point).reshape(-1, *(1,) * (codes.ndim - 1))
-    return np.asarray(integers, np.int64)
 
 
 def code_range(value: Value) -> tuple[int, int]:

@@ -9,11 +9,12 @@ from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Codes, IntArray
+from intact.numerics.integers import weight_integers
 
 
 def linear(op: int_ops.QLinear, node: Node[IntOp], weight: Codes, bias: IntArray) -> Kernel:
     """QLinear: x (..., I) to (..., O)."""
-    integers = exact.weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
     channels = len(integers)
     dtype = exact.exact_dtype(exact.largest_sum(integers, exact.reach(node.inputs[0])))
     matrix = integers.T.astype(dtype)
@@ -50,7 +51,7 @@ def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> Kernel:
 
 def embedding(op: int_ops.QEmbedding, node: Node[IntOp], weight: Codes) -> Kernel:
     """QEmbedding: the requantized table is computed once."""
-    integers = exact.weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
     # Requant has one entry for each row; its channels are the last axis.
     table = op.requant(integers.T).T.astype(node.output.dtype.storage)
 

@@ -13,6 +13,7 @@ from intact.ir.graph import Node
 from intact.ir.int_ops import Program
 from intact.ir.verify import verify
 from intact.lower.builder import Builder
+from intact.lower.dynamic import lower_dynamic
 from intact.lower.elementwise import (
     lower_activation,
     lower_binary,
@@ -23,7 +24,6 @@ from intact.lower.elementwise import (
 )
 from intact.lower.linear import (
     lower_conv,
-    lower_dynamic,
     lower_embedding,
     lower_linear,
     lower_matmul,

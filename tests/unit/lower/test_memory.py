@@ -1,5 +1,7 @@
 """The memory plan: values that live together never overlap, and reuse saves memory."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +53,6 @@ def test_values_that_live_together_do_not_overlap(program: Program, batch: int) 
 def test_a_chain_needs_only_its_largest_neighbours() -> None:
     sizes = [1600, 160, 3200, 16]
     values = [Value(f"v{i}", (-1, n), Int(8)) for i, n in enumerate(sizes)]
-    nodes = tuple(Node(ops.Relu(), (a,), b) for a, b in zip(values[:-1], values[1:], strict=True))
+    nodes = tuple(Node(ops.Relu(), (a,), b) for a, b in pairwise(values))
     program: Program = Graph((values[0],), (values[-1],), nodes, {})
     assert plan(program).size == 3200 + 160

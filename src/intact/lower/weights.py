@@ -1,0 +1,144 @@
+"""Weights and biases of layers in kernel layout, and their Requant (arithmetic.md, section 3)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Node, Value
+from intact.lower.builder import Builder
+from intact.lower.requant import (
+    FusedActivation,
+    integer_format,
+    quantize_bias,
+    reach,
+    requant,
+    scalar_scale,
+)
+from intact.numerics.arrays import F64, Array, Codes
+from intact.numerics.fixedpoint import Requant
+from intact.numerics.formats import Format, Int, integer_grid
+from intact.numerics.integers import weight_integers
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A layer's weight in kernel layout: output channels first, input channels last."""
+
+    name: str
+    codes: Codes  # (O, ..., I)
+    format: Format
+    scale: F64  # (O,) or (1,): real = scale * (integer - zero_point)
+    zero_point: tuple[int, ...] | None  # (O,) or (1,)
+
+    def params(self) -> QuantParams:
+        """Scales in the kernel layout's rank, for exporters and reports."""
+        grid = integer_grid(self.format)
+        assert grid is not None
+        shape = (-1,) + (1,) * (self.codes.ndim - 1)
+        scale = (self.scale / grid[1]).astype(np.float32).reshape(shape)
+        if self.zero_point is None:
+            return QuantParams(self.format, scale)
+        return QuantParams(self.format, scale, np.asarray(self.zero_point).reshape(shape))
+
+
+def kernel_weight(name: str, tensor: object, op: FloatOp) -> Weight | str:
+    """A quantized weight in kernel layout, or the reason why integer kernels cannot use it."""
+    if not isinstance(tensor, ScaledTensor):
+        return "its weights are float"
+    grid = integer_grid(tensor.params.format)
+    if grid is None:
+        return f"its weights are {tensor.params.format}"
+    axis = 1 if isinstance(op, ops.ConvTranspose) else 0
+    groups = op.groups if isinstance(op, ops.ConvTranspose) else 1
+    scale = tensor.params.scale
+    if any(n != 1 for i, n in enumerate(scale.shape) if i != axis):
+        return "its weights have a scale for each group"
+    repeats = groups if scale.size > 1 else 1
+    scales = np.tile(scale.astype(np.float64).ravel() * grid[1], repeats)
+    offsets = None
+    if tensor.params.zero_point is not None and tensor.params.offset.any():
+        offsets = tuple(int(z) for z in np.tile(tensor.params.offset.ravel(), repeats))
+    codes = _kernel_layout(tensor.codes, op)
+    return Weight(name, codes, tensor.params.format, scales, offsets)
+
+
+def _kernel_layout(codes: Codes, op: FloatOp) -> Codes:
+    match op:
+        case ops.Conv() if codes.ndim == 3:
+            return codes.transpose(0, 2, 1)[:, None]
+        case ops.Conv():
+            return codes.transpose(0, 2, 3, 1)
+        case ops.ConvTranspose():
+            inputs, outputs, height, width = codes.shape
+            grouped = codes.reshape(op.groups, inputs // op.groups, outputs, height, width)
+            moved = grouped.transpose(0, 2, 3, 4, 1)
+            return moved.reshape(op.groups * outputs, height, width, inputs // op.groups)
+        case _:
+            return codes
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An integer layer: weight and bias constants, and how its accumulator becomes codes."""
+
+    weight: Value
+    bias: Value
+    weight_zero_point: tuple[int, ...] | None
+    requant: Requant
+
+
+def integer_layer(
+    build: Builder, node: Node[FloatOp], target: str, activation: FusedActivation
+) -> Layer | str:
+    """Constants and Requant of a layer with a weight, or the reason why it stays float."""
+    source = build.params.get(node.inputs[0].name)
+    output = build.params.get(target)
+    source_format = integer_format(source)
+    if source is None or source_format is None:
+        return "its input is float"
+    if output is None or integer_format(output) is None:
+        return "its output is float"
+    weight_name = node.inputs[1].name
+    weight = kernel_weight(weight_name, build.weights.get(weight_name), node.op)
+    if isinstance(weight, str):
+        return weight
+    bias = build.graph.constants[node.inputs[2].name] if len(node.inputs) > 2 else None
+    real_bias = np.zeros(weight.codes.shape[0]) if bias is None else bias.astype(np.float64)
+    weight = _room_for_bias(weight, real_bias, scalar_scale(source))
+    bits = _accumulator_bits(weight, source, source_format, real_bias)
+    unit = weight.scale * scalar_scale(source)
+    codes = quantize_bias(real_bias, unit, bits)
+    bias_name = node.inputs[2].name if len(node.inputs) > 2 else f"{node.name}.bias"
+    return Layer(
+        weight=build.constant(weight.name, weight.codes, weight.format, weight.params()),
+        bias=build.constant(bias_name, codes, Int(bits)),
+        weight_zero_point=weight.zero_point,
+        requant=requant(unit / scalar_scale(output), output, activation, bits),
+    )
+
+
+def _room_for_bias(weight: Weight, bias: Array, input_scale: float) -> Weight:
+    """Widens the scales of channels whose bias would not fit int32 (weights almost zero)."""
+    needed = np.abs(bias) / (input_scale * 2.0**30)
+    scale = np.broadcast_to(weight.scale, needed.shape)
+    if (scale >= needed).all() or not isinstance(weight.format, Int) or weight.zero_point:
+        return weight
+    widened = np.maximum(scale, needed)
+    ratio = (scale / widened).reshape((-1,) + (1,) * (weight.codes.ndim - 1))
+    codes = weight.format.encode(weight.codes * ratio)
+    return Weight(weight.name, codes, weight.format, widened, None)
+
+
+def _accumulator_bits(
+    weight: Weight, source: QuantParams, format: Int, bias: Array
+) -> Literal[32, 64]:
+    if format.bits > 8:
+        return 64
+    integers = weight_integers(weight.codes, weight.format, weight.zero_point)
+    rows = np.abs(integers.reshape(len(integers), -1)).sum(axis=1)
+    offset = np.abs(bias) / (weight.scale * scalar_scale(source))
+    return 32 if (rows * float(reach(source)) + offset < 2.0**31 - 1).all() else 64
