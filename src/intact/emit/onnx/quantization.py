@@ -88,13 +88,14 @@ def dequantized_bias(writer: Writer, bias: Array, scale: Array, name: str) -> st
     single = scale.astype(np.float32)
     if not fits or (single <= 0).any():
         return writer.constant((bias.astype(np.float64) * scale).astype(np.float32), name)
-    codes = writer.constant(bias, name)
-    per_tensor = (single == single.flat[0]).all()
-    scales = writer.constant(single[:1].reshape(()) if per_tensor else single, f"{name}/scale")
+    scales = single[:1].reshape(()) if (single == single.flat[0]).all() else single
+    inputs = [
+        writer.constant(bias, name),
+        writer.constant(scales, f"{name}/scale"),
+        writer.constant(np.zeros(scales.shape, np.int32), f"{name}/zero_point"),
+    ]
     output = writer.unique(f"{name}/dequantized")
-    return writer.node(
-        "DequantizeLinear", [codes, scales], output, f"{name}/DequantizeLinear", axis=0
-    )
+    return writer.node("DequantizeLinear", inputs, output, f"{name}/DequantizeLinear", axis=0)
 
 
 # --- constants of codes ------------------------------------------------------------------------
@@ -113,8 +114,8 @@ def dequantized_constant(writer: Writer, stored: Stored, name: str) -> str:
     offset = (stored.params.offset / unit).astype(np.int32)
     codes = _Codes(element, integers.shape, _pack(integers, element))
     scale = stored.params.scale * np.float32(unit)
-    zero_point = offset if offset.any() else None
-    return _dequantize(writer, codes, scale, zero_point, name) or _real(writer, stored, name)
+    # ONNX Runtime fuses layers only where zero points are written, even if they are 0.
+    return _dequantize(writer, codes, scale, offset, name) or _real(writer, stored, name)
 
 
 def _real(writer: Writer, stored: Stored, name: str) -> str:

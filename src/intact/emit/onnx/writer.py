@@ -29,8 +29,11 @@ def symbolic(shape: Shape) -> list[int | str]:
 class Writer:
     """The ONNX graph under construction."""
 
-    def __init__(self, inputs: Sequence[Value], reserved: Iterable[str]) -> None:
+    def __init__(
+        self, inputs: Sequence[Value], reserved: Iterable[str], limit: int = MAX_BYTES
+    ) -> None:
         """Starts with nothing but names that only their owners may use."""
+        self.limit = limit  # bytes of initializers
         self.inputs = tuple(inputs)
         self.nodes: list[NodeProto] = []
         self.arrays: dict[str, Array] = {}  # the initializers that are plain arrays
@@ -80,7 +83,7 @@ class Writer:
             return self._known[key]
         own = self.unique(name)
         self._bytes += len(data)
-        if self._bytes > MAX_BYTES:
+        if self._bytes > self.limit:
             raise FormatError(
                 f'the weights up to "{name}" need more than 2 GB, the limit of one ONNX file;'
                 " quantize to fewer bits or export the network in parts"
