@@ -13,6 +13,7 @@ from intact.ir.container import MAX_DEPTH, MAX_HEADER
 from intact.ir.file import load, save
 from intact.ir.int_ops import Program
 from tests.unit.ir.examples import examples, name_of, network
+from tests.unit.ir.running import run
 from tests.unit.ir.sealed import DELETED, paths, replaced, seal, unseal
 
 EXAMPLES = {name_of(program): program for program in examples()}
@@ -181,18 +182,19 @@ NASTY = (None, True, -1, 0, 2**31, 1e308, "x", [], {"tensor": 0}, DELETED)
 
 
 def refusal(path: Path) -> str:
-    """The error's message; empty if the file was loaded."""
+    """The error's message; empty if the file was loaded, and then it runs."""
     try:
-        load(path)
+        program = load(path)
     except FormatError as error:
         return str(error)
+    run(program, batch=2)
     return ""
 
 
 @pytest.mark.parametrize(
     "name", ["QConv2d", "QConvTranspose2d", "QLayerNorm", "QAdd", "AvgPool", "Pad", "Slice"]
 )
-def test_any_changed_part_is_refused_or_legal(name: str, tmp_path: Path) -> None:
+def test_any_changed_part_is_refused_or_runs(name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.intact"
     header, tensors = parts(EXAMPLES[name], path)
     with path.open("r+b") as file:
