@@ -44,6 +44,12 @@ class Dataset(Protocol):
         """All samples, `size` at a time; the last batch may be smaller."""
 
 
+def is_array(x: object) -> bool:
+    """Whether this is a NumPy array or a torch tensor; imports no torch."""
+    torch = sys.modules.get("torch")
+    return isinstance(x, np.ndarray) or (torch is not None and isinstance(x, torch.Tensor))
+
+
 def as_array(x: object) -> Array:
     """A NumPy array, torch tensor, number or nested list as a NumPy array; imports no torch."""
     torch = sys.modules.get("torch")

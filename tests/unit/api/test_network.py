@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import nn
 import intact
 from intact.api.layers import layers
 from intact.ir.graph import Graph
+from intact.ir.int_ops import Dequantize
 
 SAMPLES = torch.randn(64, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -26,8 +28,8 @@ def quantized() -> intact.QuantizedNetwork:
 
 def test_the_public_names_are_all_there() -> None:
     assert set(intact.__all__) <= set(dir(intact))
-    for name in set(intact.__all__) - {"BF16", "FP16"}:
-        assert getattr(intact, name).__name__ == name
+    for name in intact.__all__:
+        assert getattr(intact, name) is vars(intact)[name]
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         intact.absent  # noqa: B018
 
@@ -172,6 +174,38 @@ def test_exports_go_by_suffix(quantized: intact.QuantizedNetwork, tmp_path: Path
     with pytest.raises(ValueError, match=r"\.onnx, not \.txt"):
         intact.export(quantized, tmp_path / "net.txt")
     assert not list(tmp_path.iterdir())
+
+
+def test_onnx_runtime_computes_nearly_the_same_codes(quantized: intact.QuantizedNetwork) -> None:
+    pytest.importorskip("onnxruntime")
+    found = intact.verify(quantized, SAMPLES)
+    assert found.met
+    assert 0.95 < found.equal <= 1
+    assert (found.samples, found.tolerance) == (64, 1)
+    assert '"3"' in str(found)
+    elements = sum(
+        -64 * int(np.prod(node.output.shape))
+        for node in quantized.program.nodes
+        if not isinstance(node.op, Dequantize)
+    )
+    assert found.codes == elements
+
+
+def test_hashes_do_not_depend_on_how_samples_are_cut(quantized: intact.QuantizedNetwork) -> None:
+    pytest.importorskip("onnxruntime")
+    whole = intact.verify(quantized, SAMPLES.numpy())
+    codes = quantized.program.nodes[-1].inputs[0]
+    real = np.asarray(intact.compile(quantized)(SAMPLES.numpy()))
+    assert codes.params is not None
+    expected = hashlib.sha256(codes.params.quantize(real).tobytes()).hexdigest()
+    assert [output.sha256 for output in whole.outputs] == [expected]
+    pieces = intact.verify(quantized, SAMPLES.split(10))
+    assert pieces.outputs[0].sha256 == expected
+    assert (pieces.codes, pieces.equal) == (whole.codes, whole.equal)
+    other = intact.verify(quantized, SAMPLES[1:])
+    assert other.outputs[0].sha256 != expected
+    with pytest.raises(intact.CalibrationError, match="no samples"):
+        intact.verify(quantized, [])
 
 
 def test_onnx_runtime_runs_the_exported_network(quantized: intact.QuantizedNetwork) -> None:
