@@ -8,7 +8,6 @@ from onnx import TensorProto
 from intact.emit.onnx.layout import View
 from intact.emit.onnx.ledger import Ledger
 from intact.emit.onnx.quantization import activation_params
-from intact.emit.onnx.writer import element_type
 from intact.ir import int_ops as q
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
@@ -17,18 +16,8 @@ from intact.numerics.formats import Float
 
 
 def emit_quantize(ledger: Ledger, node: Node[IntOp], op: q.Quantize) -> None:
-    """QuantizeLinear; to a format of real numbers, a Cast within its range."""
-    x = ledger.settled(node.inputs[0])
-    format = op.params.format
-    if not isinstance(format, Float):
-        ledger.keep_codes(replace(node.output, params=op.params), x)
-        return
-    scope = ledger.scope(node, real=False)
-    scaled = scope.step("Div", [x.tensor, scope.constant(op.params.scale.reshape(()), "scale")])
-    limits = [np.asarray(sign * format.largest, np.float32) for sign in (-1, 1)]
-    clipped = scope.step("Clip", [scaled, *(scope.constant(limit, "limit") for limit in limits)])
-    tensor = scope.last("Cast", [clipped], to=element_type(format.storage))
-    ledger.keep(node.output, replace(x, tensor=tensor))
+    """QuantizeLinear."""
+    ledger.keep_codes(replace(node.output, params=op.params), ledger.settled(node.inputs[0]))
 
 
 def emit_dequantize(ledger: Ledger, node: Node[IntOp], op: q.Dequantize) -> None:

@@ -10,28 +10,26 @@ from intact.emit.onnx.weights import Weight, conv_weight, linear_weight
 from intact.ir import int_ops as q
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
-from intact.numerics.arrays import Array
 from intact.numerics.formats import Int, integer_grid
 
 
 def emit_dynamic_linear(ledger: Ledger, node: Node[IntOp], op: q.DynamicLinear) -> None:
     """One scale for each row."""
     scope = ledger.scope(node, real=False)
-    x = arranged(ledger.writer, ledger.view(node.inputs[0]))
+    x = arranged(ledger.writer, ledger.settled(node.inputs[0]))
     codes, scale = _row_codes(scope, x, (len(x.shape) - 1,), op.activation)
-    weight = linear_weight(_weight(ledger, node))
-    turned = arranged(ledger.writer, weight.permuted((1, 0)))
+    turned = arranged(ledger.writer, linear_weight(_integers(ledger, node)).permuted((1, 0)))
     product = scope.step("MatMul", [codes, turned.tensor])
-    bias = ledger.program.constants[node.inputs[3].name]
-    ledger.keep(node.output, plain(_scaled(scope, product, scale, bias), node.output.shape))
+    tensor = _scaled(ledger, node, scope, product, scale, (-1,))
+    ledger.keep(node.output, plain(tensor, node.output.shape))
 
 
 def emit_dynamic_conv(ledger: Ledger, node: Node[IntOp], op: q.DynamicConv2d) -> None:
     """One scale for each sample."""
     scope = ledger.scope(node, real=False)
-    x = arranged(ledger.writer, ledger.view(node.inputs[0]).permuted(channels_first(4)))
+    x = arranged(ledger.writer, ledger.settled(node.inputs[0]).permuted(channels_first(4)))
     codes, scale = _row_codes(scope, x, (1, 2, 3), op.activation)
-    weight = arranged(ledger.writer, conv_weight(_weight(ledger, node)))
+    weight = arranged(ledger.writer, conv_weight(_integers(ledger, node)))
     product = scope.step(
         "Conv",
         [codes, weight.tensor],
@@ -41,20 +39,18 @@ def emit_dynamic_conv(ledger: Ledger, node: Node[IntOp], op: q.DynamicConv2d) ->
         dilations=op.dilation,
         group=op.groups,
     )
-    bias = ledger.program.constants[node.inputs[3].name].reshape(-1, 1, 1)
     shape = tuple(node.output.shape[axis] for axis in channels_first(4))
-    view = plain(_scaled(scope, product, scale, bias), shape)
+    view = plain(_scaled(ledger, node, scope, product, scale, (-1, 1, 1)), shape)
     ledger.keep(node.output, view.permuted(channels_last(4)))
 
 
-def _weight(ledger: Ledger, node: Node[IntOp]) -> Weight:
-    """The weight with the scales that the node reads."""
-    value, scale = node.inputs[1:3]
+def _integers(ledger: Ledger, node: Node[IntOp]) -> Weight:
+    """The weight as the integers of the accumulator: sums of them are exact up to 2**24."""
+    value = node.inputs[1]
     grid = integer_grid(value.dtype)
     assert grid is not None
     codes = ledger.program.constants[value.name]
-    per_value = ledger.program.constants[scale.name].astype(np.float64) / grid[1]
-    return Weight(value.name, codes, value.dtype, per_value, None)
+    return Weight(value.name, codes, value.dtype, np.array([1 / grid[1]]), None)
 
 
 def _row_codes(scope: Scope, x: View, axes: tuple[int, ...], format: Int) -> tuple[str, str]:
@@ -69,8 +65,18 @@ def _row_codes(scope: Scope, x: View, axes: tuple[int, ...], format: Int) -> tup
     return scope.step("Round", [scope.step("Div", [x.tensor, scale])]), scale
 
 
-def _scaled(scope: Scope, product: str, scale: str, bias: Array) -> str:
-    if not bias.any():
-        return scope.last("Mul", [product, scale])
-    scaled = scope.step("Mul", [product, scale])
-    return scope.last("Add", [scaled, scope.writer.constant(bias, f"{scope.name}.bias")])
+def _scaled(
+    ledger: Ledger,
+    node: Node[IntOp],
+    scope: Scope,
+    product: str,
+    scale: str,
+    channels: tuple[int, ...],
+) -> str:
+    """Product * (scale * weight scale) + bias; parameters (O,) as the shape `channels`."""
+    weight_scale, bias = (
+        ledger.writer.constant(ledger.program.constants[v.name].reshape(channels), v.name)
+        for v in node.inputs[2:]
+    )
+    unit = scope.step("Mul", [scale, weight_scale])
+    return scope.last("Add", [scope.step("Mul", [product, unit]), bias])

@@ -117,28 +117,26 @@ class Writer:
 
     def shape_tensor(self, shape: Shape, name: str) -> str:
         """The shape as an int64 vector, computed from the batch size where it depends on that."""
-        if all(dim >= 0 for dim in shape):
-            return self.integers(shape, f"{name}/shape")
-        batch = self._batch(name)
-        ones = [1 if dim < 0 else 0 for dim in shape]
-        fixed = self.integers([0 if dim < 0 else dim for dim in shape], f"{name}/fixed_sizes")
-        factors = [-dim * one for dim, one in zip(shape, ones, strict=True)]
-        scaled = self._step("Mul", [batch, self.integers(factors, f"{name}/factors")], name)
-        return self._step("Add", [scaled, fixed], name)
+        batch = self._batch(name) if any(dim < 0 for dim in shape) else None
+        if batch is None:
+            return self.integers([abs(dim) for dim in shape], f"{name}/shape")
+        factors = self.integers([max(-dim, 0) for dim in shape], f"{name}/factors")
+        fixed = self.integers([max(dim, 0) for dim in shape], f"{name}/fixed_sizes")
+        return self._step("Add", [self._step("Mul", [batch, factors], name), fixed], name)
 
-    def _batch(self, name: str) -> str:
-        """The batch size as an int64 vector of one entry."""
-        value, axis, factor = next(
-            (value, axis, -dim)
-            for value in self.inputs
-            for axis, dim in enumerate(value.shape)
-            if dim < 0
-        )
-        output = self.unique(f"{name}/batch")
-        self.node("Shape", [value.name], output, output, start=axis, end=axis + 1)
-        if factor == 1:
-            return output
-        return self._step("Div", [output, self.integers([factor], f"{name}/factor")], name)
+    def _batch(self, name: str) -> str | None:
+        """The batch size as an int64 vector of one entry; None if no input has it: then it is 1."""
+        for value in self.inputs:
+            for axis, dim in enumerate(value.shape):
+                if dim < 0:
+                    output = self.unique(f"{name}/batch")
+                    self.node("Shape", [value.name], output, output, start=axis, end=axis + 1)
+                    if dim == -1:
+                        return output
+                    return self._step(
+                        "Div", [output, self.integers([-dim], f"{name}/factor")], name
+                    )
+        return None
 
     def _step(self, op: str, inputs: Sequence[str], name: str) -> str:
         output = self.unique(f"{name}/{op}")
