@@ -70,6 +70,7 @@ class Builder:
         self._outputs = {value.name for value in model.graph.outputs}
         self._nodes: list[Node[IntOp]] = []
         self._constants: dict[str, Array] = {}
+        self._read_from: dict[str, list[Value]] = {}  # constants, by the graph's name
         self._real: dict[str, Value] = {value.name: value for value in model.graph.inputs}
         self._codes: dict[tuple[str, Layout], Value] = {}
         self._names = {value.name for value in model.graph.inputs} | self._outputs
@@ -85,12 +86,15 @@ class Builder:
         self, name: str, codes: Codes, dtype: Format, params: QuantParams | None = None
     ) -> Value:
         """A constant of the Program; an identical one of the same name is used again."""
-        stored = np.ascontiguousarray(codes, dtype.storage)
-        known = self._constants.get(name)
-        if known is None or known.dtype != stored.dtype or not np.array_equal(known, stored):
-            name = self.unique(name)
-            self._constants[name] = stored
-        return Value(name, stored.shape, dtype, params)
+        stored = np.asarray(np.ascontiguousarray(codes, dtype.storage)).reshape(codes.shape)
+        for value in self._read_from.setdefault(name, []):
+            same = value.dtype == dtype and value.params == params
+            if same and np.array_equal(self._constants[value.name], stored):
+                return value
+        made = Value(self.unique(name), stored.shape, dtype, params)
+        self._constants[made.name] = stored
+        self._read_from[name].append(made)
+        return made
 
     def unique(self, name: str) -> str:
         """The name, or the name with a number if it is taken."""

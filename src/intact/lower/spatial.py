@@ -23,6 +23,11 @@ def lower_pool(build: Builder, node: Node[FloatOp]) -> str | None:
     source = node.inputs[0].name
     space = build.shapes[source][2:]
     op = _image_op(node.op, space, scalar_zero_point(params[0]))
+    if (
+        isinstance(op, int_ops.QAvgPool2d)
+        and math.prod(op.kernel) << params[0].format.bits >= 2**31
+    ):
+        return f"the sum over a window of {op.kernel} overflows 32 bits"
     x = as_image(build, build.codes(source, Layout.LAST), source)
     emit_image(build, op, (x,), node.name)
     return None

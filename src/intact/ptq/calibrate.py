@@ -1,10 +1,12 @@
 """Streams calibration data through the network and observes its values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from intact.capture.aten_linear import MASKED
 from intact.capture.module import from_graph
 from intact.errors import CalibrationError
 from intact.ir.float_ops import FloatOp
@@ -13,6 +15,7 @@ from intact.model import Dynamic
 from intact.observers import Observer, Statistics
 from intact.passes.inference import for_inference
 from intact.passes.placement import Observed, placement
+from intact.ptq.bias_correction import InputMean, input_means
 from intact.ptq.protocol import PtqRule
 from intact.ptq.samples import Batch, by_sample, pieces
 from intact.rules import select
@@ -20,13 +23,24 @@ from intact.rules import select
 _PIECE = 1 << 23  # elements of the largest activation of a piece: 32 MiB
 
 
+MASK_MARGIN = 32.0  # exp(-32) is far below any code of a softmax
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What calibration saw."""
+
+    statistics: Mapping[str, Statistics]  # by value name
+    means: Mapping[str, InputMean]  # of the input of each layer to be corrected, by its name
+
+
 def observe(
     graph: Graph[FloatOp],
     rules: Sequence[PtqRule],
     batches: Iterable[Batch],
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Statistics]:
-    """Statistics of every value whose rule has an observer, by name.
+) -> Observations:
+    """Statistics of every value whose rule has an observer, and the means that biases need.
 
     The statistics depend on the samples and not on how they are cut into batches; memory does not
     grow with their number. Without any observer the batches are not read.
@@ -43,11 +57,12 @@ def observe(
             finite.
     """
     graph = for_inference(graph)
-    observers = _observers(graph, choose(graph, rules))
+    chosen = choose(graph, rules)
+    observers = _observers(graph, chosen)
     statistics = {name: observer.begin() for name, observer in observers.items()}
-    if not statistics:
-        return {}
-    watch = _Watch(graph, statistics)
+    watch = _Watch(graph, statistics, input_means(graph, chosen))
+    if not statistics and not watch.means:
+        return Observations({}, {})
     module = from_graph(graph).eval()
     with torch.no_grad():
         for inputs, samples in pieces(graph.inputs, batches, _piece_size(graph)):
@@ -58,18 +73,22 @@ def observe(
                 progress(watch.seen)
     if not watch.seen:
         raise CalibrationError("there are no calibration samples; give at least one batch")
-    return statistics
+    return Observations(statistics, watch.means)
 
 
-def merge(a: Mapping[str, Statistics], b: Mapping[str, Statistics]) -> dict[str, Statistics]:
-    """The statistics of a's samples followed by b's, as if `observe` had seen both.
+def merge(a: Observations, b: Observations) -> Observations:
+    """What was observed of a's samples followed by b's, as if `observe` had seen both.
 
     Raises:
         ValueError: if they come from different graphs or rules.
     """
-    if a.keys() != b.keys():
-        raise ValueError(f"only one of the two has statistics of {sorted(a.keys() ^ b.keys())}")
-    return {name: statistics.merge(b[name]) for name, statistics in a.items()}
+    different = (a.statistics.keys() ^ b.statistics.keys()) | (a.means.keys() ^ b.means.keys())
+    if different:
+        raise ValueError(f"only one of the two has statistics of {sorted(different)}")
+    return Observations(
+        {name: statistics.merge(b.statistics[name]) for name, statistics in a.statistics.items()},
+        {name: mean.merge(b.means[name]) for name, mean in a.means.items()},
+    )
 
 
 def choose(graph: Graph[FloatOp], rules: Sequence[PtqRule]) -> dict[str, PtqRule]:
@@ -98,22 +117,45 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
+def _without_masks(x: Tensor) -> Tensor:
+    """Raises what an attention mask pushed down to where softmax just still makes it zero.
+
+    Otherwise the mask's -1e4 would leave all true scores with one or two codes.
+    """
+    masked = x < MASKED / 2
+    return x.masked_fill(masked, -MASK_MARGIN) if masked.any() else x
+
+
 class _Watch:
     """Hands each computed value to its statistics."""
 
-    def __init__(self, graph: Graph[FloatOp], statistics: Mapping[str, Statistics]) -> None:
+    def __init__(
+        self,
+        graph: Graph[FloatOp],
+        statistics: Mapping[str, Statistics],
+        means: Mapping[str, InputMean],
+    ) -> None:
         self._values: dict[str, Value] = {value.name: value for value in graph.values()}
         self._statistics = statistics
+        self.means = dict(means)
+        self._measured: dict[str, list[str]] = {}  # layers to be corrected, by their input
+        for node in graph.nodes:
+            if node.name in means:
+                self._measured.setdefault(node.inputs[0].name, []).append(node.name)
         self.samples = 0  # in this piece
         self.seen = 0  # before it
 
     def __call__(self, name: str, x: Tensor) -> None:
         statistics = self._statistics.get(name)
-        if statistics is None:
+        layers = self._measured.get(name, ())
+        if statistics is None and not layers:
             return
-        x = by_sample(x, self._values[name].shape, self.samples)
-        self._require_finite(name, x)
-        statistics.update(x)
+        rows = by_sample(x, self._values[name].shape, self.samples)
+        self._require_finite(name, rows)
+        if statistics is not None:
+            statistics.update(_without_masks(rows))
+        for layer in layers:
+            self.means[layer] = self.means[layer].updated(x)
 
     def _require_finite(self, name: str, x: Tensor) -> None:
         if torch.isfinite(x.sum()):  # one fast pass; a sum may overflow where no number did

@@ -13,7 +13,8 @@ from intact.numerics.qtensor import QuantParams
 from intact.observers import Statistics, choose_params
 from intact.passes.inference import for_inference
 from intact.passes.placement import Observed, activation_inputs, placement, scalar_factor
-from intact.ptq.calibrate import choose, observe
+from intact.ptq.bias_correction import correct_biases, input_means
+from intact.ptq.calibrate import Observations, choose, observe
 from intact.ptq.protocol import PtqRule
 from intact.ptq.samples import Batch
 from intact.ptq.weights import quantize_weights
@@ -46,18 +47,22 @@ def quantize(
 
 
 def quantize_from(
-    graph: Graph[FloatOp], rules: Sequence[PtqRule], statistics: Mapping[str, Statistics]
+    graph: Graph[FloatOp], rules: Sequence[PtqRule], seen: Observations
 ) -> QuantizedModel:
-    """`quantize` with the statistics of `observe`, or of several, merged.
+    """`quantize` with what `observe` saw, or several of them, merged.
 
     Raises:
         CalibrationError: if statistics of a value are missing.
     """
     graph = for_inference(graph)
     chosen = choose(graph, rules)
-    activations = _activations(graph, chosen, statistics)
+    activations = _activations(graph, chosen, seen.statistics)
     activations.update(_constants(graph, chosen))
-    return QuantizedModel(graph, quantize_weights(graph, chosen), activations)
+    weights = quantize_weights(graph, chosen)
+    missing = input_means(graph, chosen).keys() - seen.means.keys()
+    if missing:
+        raise CalibrationError(f"there are no means of the inputs of {sorted(missing)}")
+    return QuantizedModel(correct_biases(graph, weights, seen.means), weights, activations)
 
 
 def _activations(

@@ -13,7 +13,7 @@ from intact.ir.graph import Graph, Node
 from intact.model import Dynamic
 from intact.numerics.formats import Int
 from intact.observers import MinMax, MovingAverage, Mse, Observer, choose_params
-from intact.ptq import Nearest, PtqRule, merge, observe, quantize, quantize_from
+from intact.ptq import Nearest, Observations, PtqRule, merge, observe, quantize, quantize_from
 from intact.ptq import calibrate as calibration
 from tests.unit.ptq.networks import conv_relu_linear, real, tokens_and_heads, transposed
 
@@ -75,9 +75,9 @@ def test_indices_are_not_observed_and_constants_use_their_own_range():
 
 def test_a_mask_of_minus_infinity_stays_float():
     graph = tokens_and_heads()
-    statistics = observe(graph, [PtqRule(match="masked"), *_RULES], [_IDS])
-    statistics["masked"] = statistics["squared"]
-    assert "mask" not in quantize_from(graph, _RULES, statistics).activations
+    seen = observe(graph, [PtqRule(match="masked"), *_RULES], [_IDS])
+    statistics = {**seen.statistics, "masked": seen.statistics["squared"]}
+    assert "mask" not in quantize_from(graph, _RULES, Observations(statistics, {})).activations
 
 
 def test_layers_that_share_a_weight_must_agree():
@@ -158,7 +158,7 @@ def test_statistics_of_other_values_do_not_merge():
 
 def test_missing_statistics_are_an_error():
     with pytest.raises(CalibrationError, match='"x"'):
-        quantize_from(conv_relu_linear(), _RULES, {})
+        quantize_from(conv_relu_linear(), _RULES, Observations({}, {}))
 
 
 def test_progress_counts_samples(monkeypatch):
