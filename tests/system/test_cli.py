@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from examples.digits import demo
 from examples.digits.data import load_calibration, load_test
 from examples.digits.network import DigitsNet
 from examples.digits.train import WEIGHTS
@@ -105,6 +106,13 @@ def check_numbers(found: dict[str, dict[str, Json]]) -> None:
     assert isinstance(evaluate["top1"], float)
     assert evaluate["top1"] > 0.98
     assert evaluate["samples"] == 450
+
+
+def test_the_demo_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    demo.main()
+    out = capsys.readouterr().out
+    assert all(recipe in out for recipe in demo.RECIPES)
+    assert "largest difference 1" in out
 
 
 @pytest.mark.usefixtures("inside")
