@@ -63,11 +63,18 @@ _FUNCTIONS: tuple[tuple[str, dict[str, float | str], F64], ...] = (
 )
 
 
-def recognise(root: OnnxNode, producers: Mapping[str, OnnxNode], facts: Facts) -> OnnxNode | None:
-    """The single activation that `root` computes, reading the value that it is a function of."""
+def recognise(
+    root: OnnxNode,
+    producers: Mapping[str, OnnxNode],
+    order: Mapping[str, int],
+    facts: Facts,
+) -> OnnxNode | None:
+    """The single activation that `root` computes, reading the value that it is a function of.
+
+    `producers` are the nodes by the values they write, `order` the positions of these.
+    """
     if root.op_type not in ("Mul", "Div", "Clip", "Min"):
         return None
-    order = {name: i for i, name in enumerate(producers)}
     spelling: dict[str, OnnxNode] = {}
     leaf: str | None = root.output
     while leaf is not None and len(spelling) < _LONGEST:

@@ -10,8 +10,6 @@ from intact.capture.onnx.web import Web
 from intact.ir.graph import Shape
 from intact.numerics.arrays import F32, Array
 
-_PER_CHANNEL_OPSET = 21  # GroupNormalization's gamma and beta are one number a channel from here
-
 
 def fuse_layer_norm(node: OnnxNode, web: Web) -> OnnxNode | None:
     """(x - mean) / sqrt(variance + eps) over the last axes, then optional Mul and Add.
@@ -136,7 +134,7 @@ def fuse_group_norm(node: OnnxNode, web: Web) -> OnnxNode | None:
         "GroupNormalization",
         (x, *names),
         last.outputs,
-        _PER_CHANNEL_OPSET,
+        node.opset,
         attributes,
     )
 

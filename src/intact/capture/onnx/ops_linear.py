@@ -197,21 +197,17 @@ def _filled(node: OnnxNode, array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def group_norm(node: OnnxNode, net: Builder) -> None:
-    """GroupNormalization; before opset 21 its parameters are one number a group."""
-    x = net.value(node)
-    groups = node.integer("num_groups", 0)
-    _emit_group_norm(node, net, x, groups, per_group=node.opset < 21)
+    """GroupNormalization of opset 21; the check of the file refuses the withdrawn older form."""
+    _emit_group_norm(node, net, net.value(node), node.integer("num_groups", 0))
 
 
 def instance_norm(node: OnnxNode, net: Builder) -> None:
     """InstanceNormalization: group norm with a group for each channel."""
     x = net.value(node)
-    _emit_group_norm(node, net, x, x.shape[1] if len(x.shape) > 1 else 0, per_group=False)
+    _emit_group_norm(node, net, x, x.shape[1] if len(x.shape) > 1 else 0)
 
 
-def _emit_group_norm(
-    node: OnnxNode, net: Builder, x: Value, groups: int, *, per_group: bool
-) -> None:
+def _emit_group_norm(node: OnnxNode, net: Builder, x: Value, groups: int) -> None:
     if len(x.shape) < 3 or min(x.shape[1:]) < 1:
         raise node.unsupported(
             f"has an input of shape {x.shape}", "Give it channels and at least one space axis"
@@ -219,10 +215,8 @@ def _emit_group_norm(
     channels = x.shape[1]
     if groups < 1 or channels % groups:
         raise node.malformed(f"has {channels} channels in {groups} groups")
-    values: list[Value] = []
-    for index in (1, 2):
-        array = net.parameter(node, index)
-        if per_group and array.shape == (groups,):
-            array = array.repeat(channels // groups)
-        values.append(_named(node, net, index, _filled(node, array, (channels,))))
-    net.emit(node, ops.GroupNorm(groups, node.number("epsilon", 1e-5)), x, *values)
+    parameters = [
+        _named(node, net, index, _filled(node, net.parameter(node, index), (channels,)))
+        for index in (1, 2)
+    ]
+    net.emit(node, ops.GroupNorm(groups, node.number("epsilon", 1e-5)), x, *parameters)

@@ -22,19 +22,18 @@ def fuse(nodes: Sequence[OnnxNode], facts: Facts, outputs: set[str]) -> list[Onn
     web = Web(nodes, outputs, facts)
     _fuse_activations(web)
     for fuse_one in (fuse_layer_norm, fuse_group_norm, _fuse_bias):
-        for node in list(web.nodes):
-            found = fuse_one(node, web)
-            if found is not None:
-                web.replace([found])
+        found = [fuse_one(node, web) for node in web.nodes]
+        web.replace(node for node in found if node is not None)
     return web.nodes
 
 
 def _fuse_activations(web: Web) -> None:
     """In order, so that a hard-swish finds the hard-sigmoid that was recognised in it."""
     producers = dict(web.producers)
+    order = {name: position for position, name in enumerate(producers)}
     found: list[OnnxNode] = []
     for node in web.nodes:
-        activation = recognise(node, producers, web.facts)
+        activation = recognise(node, producers, order, web.facts)
         if activation is not None:
             producers[node.output] = activation
             found.append(activation)

@@ -1,5 +1,6 @@
 """An ONNX file on disk to a checked model in memory."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -10,6 +11,7 @@ from intact.errors import FormatError, UnsupportedOpError
 
 OLDEST_OPSET = 7
 NEWEST_OPSET = 25
+_MOST_NODES = 100_000  # after inlining
 
 
 def read_model(path: Path) -> onnx.ModelProto:
@@ -33,6 +35,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         external_data_helper.load_external_data_for_model(model, str(path.parent))
         _check(model, path)
         if model.functions:
+            _check_inlined_size(model)
             model = inliner.inline_local_functions(model)
     except Exception as error:  # the checker's C++ raises more kinds than it documents
         raise FormatError(f"{path} is not a valid ONNX file: {first_line(error)}") from error
@@ -45,6 +48,27 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
             value.type.tensor_type.shape.SetInParent()
     small = model.ByteSize() < checker.MAXIMUM_PROTOBUF
     checker.check_model(model if small else str(path))
+
+
+def _check_inlined_size(model: onnx.ModelProto) -> None:
+    """Raises ValueError if functions that call functions would become too many nodes.
+
+    The checker has refused functions that call themselves.
+    """
+    bodies = {(f.domain, f.name): f.node for f in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Iterable[onnx.NodeProto]) -> int:
+        total = 0
+        for node in nodes:
+            key = node.domain, node.op_type
+            if key in bodies and key not in sizes:
+                sizes[key] = size(bodies[key])
+            total += sizes.get(key, 1) + sum(size(a.g.node) for a in node.attribute)
+        return total
+
+    if size(model.graph.node) > _MOST_NODES:
+        raise ValueError(f"its functions hold more than {_MOST_NODES} nodes")
 
 
 def opset_version(model: onnx.ModelProto, path: Path) -> int:
