@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from intact.numerics.formats import BF16, FP16, Binary, Int, PowerOfTwo, Ternary
     from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
     from intact.observers import Entropy, MinMax, MovingAverage, Mse, Percentile
-    from intact.ptq import Nearest, NearestInGroups, PtqRule
+    from intact.ptq import BiasCorrected, Nearest, NearestInGroups, PtqRule
 
 _HOME = {
     "BF16": "intact.numerics.formats",
+    "BiasCorrected": "intact.ptq",
     "Binary": "intact.numerics.formats",
     "CalibrationError": "intact.errors",
     "Dynamic": "intact.model",
@@ -64,6 +65,7 @@ _HOME = {
 __all__ = [
     "BF16",
     "FP16",
+    "BiasCorrected",
     "Binary",
     "CalibrationError",
     "Dynamic",
