@@ -221,6 +221,15 @@ def test_names_are_unique_and_those_of_the_file(tmp_path: Path) -> None:
     assert [node.name for node in graph.nodes] == ["same", "same.1", "y"]
 
 
+@pytest.mark.parametrize("broken", [b"a\xffb", b"a\nb"])
+def test_names_that_are_no_text(broken: bytes, tmp_path: Path) -> None:
+    data = model([node("Relu", ["x"], name="a_b")], ("N", 3)).SerializeToString()
+    path = tmp_path / "network.onnx"
+    path.write_bytes(data.replace(b"a_b", broken))
+    with pytest.raises(FormatError, match=r"name that is no printable text|is not"):
+        load_onnx(path)
+
+
 def test_functions_of_the_model_are_inlined(tmp_path: Path) -> None:
     proto = model([node("Twice", ["x"], ["y"], domain="local")], ("N", 3))
     body = [node("Add", ["a", "a"], ["b"]), node("Tanh", ["b"], ["c"])]

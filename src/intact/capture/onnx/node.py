@@ -118,7 +118,8 @@ def _read_attribute(node: OnnxNode, proto: AttributeProto) -> Attribute:
         case AttributeProto.FLOAT:
             return float(proto.f)
         case AttributeProto.STRING:
-            return proto.s.decode("utf-8", errors="replace")
+            text = proto.s.decode("utf-8", errors="replace")
+            return "".join(c if c.isprintable() else "?" for c in text)
         case AttributeProto.INTS:
             return tuple(int(element) for element in proto.ints)
         case AttributeProto.FLOATS:

@@ -1,6 +1,6 @@
 """An ONNX file on disk to a checked model in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -39,7 +39,22 @@ def read_model(path: Path) -> onnx.ModelProto:
             model = inliner.inline_local_functions(model)
     except Exception as error:  # the checker's C++ raises more kinds than it documents
         raise FormatError(f"{path} is not a valid ONNX file: {first_line(error)}") from error
+    for name in _names(model.graph):
+        # protobuf hands out bytes where the text is broken
+        if not isinstance(name, str) or not name.isprintable():
+            raise FormatError(f"{path} holds a name that is no printable text: {name[:40]!r}")
     return model
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
+    """Every name that may end up in an error message or a graph."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in graph.initializer)
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:
