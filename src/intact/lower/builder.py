@@ -122,6 +122,10 @@ class Builder:
         self._codes[name, layout] = made
         return made
 
+    def alias(self, name: str, source: str, layout: Layout) -> None:
+        """Graph value `name` is the same codes as `source`."""
+        self._codes[name, layout] = self.codes(source, layout)
+
     def temporary(self, name: str, shape: Shape, like: Value) -> Value:
         """A value that only a lowering rule knows, with the codes' meaning of `like`."""
         return Value(self.unique(name), shape, like.dtype, like.params)

@@ -49,6 +49,9 @@ def _emit(build: Builder, node: Node[FloatOp], op: FloatOp, layout: Layout) -> N
 def _reshape(build: Builder, node: Node[FloatOp], shape: tuple[int, ...]) -> None:
     """Channels last is as good as plain where every space axis has one entry."""
     name = node.inputs[0].name
+    if shape == build.shapes[name]:
+        build.alias(node.name, name, build.layout(name))
+        return
     single = build.rank(name) in (3, 4) and all(n == 1 for n in build.shapes[name][2:])
     x = build.codes(name, build.layout(name) if single else Layout.PLAIN)
     build.emit(ops.Reshape(shape), (x,), build.codes_output(node.name, Layout.PLAIN))

@@ -10,8 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from intact.capture.onnx import load_onnx
 from intact.exec import reference
+from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, with_batch
+from intact.ir.graph import Graph, Node, with_batch
 from intact.numerics.arrays import Array
 
 OPSET = 20
@@ -61,9 +62,20 @@ def load(proto: onnx.ModelProto, folder: Path) -> Graph[FloatOp]:
     return load_onnx(path)
 
 
+def steps(graph: Graph[FloatOp]) -> list[Node[FloatOp]]:
+    """The nodes in order, without those that only give a value the name of an output."""
+    outputs = {value.name for value in graph.outputs}
+
+    def names_an_output(node: Node[FloatOp]) -> bool:
+        same = node.op == ops.Reshape(node.inputs[0].shape)
+        return same and node.name in outputs
+
+    return [node for node in graph.nodes if not names_an_output(node)]
+
+
 def kinds(graph: Graph[FloatOp]) -> list[str]:
     """The operations' class names in order."""
-    return [type(node.op).__name__ for node in graph.nodes]
+    return [type(node.op).__name__ for node in steps(graph)]
 
 
 def run(graph: Graph[FloatOp], inputs: Mapping[str, Array]) -> list[Array]:

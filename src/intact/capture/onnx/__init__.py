@@ -22,8 +22,8 @@ def load_onnx(path: Path) -> Graph[FloatOp]:
 
     Axis 0 of the inputs is the batch. Where it is fixed and the same in all inputs, it is taken for
     the batch size of the export and made free; see `batch.py`. Values are called like the ONNX
-    nodes that compute them (those without a name like their output), constants like the
-    initializers. Real numbers of any width are captured as float32.
+    nodes that compute them (those without a name like their output), outputs and constants as in
+    the file. Real numbers of any width are captured as float32.
 
     Raises:
         FormatError: if the file is not ONNX, truncated, or breaks a rule of ONNX.

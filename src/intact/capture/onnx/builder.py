@@ -53,8 +53,18 @@ class Builder:
                 raise UnsupportedOpError(
                     f'the ONNX output "{name}" is a constant. Remove it from the network\'s outputs'
                 )
-        results = tuple(self.values[name] for name in outputs)
+        results = tuple(self._named(name) for name in outputs)
         return Graph(tuple(self._inputs), results, tuple(self.nodes), self.constants)
+
+    def _named(self, output: str) -> Value:
+        """The value of an output under the name by which users of the file ask for it."""
+        value = self.values[output]
+        if value.name == output or output in self._taken:
+            return value
+        self._taken.add(output)
+        named = Value(output, value.shape, value.dtype)
+        self.nodes.append(Node(ops.Reshape(value.shape), (value,), named))
+        return named
 
     # --- reading -----------------------------------------------------------------------------
 
