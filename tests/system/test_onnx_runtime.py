@@ -44,12 +44,12 @@ def test_8_bit_codes_of_each_layer_differ_by_at_most_one(
 
 @pytest.mark.parametrize("architecture", SOME, ids=lambda a: a.name)
 def test_16_bit_codes_of_each_layer_differ_by_at_most_two(architecture: Architecture) -> None:
-    """Beside tables, which cut a corner where a function reaches the end of its range."""
+    """Beside tables, which interpolate: hard-swish bends inside of an interval."""
     program = lowered(architecture, "W8A16").program
     tables = {n.name for n in program.nodes if isinstance(n.op, InterpolatedLookup)}
     for layer in compare_onnxruntime(program, sample(architecture, program)).layers:
         few = sum(count for d, count in layer.histogram.items() if abs(d) > 2) / layer.elements
-        assert layer.largest <= (33 if layer.name in tables else 2)
+        assert layer.largest <= (16 if layer.name in tables else 2)
         assert few < 0.01
 
 

@@ -23,6 +23,17 @@ def test_calibration_benchmark_runs() -> None:
     assert "ratio of peaks" in output
 
 
+def test_parity_benchmark_runs() -> None:
+    output = run("benchmarks/parity.py", "--smoke")
+    assert "conv1d_net" in output
+
+
+def test_digits_demo_runs() -> None:
+    output = run("examples/digits/demo.py")
+    assert "W4A8" in output
+    assert "largest difference 1" in output
+
+
 @pytest.mark.parametrize("network", ["mobilenet_v2", "mobilenet_v1_0.75"])
 def test_imagenet_example_keeps_most_predictions(data_dir: Path, network: str) -> None:
     output = run(

@@ -22,6 +22,7 @@ class Layer:
     """One operation; sizes and multiplications are those of one sample."""
 
     name: str
+    weight: str | None  # name of the weight
     op: str
     inputs: tuple[str, ...]  # values that flow in, without weights
     shape: Shape  # of the output as it is stored; -k: k times the batch
@@ -29,6 +30,13 @@ class Layer:
     weight_format: str | None
     weight_bytes: int
     macs: int  # multiply-accumulates
+
+    @property
+    def title(self) -> str:
+        """``layer + activation`` where an activation that gave the name is fused into a layer."""
+        module = (self.weight or "").removesuffix(".weight")
+        fused = self.weight is not None and not self.name.startswith(module)
+        return f"{module} + {self.name}" if fused else self.name
 
 
 def layers(graph: Graph[IntOp]) -> tuple[Layer, ...]:
@@ -51,6 +59,7 @@ def _layer(node: Node[IntOp], graph: Graph[IntOp], made: Mapping[str, Node[IntOp
     weight = stored[1] if isinstance(node.op, _HAS_WEIGHT) else None
     return Layer(
         name=node.name,
+        weight=None if weight is None else weight.name,
         op=type(node.op).__name__,
         inputs=tuple(flowing),
         shape=node.output.shape,

@@ -73,7 +73,7 @@ class QuantizedNetwork:
         rows = [("layer", "operation", "output", "format", "weights", "bytes", "MACs")]
         rows += [
             (
-                layer.name,
+                layer.title,
                 layer.op,
                 describe(layer.shape),
                 layer.format,

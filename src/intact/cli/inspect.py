@@ -54,6 +54,7 @@ def _value(value: Value) -> dict[str, Json]:
 def _layer(layer: Layer) -> dict[str, Json]:
     return {
         "name": layer.name,
+        "weight": layer.weight,
         "op": layer.op,
         "inputs": list(layer.inputs),
         "shape": list(layer.shape),
@@ -72,7 +73,7 @@ def _report(graph: Graph[IntOp], quantized: QuantizedNetwork | None) -> None:
         table.add_column(header, justify="right", no_wrap=True)
     for layer in layers(graph):
         table.add_row(
-            layer.name,
+            layer.title,
             layer.op,
             describe(layer.shape),
             layer.format,
