@@ -49,7 +49,7 @@ def test_16_bit_codes_of_each_layer_differ_by_at_most_two(architecture: Architec
     tables = {n.name for n in program.nodes if isinstance(n.op, InterpolatedLookup)}
     for layer in compare_onnxruntime(program, sample(architecture, program)).layers:
         few = sum(count for d, count in layer.histogram.items() if abs(d) > 2) / layer.elements
-        assert layer.largest <= (16 if layer.name in tables else 2)
+        assert layer.largest <= (32 if layer.name in tables else 2)
         assert few < 0.01
 
 

@@ -1,9 +1,9 @@
 """The bytes of a .intact file: preamble, JSON header, tensors, one checksum over all of it.
 
 Preamble, 64 bytes, little-endian: magic (8), version u32, header bytes u32, file bytes u64,
-SHA-256 of every other byte of the file (32), zeros (8). The header follows, then each tensor, in
-order, aligned to 64 bytes with zeros between; the file ends with the last tensor. A tensor can be
-read in place from a mapped file.
+SHA-256 of every other byte of the file (32), zeros (8). The header follows, compressed by zlib (it
+repeats itself: a tenth is left of it), then each tensor, in order, aligned to 64 bytes with zeros
+between; the file ends with the last tensor. A tensor can be read in place from a mapped file.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +28,7 @@ VERSION = 1
 ALIGNMENT = 64
 PREAMBLE = struct.Struct("<8sIIQ32s8x")
 DIGEST = slice(24, 56)
-MAX_HEADER = 1 << 24
+MAX_HEADER = 1 << 23  # of its text
 MAX_DEPTH = 32
 # Strings and brackets. A string without an end runs to the end of the text, so that the search is
 # linear in its length.
@@ -53,11 +54,12 @@ def write(path: Path, header: Json, tensors: Sequence[Bytes]) -> None:
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii")
     if len(text) > MAX_HEADER:
         raise FormatError(f"{path}: a header of {len(text)} bytes, at most {MAX_HEADER}")
+    compressed = zlib.compress(text, level=9)
     path = path.resolve()
     temporary = path.with_name(f".intact-{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
-            _write_all(file, text, tensors)
+            _write_all(file, compressed, tensors)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -67,16 +69,16 @@ def write(path: Path, header: Json, tensors: Sequence[Bytes]) -> None:
     _sync_folder(path.parent)
 
 
-def _write_all(file: BinaryIO, text: bytes, tensors: Sequence[Bytes]) -> None:
-    size = PREAMBLE.size + len(text)
+def _write_all(file: BinaryIO, header: bytes, tensors: Sequence[Bytes]) -> None:
+    size = PREAMBLE.size + len(header)
     for tensor in tensors:
         size = aligned(size) + tensor.size
-    preamble = PREAMBLE.pack(MAGIC, VERSION, len(text), size, bytes(32))
+    preamble = PREAMBLE.pack(MAGIC, VERSION, len(header), size, bytes(32))
     digest = hashlib.sha256()
     digest.update(preamble)
     file.write(preamble)
     position = len(preamble)
-    for part in (np.frombuffer(text, np.uint8), *tensors):
+    for part in (np.frombuffer(header, np.uint8), *tensors):
         padding = bytes(aligned(position) - position)
         for piece in (padding, part.data):
             digest.update(piece)
@@ -120,7 +122,7 @@ def read(path: Path) -> tuple[Json, Bytes]:
         raise FormatError("its checksum is wrong: it was damaged; get it again")
     header_end = PREAMBLE.size + header_bytes
     tensors = np.frombuffer(data, np.uint8)[aligned(header_end) :]
-    return parse_header(data[PREAMBLE.size : header_end]), tensors
+    return parse_header(_decompressed(data[PREAMBLE.size : header_end])), tensors
 
 
 def _check_preamble(start: bytes, actual: int) -> int:
@@ -137,6 +139,18 @@ def _check_preamble(start: bytes, actual: int) -> int:
     if header_bytes > min(MAX_HEADER, actual - PREAMBLE.size):
         raise FormatError(f"has a header of {header_bytes} bytes, more than it may")
     return int(header_bytes)
+
+
+def _decompressed(header: bytes) -> bytes:
+    """The header's text, of bounded size whatever the file claims."""
+    stream = zlib.decompressobj()
+    try:
+        text = stream.decompress(header, MAX_HEADER)
+    except zlib.error as error:
+        raise FormatError(f"its header cannot be decompressed: {error}") from None
+    if stream.unconsumed_tail or stream.unused_data or not stream.eof:
+        raise FormatError(f"its header is not one whole stream of at most {MAX_HEADER} bytes")
+    return text
 
 
 def parse_header(text: bytes) -> Json:

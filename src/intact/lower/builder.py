@@ -193,7 +193,7 @@ class Builder:
         weight = self.weights.get(name)
         if isinstance(weight, ScaledTensor):
             params = weight.params
-            codes = self.constant(name, weight.codes, params.format, params)
+            codes = self.constant(name, weight.codes, params.format)
             target = Value(self.unique(f"{name}.real"), codes.shape, FP32)
             return self.emit(Dequantize(params), (codes,), target)
         array = self.graph.constants[name] if weight is None else weight.dequantize()

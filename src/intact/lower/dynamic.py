@@ -21,7 +21,7 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
         return weight
     if weight.zero_point is not None:
         return "its weights are asymmetric"
-    codes = build.constant(name, weight.codes, weight.format, weight.params())
+    codes = build.constant(name, weight.codes, weight.format)
     channels = weight.codes.shape[0]
     scale = np.broadcast_to(weight.scale, (channels,))
     scales = build.constant(f"{name}.scale", scale, FP32)

@@ -14,6 +14,8 @@ from intact.cli.main import run
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 QUANTIZE = ["quantize", "net.py:with_example", "--calibration", "cal.npz", "-o", "net.intact"]
 MAIN = "from intact.cli import main; main()"
+# A suite that runs in the background of a shell inherits that interruptions are ignored.
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
 SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -95,7 +97,7 @@ def test_an_interruption_exits_130_and_leaves_no_file(here: Path) -> None:
     )
     arguments = ["quantize", "net.py:with_example", "--calibration", "slow.py:slow"]
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, *arguments, "-o", "net.intact"],
+        [sys.executable, "-c", INTERRUPTIBLE + MAIN, *arguments, "-o", "net.intact"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@ Written from the description of the format, apart from the code under test.
 import hashlib
 import json
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,11 @@ DELETED = object()
 def seal(header: object, tensors: bytes) -> bytes:
     """A file of a header, as JSON unless it is bytes, and the bytes of the tensors."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return seal_stream(zlib.compress(text, level=9), tensors)
+
+
+def seal_stream(text: bytes, tensors: bytes) -> bytes:
+    """A file of a compressed header, and the bytes of the tensors."""
     padding = bytes(-len(text) % 64) if tensors else b""
     body = text + padding + tensors
     preamble = struct.pack("<8sIIQ32s8x", b"\x89intact\n", 1, len(text), 64 + len(body), bytes(32))
@@ -26,7 +32,7 @@ def seal(header: object, tensors: bytes) -> bytes:
 def unseal(data: bytes) -> tuple[Any, bytes]:
     """Header and tensors of a file."""
     (size,) = struct.unpack_from("<I", data, 12)
-    return json.loads(data[64 : 64 + size]), data[(64 + size + 63) // 64 * 64 :]
+    return json.loads(zlib.decompress(data[64 : 64 + size])), data[(64 + size + 63) // 64 * 64 :]
 
 
 def paths(data: object, path: Path = ()) -> Iterator[Path]:

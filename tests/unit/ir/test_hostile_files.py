@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from intact.ir.file import load, save
 from intact.ir.int_ops import Program
 from tests.unit.ir.examples import examples, name_of, network
 from tests.unit.ir.running import run
-from tests.unit.ir.sealed import DELETED, paths, replaced, seal, unseal
+from tests.unit.ir.sealed import DELETED, paths, replaced, seal, seal_stream, unseal
 
 EXAMPLES = {name_of(program): program for program in examples()}
 
@@ -142,7 +143,7 @@ DEEP = b"[" * 1_000_000
         (b'"' + b"\\", "not JSON"),
         (b'"' + b'\\"' * 500_000, "not JSON"),
         (b"null", "a program and its tensors"),
-        (b" " * (MAX_HEADER + 1), "header of"),
+        (b" " * (MAX_HEADER + 1), "one whole stream of at most"),
     ],
     ids=range(16),
 )  # fmt: skip
@@ -150,6 +151,17 @@ def test_hostile_json_is_refused(text: bytes, message: str, tmp_path: Path) -> N
     path = tmp_path / "net.intact"
     path.write_bytes(seal(text, b""))
     check_refused(path, message)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [b"", b"{}", zlib.compress(b"{}")[:-1], zlib.compress(b"{}") + b"x"],
+    ids=["empty", "plain", "cut", "long"],
+)
+def test_damaged_streams_are_refused(stream: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "net.intact"
+    path.write_bytes(seal_stream(stream, b""))
+    check_refused(path, "its header")
 
 
 def test_header_longer_than_the_file_is_refused(tmp_path: Path) -> None:
