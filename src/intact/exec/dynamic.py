@@ -4,7 +4,6 @@ import numpy as np
 
 from intact.exec import exact
 from intact.exec.convolution import Convolution
-from intact.exec.elementwise import round_half_away
 from intact.exec.exact import Kernel
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -12,6 +11,7 @@ from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import F32, Array, Codes
 from intact.numerics.formats import Int
 from intact.numerics.integers import weight_integers
+from intact.numerics.special import round_half_away
 
 
 def row_scales(rows: F32, format: Int) -> F32:

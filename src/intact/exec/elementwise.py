@@ -13,19 +13,13 @@ from intact.exec.requantize import requantizer
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp, Operand
-from intact.numerics.arrays import F32, Array, Codes, IntArray
+from intact.numerics.arrays import F32, Codes, IntArray
 from intact.numerics.fixedpoint import Int64Array, Requant, multiply_by_quantized_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.granularity import stretch
+from intact.numerics.special import round_half_away
 
 _BLOCK = 1 << 15  # elements of one block: its temporaries stay in the L2 cache
-_ALMOST_HALF = np.nextafter(np.float32(0.5), np.float32(0))
-
-
-def round_half_away(x: Array) -> Array:
-    """Nearest integer, ties away from zero, as C's roundf()."""
-    # The largest float below 1/2 cannot carry a number below k + 1/2 to k + 1; k + 1/2 rounds up.
-    return np.asarray(np.trunc(x + np.copysign(_ALMOST_HALF, x)))
 
 
 def quantize(op: int_ops.Quantize, node: Node[IntOp]) -> Kernel:

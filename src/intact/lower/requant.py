@@ -10,16 +10,10 @@ from intact.numerics.arrays import F64, Array, IntArray
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
+from intact.numerics.special import round_half_away
 
 WIDE_LIMIT = 2**46  # of a 64-bit accumulator: times a 15-bit multiplier it still fits (eq. 14)
 FusedActivation = ops.Relu | ops.Clamp | None
-
-
-def round_half_away(x: Array | float) -> F64:
-    """Nearest integer, ties away from zero, as C's round()."""
-    numbers = np.asarray(x, np.float64)
-    whole = np.trunc(numbers)
-    return np.asarray(whole + (np.abs(numbers - whole) >= 0.5) * np.sign(numbers))
 
 
 def scalar_scale(params: QuantParams) -> float:
@@ -55,7 +49,6 @@ def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[int,
     """Lowest and highest code that a fused activation leaves (TFLite's activation range)."""
     format = params.format
     assert isinstance(format, Int)
-    low, high = format.qmin, format.qmax
     match activation:
         case None:
             bounds: tuple[float | None, float | None] = (None, None)
@@ -64,11 +57,13 @@ def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[int,
         case ops.Clamp(lower, upper):
             bounds = (lower, upper)
     zero_point, scale = scalar_zero_point(params), scalar_scale(params)
-    codes = [None if b is None else zero_point + float(round_half_away(b / scale)) for b in bounds]
-    if codes[0] is not None:
-        low = int(np.clip(codes[0], format.qmin, format.qmax))
-    if codes[1] is not None:
-        high = int(np.clip(codes[1], format.qmin, format.qmax))
+
+    def code(bound: float) -> int:
+        nearest = zero_point + float(round_half_away(np.asarray(bound / scale)))
+        return int(np.clip(nearest, format.qmin, format.qmax))
+
+    low = format.qmin if bounds[0] is None else code(bounds[0])
+    high = format.qmax if bounds[1] is None else code(bounds[1])
     return min(low, high), high
 
 

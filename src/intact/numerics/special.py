@@ -1,4 +1,4 @@
-"""Special functions that NumPy lacks."""
+"""Functions that NumPy lacks."""
 
 from typing import Any
 
@@ -15,6 +15,14 @@ _Q = (1.0, 0.5043019700090969, 0.1178447083843528, 0.016455471627026073, 0.00145
       7.741535224271807e-05, 2.970357333033804e-07)  # fmt: skip
 _RANGE = 4.4  # 1 - erf(4.4) = 5e-10
 _BLOCK = 1 << 14  # elements whose float64 temporaries stay in the L2 cache
+
+
+def round_half_away(x: Array) -> Array:
+    """Nearest integer in the float type of x, ties away from zero, as C's round() and roundf()."""
+    numbers = np.asarray(x)
+    # The largest float below 1/2 cannot carry a number below k + 1/2 to k + 1; k + 1/2 rounds up.
+    almost_half = np.nextafter(numbers.dtype.type(0.5), numbers.dtype.type(0))
+    return np.asarray(np.trunc(numbers + np.copysign(almost_half, numbers)))
 
 
 def erf(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

@@ -19,17 +19,11 @@ from intact.numerics.fixedpoint import (
 )
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
+from intact.numerics.special import round_half_away
 
 _STEPS = 512  # intervals of an interpolated table
 INTERPOLATED_LIMIT = 1 << 23  # of its entries: slope times 7-bit position fits int32
 _LOGISTIC_INTEGER_BITS = 4
-
-
-def round_half_away(x: Array) -> F64:
-    """Nearest integer, ties away from zero, as C's round()."""
-    numbers = np.asarray(x, np.float64)
-    whole = np.trunc(numbers)
-    return np.asarray(whole + (np.abs(numbers - whole) >= 0.5) * np.sign(numbers))
 
 
 def _unpack(params: QuantParams) -> tuple[Int, float, int]:
@@ -40,10 +34,10 @@ def _unpack(params: QuantParams) -> tuple[Int, float, int]:
     return params.format, float(params.scale.reshape(())), zero_point
 
 
-def _encode(real: Array, params: QuantParams) -> F64:
+def _encode(real: F64, params: QuantParams) -> F64:
     """Codes of real numbers as float64, not clamped."""
     _, scale, zero_point = _unpack(params)
-    return round_half_away(np.asarray(real) / scale) + zero_point
+    return round_half_away(real / scale) + zero_point
 
 
 def _clamp(codes: Array, format: Int) -> IntArray:

@@ -1,6 +1,7 @@
 """The integer operations on unbounded Python integers, one number at a time."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -16,6 +17,11 @@ INT8 = Int(8)
 
 def clamp(x: int, low: int, high: int) -> int:
     return min(max(x, low), high)
+
+
+def round_half_away(x: float) -> int:
+    magnitude = (2 * abs(Fraction(x)) + 1) // 2
+    return int(magnitude if x >= 0 else -magnitude)
 
 
 def multiply(x: int, multiplier: int, shift: int) -> int:
@@ -80,4 +86,3 @@ def draw_codes(
 
 
 seeds = st.integers(0, 2**32 - 1)
-real_multipliers = st.floats(1e-5, 3.0)

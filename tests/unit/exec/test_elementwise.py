@@ -1,7 +1,5 @@
 """Conversions, sums, products and activations of single elements."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,26 +31,11 @@ from tests.unit.exec.oracle import (
     requant,
     requantized,
     requantized_array,
+    round_half_away,
     seeds,
 )
 
 floats32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
-
-
-def round_half_away(x: float) -> int:
-    magnitude = (2 * abs(Fraction(x)) + 1) // 2
-    return int(magnitude if x >= 0 else -magnitude)
-
-
-@given(st.lists(st.one_of(floats32, st.integers(-(1 << 24), 1 << 24).map(lambda i: i / 2))))
-def test_round_half_away_equals_exact_rounding(numbers: list[float]) -> None:
-    result = elementwise.round_half_away(np.array(numbers, np.float32))
-    assert [int(r) for r in result] == [round_half_away(x) for x in numbers]
-
-
-@pytest.mark.parametrize("x", [0.49999997, 0.5, 8388607.5, 8388609.0, 16777215.0, -0.5, -2.5])
-def test_round_half_away_at_the_ends_of_float32(x: float) -> None:
-    assert elementwise.round_half_away(np.array([x], np.float32))[0] == round_half_away(x)
 
 
 def quantize(x: list[float], scale: float, zero_point: int, format: Int) -> list[int]:

@@ -11,7 +11,6 @@ from intact.lower.requant import (
     identity_requant,
     quantize_bias,
     requant,
-    round_half_away,
 )
 from intact.numerics.fixedpoint import multiply_by_quantized_multiplier
 from intact.numerics.formats import Int
@@ -20,11 +19,6 @@ from intact.numerics.qtensor import QuantParams
 
 def params(scale: float, zero_point: int, bits: int = 8) -> QuantParams:
     return QuantParams(Int(bits), np.asarray(scale, np.float32), np.asarray(zero_point))
-
-
-def test_round_half_away_leaves_the_even_rule_behind() -> None:
-    numbers = np.array([0.5, 1.5, -0.5, -2.5, 0.49999999999999994, 2.0])
-    np.testing.assert_array_equal(round_half_away(numbers), [1, 2, -1, -3, 0, 2])
 
 
 @pytest.mark.parametrize(
