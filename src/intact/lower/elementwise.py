@@ -15,12 +15,10 @@ from intact.lower.requant import (
     product_bits,
     reach,
     requant,
-    scalar_scale,
-    scalar_zero_point,
 )
 from intact.lower.tables import activation_lookup
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.passes.placement import activation_inputs
 
 

@@ -6,16 +6,9 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout
 from intact.lower.images import as_image, emit_image, image_pads, image_pair
-from intact.lower.requant import (
-    FusedActivation,
-    integer_format,
-    product_bits,
-    reach,
-    requant,
-    scalar_scale,
-    scalar_zero_point,
-)
+from intact.lower.requant import FusedActivation, integer_format, product_bits, reach, requant
 from intact.lower.weights import integer_layer, kernel_weight
+from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
 
 def lower_conv(

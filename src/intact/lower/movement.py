@@ -4,7 +4,8 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
-from intact.lower.requant import integer_format, scalar_zero_point
+from intact.lower.requant import integer_format
+from intact.numerics.qtensor import scalar_zero_point
 
 
 def lower_movement(build: Builder, node: Node[FloatOp]) -> str | None:

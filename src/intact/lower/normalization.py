@@ -10,11 +10,10 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
 from intact.lower.elementwise import all_params
-from intact.lower.requant import scalar_scale, scalar_zero_point
 from intact.numerics.arrays import Array
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
 from intact.numerics.tables import exp_table, reciprocal_table
 

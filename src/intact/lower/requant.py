@@ -9,21 +9,11 @@ from intact.ir.int_ops import Operand
 from intact.numerics.arrays import F64, Array, IntArray
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
 
 WIDE_LIMIT = 2**46  # of a 64-bit accumulator: times a 15-bit multiplier it still fits (eq. 14)
 FusedActivation = ops.Relu | ops.Clamp | None
-
-
-def scalar_scale(params: QuantParams) -> float:
-    """The one scale of an activation."""
-    return float(params.scale.reshape(()))
-
-
-def scalar_zero_point(params: QuantParams) -> int:
-    """The one zero point of an activation."""
-    return int(params.offset.reshape(()))
 
 
 def reach(params: QuantParams) -> int:

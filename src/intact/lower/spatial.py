@@ -10,7 +10,8 @@ from intact.ir.graph import Node, with_batch
 from intact.lower.builder import Builder, Layout, stored_axes
 from intact.lower.elementwise import all_params
 from intact.lower.images import as_image, emit_image, image_pads, image_pair
-from intact.lower.requant import requant, scalar_scale, scalar_zero_point
+from intact.lower.requant import requant
+from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
 NO_PADS: Pads = ((0, 0), (0, 0))
 

@@ -9,19 +9,12 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.builder import Builder
-from intact.lower.requant import (
-    FusedActivation,
-    integer_format,
-    quantize_bias,
-    reach,
-    requant,
-    scalar_scale,
-)
+from intact.lower.requant import FusedActivation, integer_format, quantize_bias, reach, requant
 from intact.numerics.arrays import F64, Array, Codes
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Format, Int, integer_grid
 from intact.numerics.integers import weight_integers
-from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.numerics.qtensor import QuantParams, ScaledTensor, scalar_scale
 
 
 @dataclass(frozen=True, slots=True)

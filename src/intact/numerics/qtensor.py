@@ -68,6 +68,16 @@ class QuantParams:
         return (values - stretch(self.offset, codes.shape).astype(np.float32)) * scale
 
 
+def scalar_scale(params: QuantParams) -> float:
+    """The one scale of an activation."""
+    return float(params.scale.reshape(()))
+
+
+def scalar_zero_point(params: QuantParams) -> int:
+    """The one zero point of an activation."""
+    return int(params.offset.reshape(()))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledTensor:
     """A tensor as codes with a scale for each group of elements."""

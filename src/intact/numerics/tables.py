@@ -18,7 +18,7 @@ from intact.numerics.fixedpoint import (
     rounding_divide_by_pot,
 )
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
 
 _STEPS = 512  # intervals of an interpolated table
@@ -30,8 +30,7 @@ def _unpack(params: QuantParams) -> tuple[Int, float, int]:
     """(format, scale, zero point) of a per-tensor activation."""
     if not isinstance(params.format, Int) or params.scale.size != 1:
         raise ValueError(f"a table needs one scale and an Int format, not {params}")
-    zero_point = int(params.offset.reshape(()))
-    return params.format, float(params.scale.reshape(())), zero_point
+    return params.format, scalar_scale(params), scalar_zero_point(params)
 
 
 def _encode(real: F64, params: QuantParams) -> F64:

@@ -13,6 +13,7 @@ from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Float
+from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
 
 def emit_quantize(ledger: Ledger, node: Node[IntOp], op: q.Quantize) -> None:
@@ -65,8 +66,8 @@ def _read(ledger: Ledger, source: Value, scale: float, zero_point: int) -> View:
     scale = max(scale, float(np.finfo(np.float32).tiny))
     params = source.params
     if params is not None and params.scale.size == 1:
-        same = np.float32(scale) == params.scale.reshape(())
-        if same and zero_point == params.offset.reshape(()):
+        same = np.float32(scale) == scalar_scale(params)
+        if same and zero_point == scalar_zero_point(params):
             return ledger.real(source)
     return ledger.dequantized(source, scale, zero_point)
 

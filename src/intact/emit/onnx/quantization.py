@@ -10,7 +10,7 @@ from intact.errors import UnsupportedOpError
 from intact.numerics.arrays import F32, Array, Codes, IntArray
 from intact.numerics.formats import FP32, Float, Int, integer_grid
 from intact.numerics.granularity import stretch
-from intact.numerics.qtensor import QuantParams
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def activation_params(name: str, params: QuantParams | None) -> tuple[float, int
             f'ONNX needs one scale and zero point for the codes "{name}", which have'
             f" {'none' if params is None else params}; lower the model with intact.lower"
         )
-    return float(params.scale.reshape(())), int(params.offset.reshape(()))
+    return scalar_scale(params), scalar_zero_point(params)
 
 
 def quantize_linear(
