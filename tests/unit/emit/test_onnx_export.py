@@ -115,6 +115,16 @@ def test_nodes_and_tensors_keep_the_programs_names() -> None:
     assert "gate.bias" not in stored  # it is zero
 
 
+def test_a_value_given_back_twice_is_one_output() -> None:
+    program = classifier()
+    value = next(n.output for n in program.nodes if n.name == "residual")
+    nodes = tuple(n for n in program.nodes if n.name != program.outputs[0].name)
+    twice = replace(program, nodes=nodes, outputs=(value, value))
+    model = to_onnx(twice)
+    assert [output.name for output in model.graph.output] == ["residual"]
+    assert run(model, drawn(program)).keys() == {"residual"}
+
+
 def test_images_are_channels_first_without_a_transpose() -> None:
     types = op_types(to_onnx(classifier()))
     assert "Transpose" not in types

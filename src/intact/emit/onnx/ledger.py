@@ -127,7 +127,7 @@ class Ledger:
 
     def graph(self) -> GraphProto:
         """The ONNX graph; its outputs have their names and the Program's order of axes."""
-        for value in self.program.outputs:
+        for value in dict.fromkeys(self.program.outputs):  # one may be given back twice
             if isinstance(value.dtype, Float) or not self.boundaries:
                 self._publish(value)
         return self.writer.graph(self._inputs, list(self._outputs.values()))
