@@ -24,7 +24,7 @@ class Layout(Enum):
     """How a value's axes are stored."""
 
     PLAIN = "plain"  # as in the captured graph
-    LAST = "last"  # axis 1, the channels, moved to the end; ranks 3 and 4
+    LAST = "last"  # axis 1, the channels, moved to the end; ranks above 2
 
 
 LAST_SUFFIX = {3: ".nlc", 4: ".nhwc"}
@@ -168,7 +168,7 @@ class Builder:
         rank = self.rank(name)
         last = stored_axes(rank, Layout.LAST)
         axes = last if layout is Layout.LAST else tuple(int(i) for i in np.argsort(last))
-        suffix = LAST_SUFFIX[rank] if layout is Layout.LAST else ".plain"
+        suffix = LAST_SUFFIX.get(rank, ".last") if layout is Layout.LAST else ".plain"
         shape = permuted(source.shape, axes)
         target = self.temporary(name + suffix, shape, source)
         self._codes[name, layout] = target

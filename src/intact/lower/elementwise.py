@@ -180,7 +180,7 @@ def lower_prelu(build: Builder, node: Node[FloatOp]) -> str | None:
         negative=requant(ratio * scalar_scale(slope_params), output),
     )
     rank = build.rank(node.inputs[0].name)
-    layout = Layout.LAST if rank in (3, 4) else Layout.PLAIN
+    layout = Layout.LAST if rank > 2 else Layout.PLAIN
     x = build.codes(node.inputs[0].name, layout)
     build.emit(op, (x, slope), build.codes_output(node.name, layout))
     return None

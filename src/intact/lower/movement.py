@@ -53,7 +53,7 @@ def _reshape(build: Builder, node: Node[FloatOp], shape: tuple[int, ...]) -> Non
     if shape == build.shapes[name]:
         build.alias(node.name, name, build.layout(name))
         return
-    single = build.rank(name) in (3, 4) and all(n == 1 for n in build.shapes[name][2:])
+    single = build.rank(name) > 2 and all(n == 1 for n in build.shapes[name][2:])
     x = build.codes(name, build.layout(name) if single else Layout.PLAIN)
     build.emit(ops.Reshape(shape), (x,), build.codes_output(node.name, Layout.PLAIN))
 

@@ -99,7 +99,7 @@ def lower_group_norm(build: Builder, node: Node[FloatOp]) -> str | None:
     numbers = _normalization(build, node, params[0], params[1], count, op.eps)
     if isinstance(numbers, str):
         return numbers
-    layout = Layout.LAST if len(shape) in (3, 4) else Layout.PLAIN
+    layout = Layout.LAST if len(shape) > 2 else Layout.PLAIN
     x = build.codes(node.inputs[0].name, layout)
     output = build.codes_output(node.name, layout)
     build.emit(int_ops.QGroupNorm(op.groups, numbers), (x,), output)
