@@ -30,7 +30,7 @@ def lower_softmax(build: Builder, node: Node[FloatOp]) -> str | None:
         return params
     source = params[0]
     assert isinstance(node.op, ops.Softmax)
-    if 8 < source.format.bits < 16:
+    if 8 < source.format.bits < 16 or source.format == Int(16, signed=False):
         return f"softmax has no integer form for {source.format}"
     if node.output.shape[node.op.axis] > LONGEST_SOFTMAX:
         return f"softmax over more than {LONGEST_SOFTMAX} codes overflows its 32-bit sum"
