@@ -110,6 +110,7 @@ CASES = (
     Case("bilinear", ops.ResizeBilinear((12, 10), align_corners=False), (IMAGE,)),
     Case("bilinear-corners", ops.ResizeBilinear((11, 9), align_corners=True), (IMAGE,)),
     Case("pad", ops.Pad(((0, 0), (1, 2), (0, 1), (2, 0))), (IMAGE,)),
+    Case("pad-number", ops.Pad(((0, 0), (0, 0), (1, 1), (2, 0)), value=9.5), (IMAGE,)),
     Case("pad-reflect", ops.Pad(((0, 0), (0, 0), (1, 1), (2, 0)), PadMode.REFLECT), (IMAGE,)),
     Case("reshape", ops.Reshape((-1, 120)), (IMAGE,)),
     Case("permute", ops.Permute((0, 2, 3, 1)), (IMAGE,)),

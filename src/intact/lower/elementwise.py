@@ -112,7 +112,7 @@ def lower_concat(build: Builder, node: Node[FloatOp]) -> str | None:
     inputs = []
     for value, source in zip(node.inputs, sources, strict=True):
         codes = build.codes(value.name, layout)
-        inputs.append(codes if source == output else _rescaled(build, codes, source, node, output))
+        inputs.append(codes if source == output else rescaled(build, codes, source, node, output))
     op = node.op
     assert isinstance(op, ops.Concat)
     axis = stored_axes(len(node.output.shape), layout).index(op.axis)
@@ -120,9 +120,10 @@ def lower_concat(build: Builder, node: Node[FloatOp]) -> str | None:
     return None
 
 
-def _rescaled(
+def rescaled(
     build: Builder, codes: Value, source: QuantParams, node: Node[FloatOp], output: QuantParams
 ) -> Value:
+    """Codes of `source` as the codes of `output` that `node` reads."""
     scaled = requant(scalar_scale(source) / scalar_scale(output), output)
     name = build.unique(f"{node.name}.{codes.name}")
     target = Value(name, codes.shape, output.format, output)

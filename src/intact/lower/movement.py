@@ -1,11 +1,13 @@
 """Reshape, permute, slice, expand, pad: codes move, their meaning stays."""
 
+import numpy as np
+
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
+from intact.lower.elementwise import all_params, rescaled
 from intact.lower.requant import integer_format
-from intact.numerics.qtensor import scalar_zero_point
 
 
 def lower_movement(build: Builder, node: Node[FloatOp]) -> str | None:
@@ -26,12 +28,8 @@ def lower_movement(build: Builder, node: Node[FloatOp]) -> str | None:
         case ops.Expand(shape):
             layout, stored = _stored(build, name)
             _emit(build, node, ops.Expand(permuted(shape, stored)), layout)
-        case ops.Pad(pads, mode, value):
-            if mode is ops.PadMode.CONSTANT and value != 0:
-                return "it pads with a number other than 0"
-            layout, stored = _stored(build, name)
-            padded = tuple(pads[axis] for axis in stored)
-            _emit(build, node, ops.Pad(padded, mode, float(scalar_zero_point(params))), layout)
+        case ops.Pad():
+            return _pad(build, node, node.op)
         case _:
             raise AssertionError(node.op)
     return None
@@ -56,6 +54,22 @@ def _reshape(build: Builder, node: Node[FloatOp], shape: tuple[int, ...]) -> Non
     single = build.rank(name) > 2 and all(n == 1 for n in build.shapes[name][2:])
     x = build.codes(name, build.layout(name) if single else Layout.PLAIN)
     build.emit(ops.Reshape(shape), (x,), build.codes_output(node.name, Layout.PLAIN))
+
+
+def _pad(build: Builder, node: Node[FloatOp], op: ops.Pad) -> str | None:
+    """Pads with the code of the number, after bringing x to parameters that cover the number."""
+    params = all_params(build, node, node.name)
+    if isinstance(params, str):
+        return params
+    source, output = params
+    layout, stored = _stored(build, node.inputs[0].name)
+    x = build.codes(node.inputs[0].name, layout)
+    if source != output:
+        x = rescaled(build, x, source, node, output)
+    code = float(output.quantize(np.asarray(op.value, np.float32)))
+    padded = ops.Pad(tuple(op.pads[axis] for axis in stored), op.mode, code)
+    build.emit(padded, (x,), build.codes_output(node.name, layout))
+    return None
 
 
 def _permute(build: Builder, node: Node[FloatOp], axes: tuple[int, ...]) -> None:

@@ -5,7 +5,7 @@ After Jacob et al. 2017, section 3 and TFLite's 8-bit specification:
 1. A `Relu` or `Clamp` that is the only reader of a convolution, linear layer, matmul, sum,
    difference or product is fused into it: the layer's own output is never a tensor of codes.
 2. Operations that only move or select codes, and pooling and resizing, give their output the
-   parameters of their input.
+   parameters of their input; so does padding, unless with a number that may lie outside of them.
 3. A product with one positive number keeps the codes and multiplies the scale.
 4. Softmax, sigmoid, hard-sigmoid and tanh have outputs of known range: fixed parameters.
 5. Every other value of real numbers is observed: graph inputs, outputs of operations, constants
@@ -31,6 +31,7 @@ KeepsParams = (
     ops.MaxPool, ops.AvgPool, ops.AdaptiveAvgPool, ops.ResizeNearest, ops.ResizeBilinear,
     ops.Pad, ops.Reshape, ops.Permute, ops.Slice, ops.Expand, ops.Dropout,
 )  # fmt: skip
+STANDS_FOR_INFINITY = 5e3  # padding of this magnitude may saturate: it only has to win or lose
 HasFixedRange = (ops.Softmax, ops.Sigmoid, ops.HardSigmoid, ops.Tanh)
 HasWeight = (ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding)
 HasParameters = (ops.BatchNorm, ops.LayerNorm, ops.GroupNorm, ops.Prelu)
@@ -101,11 +102,17 @@ def _place(node: Node[FloatOp], reader: Node[FloatOp] | None, graph: Graph[Float
         and isinstance(reader.op, ops.Relu | ops.Clamp)
     ):
         return Fused(reader.name)
-    if isinstance(node.op, KeepsParams):
+    if isinstance(node.op, KeepsParams) and not _pads_with_new_number(node.op):
         return Shared(node.inputs[0].name)
     if isinstance(node.op, HasFixedRange):
         return Fixed(node.op, node.inputs[0].name)
     return Observed()
+
+
+def _pads_with_new_number(op: FloatOp) -> bool:
+    if not isinstance(op, ops.Pad) or op.mode is not ops.PadMode.CONSTANT:
+        return False
+    return 0 < abs(op.value) < STANDS_FOR_INFINITY
 
 
 def activation_inputs(node: Node[FloatOp]) -> tuple[Value, ...]:

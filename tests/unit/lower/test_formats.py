@@ -22,3 +22,16 @@ def test_softmax_without_an_integer_form_stays_float(format: Int) -> None:
     exponentials = np.exp(x.astype(np.float64))
     expected = exponentials / exponentials.sum(axis=2, keepdims=True)
     np.testing.assert_allclose(load(lowered.program)({"x0": x})["y"], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [-1e9, -np.inf])
+def test_padding_that_stands_for_infinity_saturates(value: float) -> None:
+    rng = np.random.default_rng(0)
+    pad = ops.Pad(((0, 0), (0, 0), (1, 1)), value=value)
+    graph = network(Case("pad", pad, ((-1, 2, 4),)), rng, last=True)
+    x = rng.normal(size=(BATCH, 2, 4)).astype(np.float32)
+    params = minmax(x, Int(8))
+    lowered = lower_with_reasons(quantized(graph, {"x0": x}, Int(8)))
+    assert not lowered.stays_float
+    edge = load(lowered.program)({"x0": x})["y"][..., 0]
+    assert (edge == params.dequantize(np.array(params.format.qmin))).all()
