@@ -18,8 +18,8 @@ from intact.numerics.formats import (
     Int,
     PowerOfTwo,
     Ternary,
-    integer_grid,
 )
+from intact.numerics.integers import code_integers, integer_range, integer_unit
 
 FORMATS: list[Format] = [
     *(Int(bits) for bits in range(2, 17)),
@@ -134,16 +134,16 @@ def test_code_does_not_depend_on_the_precision_of_the_number(format: Format, dty
 
 
 @every_format
-def test_integer_grid_times_unit_is_the_value(format: Format) -> None:
-    integers = integer_grid(format)
+def test_integer_times_unit_is_the_value(format: Format) -> None:
     if isinstance(format, Float):
-        assert integers is None
+        with pytest.raises(ValueError, match=f"{format} has no integers"):
+            code_integers(format.codes(), format)
         return
-    assert integers is not None
-    integer, unit = integers
-    assert integer.dtype == np.int64
-    assert (integer * unit == grid(format)).all()
-    assert np.gcd.reduce(integer) == 1  # the unit is the largest possible
+    integers = code_integers(format.codes(), format)
+    assert integers.dtype == np.int64
+    assert (integers * integer_unit(format) == grid(format)).all()
+    assert np.gcd.reduce(integers) == 1  # the unit is the largest possible
+    assert integer_range(format) == (integers.min(), integers.max())
 
 
 def test_names_tell_formats_apart() -> None:

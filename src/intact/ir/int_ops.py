@@ -51,7 +51,7 @@ class QConv2d:
     """x (N, H, W, C), weight (O, kh, kw, C/groups), bias (O,): out (N, OH, OW, O).
 
     Taps in the padding contribute nothing. The weight's codes stand for integers through
-    `integer_grid` of its dtype.
+    `code_integers` of its dtype.
     """
 
     stride: tuple[int, int]

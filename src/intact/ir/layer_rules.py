@@ -19,7 +19,8 @@ from intact.ir.attributes import (
 )
 from intact.ir.graph import Value
 from intact.numerics.arrays import Array, IntArray
-from intact.numerics.formats import Float, Format, Int, integer_grid
+from intact.numerics.formats import Float, Format, Int
+from intact.numerics.integers import code_integers, integer_range
 
 Layer: TypeAlias = int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.QLinear
 Dynamic: TypeAlias = int_ops.DynamicConv2d | int_ops.DynamicLinear
@@ -109,7 +110,7 @@ def _weight_reach(weight: Value, zero_points: ZeroPoints, channels: int) -> int:
     """Largest |integer - zero_point| that the weight's format allows."""
     if isinstance(weight.dtype, Float) or weight.dtype.bits > 16:
         raise ValueError(f'"{weight.name}" is {weight.dtype}, expected up to 16 bit codes')
-    low, high = _grid_range(weight.dtype)
+    low, high = integer_range(weight.dtype)
     offsets = np.asarray((0,) if zero_points is None else zero_points, np.int64)
     check_size("weight_zero_point", offsets, (1, channels))
     if zero_points is not None:
@@ -117,23 +118,12 @@ def _weight_reach(weight: Value, zero_points: ZeroPoints, channels: int) -> int:
     return max(high - int(offsets.min()), int(offsets.max()) - low)
 
 
-def _grid_range(format: Format) -> tuple[int, int]:
-    if isinstance(format, Int):
-        return format.qmin, format.qmax
-    grid = integer_grid(format)
-    assert grid is not None
-    return int(grid[0].min()), int(grid[0].max())
-
-
 def _absolute_sums(weight: Array, format: Format, zero_points: ZeroPoints) -> list[int]:
     """Sum of |integer - zero_point| over each output channel; one channel at a time in memory."""
-    grid = integer_grid(format)
-    assert grid is not None
     sums = []
     offsets: IntArray = np.zeros(len(weight), np.int64)
     if zero_points is not None:
         offsets[:] = zero_points
     for channel, offset in zip(weight, offsets, strict=True):
-        integers = (format.decode(channel) / grid[1]).astype(np.int64)
-        sums.append(int(np.abs(integers - offset).sum()))
+        sums.append(int(np.abs(code_integers(channel, format) - offset).sum()))
     return sums

@@ -12,8 +12,8 @@ from intact.lower.builder import Builder
 from intact.lower.requant import FusedActivation, integer_format, quantize_bias, reach, requant
 from intact.numerics.arrays import F64, Array, Codes
 from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import Format, Int, integer_grid
-from intact.numerics.integers import weight_integers
+from intact.numerics.formats import Float, Format, Int
+from intact.numerics.integers import integer_unit, weight_integers
 from intact.numerics.qtensor import QuantParams, ScaledTensor, scalar_scale
 
 
@@ -29,10 +29,8 @@ class Weight:
 
     def params(self) -> QuantParams:
         """Scales in the kernel layout's rank, for exporters and reports."""
-        grid = integer_grid(self.format)
-        assert grid is not None
         shape = (-1,) + (1,) * (self.codes.ndim - 1)
-        scale = (self.scale / grid[1]).astype(np.float32).reshape(shape)
+        scale = (self.scale / integer_unit(self.format)).astype(np.float32).reshape(shape)
         if self.zero_point is None:
             return QuantParams(self.format, scale)
         return QuantParams(self.format, scale, np.asarray(self.zero_point).reshape(shape))
@@ -42,21 +40,21 @@ def kernel_weight(name: str, tensor: object, op: FloatOp) -> Weight | str:
     """A quantized weight in kernel layout, or the reason why integer kernels cannot use it."""
     if not isinstance(tensor, ScaledTensor):
         return "its weights are float"
-    grid = integer_grid(tensor.params.format)
-    if grid is None:
-        return f"its weights are {tensor.params.format}"
+    format = tensor.params.format
+    if isinstance(format, Float):
+        return f"its weights are {format}"
     axis = 1 if isinstance(op, ops.ConvTranspose) else 0
     groups = op.groups if isinstance(op, ops.ConvTranspose) else 1
     scale = tensor.params.scale
     if any(n != 1 for i, n in enumerate(scale.shape) if i != axis):
         return "its weights have a scale for each group"
     repeats = groups if scale.size > 1 else 1
-    scales = np.tile(scale.astype(np.float64).ravel() * grid[1], repeats)
+    scales = np.tile(scale.astype(np.float64).ravel() * integer_unit(format), repeats)
     offsets = None
     if tensor.params.zero_point is not None and tensor.params.offset.any():
         offsets = tuple(int(z) for z in np.tile(tensor.params.offset.ravel(), repeats))
     codes = _kernel_layout(tensor.codes, op)
-    return Weight(name, codes, tensor.params.format, scales, offsets)
+    return Weight(name, codes, format, scales, offsets)
 
 
 def _kernel_layout(codes: Codes, op: FloatOp) -> Codes:

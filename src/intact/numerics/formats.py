@@ -9,7 +9,7 @@ NaN has no code in any format: `encode` raises ValueError for it, and infinity s
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 import ml_dtypes
 import numpy as np
@@ -296,22 +296,3 @@ FP16 = Float(5, 10)
 BF16 = Float(8, 7)
 E4M3 = Float(4, 3, finite_only=True)
 E5M2 = Float(5, 2)
-
-
-def integer_grid(format: Format) -> tuple[Codes, float] | None:
-    """The integers behind a format's codes, for integer kernels (arithmetic.md, eq. 5).
-
-    Returns:
-        ``(integers, unit)``, parallel to ``format.codes()``, with value = unit * integer exactly;
-        None for floating point, whose values have no common unit of useful size.
-    """
-    match format:
-        case Int() | Ternary() | Binary():
-            return format.decode(format.codes()).astype(np.int64), 1.0
-        case PowerOfTwo():
-            unit = 2.0**format.lowest_exponent
-            return (format.decode(format.codes()) / unit).astype(np.int64), unit
-        case Float():
-            return None
-        case _:
-            assert_never(format)

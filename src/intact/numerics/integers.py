@@ -1,26 +1,61 @@
-"""What weight codes count for in an integer accumulator."""
+"""The integers behind a format's codes, which integer kernels add up (arithmetic.md, eq. 5)."""
+
+from typing import assert_never
 
 import numpy as np
 
 from intact.numerics.arrays import Codes
 from intact.numerics.fixedpoint import Int64Array
-from intact.numerics.formats import Format, integer_grid
+from intact.numerics.formats import Binary, Float, Format, Int, PowerOfTwo, Ternary
+
+
+def integer_unit(format: Format) -> float:
+    """The largest number of which every value of the format is an integer multiple, exactly.
+
+    Raises:
+        ValueError: for floating point, whose values have no common unit of useful size.
+    """
+    match format:
+        case Int() | Ternary() | Binary():
+            return 1.0
+        case PowerOfTwo():
+            return 2.0**format.lowest_exponent
+        case Float():
+            raise ValueError(f"{format} has no integers")
+        case _:
+            assert_never(format)
+
+
+def integer_range(format: Format) -> tuple[int, int]:
+    """Lowest and highest integer of a format.
+
+    Raises:
+        ValueError: for floating point.
+    """
+    if isinstance(format, Int):
+        return format.qmin, format.qmax
+    integers = code_integers(format.codes(), format)
+    return int(integers.min()), int(integers.max())
+
+
+def code_integers(codes: Codes, format: Format) -> Int64Array:
+    """The integer of each code: its value in multiples of `integer_unit`.
+
+    Raises:
+        ValueError: for floating point.
+    """
+    unit = integer_unit(format)
+    values = codes if isinstance(format, Int) else format.decode(codes) / unit
+    return values.astype(np.int64)
 
 
 def weight_integers(codes: Codes, format: Format, zero_point: tuple[int, ...] | None) -> Int64Array:
-    """What weight codes count for (arithmetic.md, eq. 5), less the zero point of each axis-0 row.
+    """The integer of each code, less the zero point of its row along axis 0 (eq. 5).
 
     Raises:
-        ValueError: if the format has no integers.
+        ValueError: for floating point.
     """
-    grid = integer_grid(format)
-    if grid is None:
-        raise ValueError(f"weights in {format} have no integers")
-    known = format.codes().astype(np.int64)
-    lowest = int(known.min())
-    table = np.zeros(int(known.max()) - lowest + 1, np.int64)
-    table[known - lowest] = grid[0]
-    integers = table[codes.astype(np.int64) - lowest]
+    integers = code_integers(codes, format)
     if zero_point is not None:
         integers = integers - np.asarray(zero_point).reshape(-1, *(1,) * (codes.ndim - 1))
     return np.asarray(integers, np.int64)

@@ -74,6 +74,15 @@ def test_zero_points_are_subtracted(format: Format, granularity: Granularity) ->
     np.testing.assert_array_equal(made, constant.params.dequantize(constant.codes))
 
 
+@pytest.mark.parametrize("format", [Int(32), Int(64)], ids=str)
+def test_wide_integers_are_multiplied_out(format: Int) -> None:
+    codes = np.arange(-24, 24, dtype=format.storage).reshape(SHAPE) << 20
+    constant = Stored(codes, QuantParams(format, np.float32(0.1), np.asarray(3)))
+    writer = Writer([], ["y"])
+    made = in_onnx(writer, dequantized_constant(writer, constant, "w"))
+    np.testing.assert_array_equal(made, constant.params.dequantize(codes))
+
+
 @pytest.mark.parametrize("format", [Int(4), FP16], ids=str)
 def test_scales_without_a_form_in_onnx_are_multiplied_out(format: Format) -> None:
     rng = np.random.default_rng(2)

@@ -16,8 +16,8 @@ from intact.numerics.formats import (
     Int,
     PowerOfTwo,
     Ternary,
-    integer_grid,
 )
+from intact.numerics.integers import code_integers, integer_unit
 
 FLOATS = [
     (FP16, np.float16),
@@ -142,11 +142,10 @@ def test_powers_of_two_round_ties_toward_zero() -> None:
     assert values.tolist() == [0, 0.25, 0.25, 0.5, 0.5, 1, -0.5, -1]
 
 
-def test_integer_grid_of_powers_of_two() -> None:
-    grid = integer_grid(PowerOfTwo(3))
-    assert grid is not None
-    integers, unit = grid
-    assert (integers.tolist(), unit) == ([-4, -2, -1, 0, 1, 2, 4], 0.25)
+def test_integers_of_powers_of_two() -> None:
+    format = PowerOfTwo(3)
+    assert integer_unit(format) == 0.25
+    assert code_integers(format.codes(), format).tolist() == [-4, -2, -1, 0, 1, 2, 4]
 
 
 @pytest.mark.parametrize("bits", [-1, 0, 17, 24, 33])

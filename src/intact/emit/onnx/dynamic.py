@@ -10,7 +10,8 @@ from intact.emit.onnx.weights import Weight, conv_weight, linear_weight
 from intact.ir import int_ops as q
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
-from intact.numerics.formats import Int, integer_grid
+from intact.numerics.formats import Int
+from intact.numerics.integers import integer_unit
 
 
 def emit_dynamic_linear(ledger: Ledger, node: Node[IntOp], op: q.DynamicLinear) -> None:
@@ -47,10 +48,8 @@ def emit_dynamic_conv(ledger: Ledger, node: Node[IntOp], op: q.DynamicConv2d) ->
 def _integers(ledger: Ledger, node: Node[IntOp]) -> Weight:
     """The weight as the integers of the accumulator: sums of them are exact up to 2**24."""
     value = node.inputs[1]
-    grid = integer_grid(value.dtype)
-    assert grid is not None
     codes = ledger.program.constants[value.name]
-    return Weight(value.name, codes, value.dtype, np.array([1 / grid[1]]), None)
+    return Weight(value.name, codes, value.dtype, np.array([1 / integer_unit(value.dtype)]), None)
 
 
 def _row_codes(scope: Scope, x: View, axes: tuple[int, ...], format: Int) -> tuple[str, str]:

@@ -8,8 +8,9 @@ from onnx import TensorProto, helper
 from intact.emit.onnx.writer import Writer, element_type
 from intact.errors import UnsupportedOpError
 from intact.numerics.arrays import F32, Array, Codes, IntArray
-from intact.numerics.formats import FP32, Float, Int, integer_grid
+from intact.numerics.formats import FP32, Float, Int
 from intact.numerics.granularity import stretch
+from intact.numerics.integers import code_integers, integer_range, integer_unit
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 
 
@@ -106,11 +107,11 @@ def dequantized_constant(writer: Writer, stored: Stored, name: str) -> str:
     format = stored.params.format
     if isinstance(format, Float):
         return _dequantized_floats(writer, stored, format, name)
-    grid = integer_grid(format)
-    assert grid is not None
-    levels, unit = grid
-    element = _smallest_type(int(levels.min()), int(levels.max()))
-    integers = (format.decode(stored.codes) / np.float32(unit)).astype(np.int32)
+    if format.bits > 16:  # ONNX dequantizes 32 bits only without zero points, and 64 not at all
+        return _real(writer, stored, name)
+    unit = integer_unit(format)
+    element = _smallest_type(*integer_range(format))
+    integers = code_integers(stored.codes, format)
     offset = (stored.params.offset / unit).astype(np.int32)
     codes = _Codes(element, integers.shape, _pack(integers, element))
     scale = stored.params.scale * np.float32(unit)

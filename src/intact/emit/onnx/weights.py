@@ -9,7 +9,8 @@ from intact.emit.onnx.quantization import Stored
 from intact.errors import UnsupportedOpError
 from intact.ir.graph import Value
 from intact.numerics.arrays import F64, Array, Codes
-from intact.numerics.formats import Format, integer_grid
+from intact.numerics.formats import Format
+from intact.numerics.integers import integer_unit
 from intact.numerics.qtensor import QuantParams
 
 
@@ -26,9 +27,7 @@ class Weight:
     @property
     def unit(self) -> F64:
         """The real number of one integer of the accumulator's grid, (O,) or (1,)."""
-        grid = integer_grid(self.format)
-        assert grid is not None
-        return self.scale * grid[1]
+        return self.scale * integer_unit(self.format)
 
 
 def layer_weight(value: Value, codes: Codes, zero_points: tuple[int, ...] | None) -> Weight:
