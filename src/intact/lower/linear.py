@@ -77,7 +77,10 @@ def lower_matmul(
         return "an input is float"
     if output is None or integer_format(output) is None:
         return "its output is float"
-    bits = product_bits(node.inputs[0].shape[-1] * reach(a) * reach(b))
+    depth = node.inputs[0].shape[-1]
+    if depth < 0:
+        return "it sums over the batch"
+    bits = product_bits(depth * reach(a) * reach(b))
     multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
     op = int_ops.QMatMul(
         scalar_zero_point(a), scalar_zero_point(b), requant(multiplier, output, activation, bits)

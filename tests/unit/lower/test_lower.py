@@ -1,12 +1,14 @@
-"""Formats for which an operation has no integer form stay float, with the reason."""
+"""What has no integer form stays float, with the reason; what saturates."""
 
 import numpy as np
 import pytest
 
 from intact.exec.reference import load
 from intact.ir import float_ops as ops
+from intact.ir.graph import Graph, Node, Value
 from intact.lower.lower import lower_with_reasons
-from intact.numerics.formats import Int
+from intact.model import QuantizedModel
+from intact.numerics.formats import FP32, Int
 from tests.contract.test_lower import BATCH, Case, minmax, network, quantized
 
 
@@ -17,7 +19,7 @@ def test_softmax_without_an_integer_form_stays_float(format: Int) -> None:
     x = rng.normal(size=(BATCH, 3, 9)).astype(np.float32)
     model = quantized(graph, {"x0": x}, Int(16))
     activations = {"x0": minmax(x, format)}
-    lowered = lower_with_reasons(type(model)(graph, model.weights, activations))
+    lowered = lower_with_reasons(QuantizedModel(graph, model.weights, activations))
     assert lowered.stays_float == {"y": f"softmax has no integer form for {format}"}
     exponentials = np.exp(x.astype(np.float64))
     expected = exponentials / exponentials.sum(axis=2, keepdims=True)
@@ -35,3 +37,14 @@ def test_padding_that_stands_for_infinity_saturates(value: float) -> None:
     assert not lowered.stays_float
     edge = load(lowered.program)({"x0": x})["y"][..., 0]
     assert (edge == params.dequantize(np.array(params.format.qmin))).all()
+
+
+def test_a_product_that_sums_over_the_batch_stays_float() -> None:
+    x, moved, y = (Value(n, s, FP32) for n, s in (("x", (-1, 4)), ("t", (4, -1)), ("y", (4, 4))))
+    nodes = Node(ops.Permute((1, 0)), (x,), moved), Node(ops.MatMul(), (moved, x), y)
+    array = np.random.default_rng(0).normal(size=(BATCH, 4)).astype(np.float32)
+    activations = {name: minmax(array, Int(8)) for name in "xy"}
+    lowered = lower_with_reasons(
+        QuantizedModel(Graph((x,), (y,), nodes, {}), weights={}, activations=activations)
+    )
+    assert lowered.stays_float == {"y": "it sums over the batch"}
