@@ -10,8 +10,9 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
 from intact.lower.elementwise import all_params
+from intact.lower.requant import saturating_multiplier
 from intact.numerics.arrays import Array
-from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
+from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
@@ -59,14 +60,14 @@ def _permute(build: Builder, x: Value, axes: tuple[int, ...], name: str) -> Valu
 
 def _softmax8(source: QuantParams) -> int_ops.QSoftmax:
     scaled = scalar_scale(source) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS)
-    multiplier, shift = quantize_multiplier(min(scaled, 2.0**30 - 1))
+    multiplier, shift = saturating_multiplier(scaled)
     left = max(int(shift), 0)
     radius = (2**SOFTMAX_INTEGER_BITS - 1) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS) / 2.0**left
     return int_ops.QSoftmax(int(multiplier), int(shift), -math.floor(radius))
 
 
 def _softmax16(source: QuantParams) -> int_ops.QSoftmax16:
-    multiplier, shift = quantize_multiplier(scalar_scale(source) / (10.0 / 65535.0))
+    multiplier, shift = saturating_multiplier(scalar_scale(source) / (10.0 / 65535.0))
     return int_ops.QSoftmax16(int(multiplier), int(shift), exp_table(), reciprocal_table())
 
 
@@ -119,7 +120,7 @@ def _normalization(
     gamma, beta = (_parameter(build, value) for value in node.inputs[1:3])
     scale = scalar_scale(output)
     gain = np.abs(gamma) / scale * 2.0 ** (FRACTION - NORMALIZED_FRACTION)
-    multiplier, shift = quantize_multiplier(gain)
+    multiplier, shift = saturating_multiplier(gain)
     no_clamp = (np.array([INT32_MIN]), np.array([INT32_MAX]))
     epsilon = round(count**2 * eps / scalar_scale(source) ** 2)
     beta_codes = round_half_away(beta / scale * 2.0**FRACTION)

@@ -57,6 +57,18 @@ def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[int,
     return min(low, high), high
 
 
+def saturating_multiplier(
+    real: Array | float, accumulator_bits: Literal[32, 64] = 32
+) -> tuple[IntArray, IntArray]:
+    """As `quantize_multiplier`, but numbers too large for it become the largest.
+
+    Inputs far larger than the output's range need such numbers. Codes saturate then at both ends
+    for almost every accumulator other than 0, whatever the multiplier.
+    """
+    largest = 2.0 ** (30 if accumulator_bits == 32 else 14) - 1  # shifts up to 30 or 14
+    return quantize_multiplier(np.minimum(np.asarray(real, np.float64), largest))
+
+
 def requant(
     real_multiplier: Array | float,
     output: QuantParams,
@@ -64,7 +76,7 @@ def requant(
     accumulator_bits: Literal[32, 64] = 32,
 ) -> Requant:
     """Accumulator units times `real_multiplier` are units of the output's scale (eq. 12, 15)."""
-    multiplier, shift = quantize_multiplier(np.atleast_1d(np.asarray(real_multiplier, np.float64)))
+    multiplier, shift = saturating_multiplier(np.atleast_1d(real_multiplier), accumulator_bits)
     low, high = clamp_bounds(activation, output)
     return Requant(
         multiplier=multiplier,

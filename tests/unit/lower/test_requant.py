@@ -1,5 +1,7 @@
 """Real scales become the integers that TFLite's specification asks for."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,12 @@ def test_add_matches_tflite_vectors(codes: tuple[int, int], expected: int) -> No
 
     total = rescaled(first, codes[0]) + rescaled(second, codes[1])
     assert scaled(total).item() == expected
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_multiplier_too_large_for_its_accumulator_saturates(bits: Literal[32, 64]) -> None:
+    scaled = requant(1e18, params(1e-6, 3), None, bits)
+    np.testing.assert_array_equal(scaled(np.array([-5, 0, 5])), [-128, 3, 127])
 
 
 def test_identity_requant_keeps_every_16_bit_code() -> None:
