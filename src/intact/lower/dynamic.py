@@ -4,12 +4,13 @@ import numpy as np
 
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
+from intact.ir.attributes import ACCUMULATOR_MAX
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Shape, Value
 from intact.lower.builder import Builder
 from intact.lower.images import image_pads, image_pair
-from intact.lower.weights import kernel_weight
-from intact.numerics.formats import FP32, Int
+from intact.lower.weights import Weight, kernel_weight
+from intact.numerics.formats import FP32, Int, integer_grid
 
 
 def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
@@ -21,6 +22,8 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
         return weight
     if weight.zero_point is not None:
         return "its weights are asymmetric"
+    if _overflows(weight, dynamic.format):
+        return f"a sum of {weight.codes[0].size} products overflows its accumulator"
     codes = build.constant(name, weight.codes, weight.format)
     channels = weight.codes.shape[0]
     scale = np.broadcast_to(weight.scale, (channels,))
@@ -35,6 +38,14 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
         op = int_ops.DynamicLinear(dynamic.format)
         build.emit(op, (x, *parameters), build.real_output(node.output))
     return None
+
+
+def _overflows(weight: Weight, activation: Int) -> bool:
+    """Whether inputs exist for which a sum of products leaves its 32 or, above 8 bits, 48 bits."""
+    grid = integer_grid(weight.format)
+    assert grid is not None
+    largest = weight.codes[0].size * int(np.abs(grid[0]).max()) * activation.qmax
+    return largest > ACCUMULATOR_MAX[32 if activation.bits <= 8 else 64]
 
 
 def _emit_dynamic_conv(

@@ -2,6 +2,7 @@
 
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
+from intact.ir.attributes import ACCUMULATOR_MAX
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout
@@ -80,7 +81,10 @@ def lower_matmul(
     depth = node.inputs[0].shape[-1]
     if depth < 0:
         return "it sums over the batch"
-    bits = product_bits(depth * reach(a) * reach(b))
+    largest = depth * reach(a) * reach(b)
+    if largest > ACCUMULATOR_MAX[64]:
+        return f"a sum of {depth} products overflows its accumulator"
+    bits = product_bits(largest)
     multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
     op = int_ops.QMatMul(
         scalar_zero_point(a), scalar_zero_point(b), requant(multiplier, output, activation, bits)

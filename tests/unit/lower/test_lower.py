@@ -7,9 +7,10 @@ from intact.exec.reference import load
 from intact.ir import float_ops as ops
 from intact.ir.graph import Graph, Node, Value
 from intact.lower.lower import lower_with_reasons
-from intact.model import QuantizedModel
+from intact.model import Dynamic, QuantizedModel
 from intact.numerics.formats import FP32, Int
-from tests.contract.test_lower import BATCH, Case, minmax, network, quantized
+from intact.numerics.granularity import PerChannel
+from tests.contract.test_lower import BATCH, Case, absmax, minmax, network, quantized
 
 
 @pytest.mark.parametrize("format", [Int(12), Int(16, signed=False)], ids=str)
@@ -48,3 +49,14 @@ def test_a_product_that_sums_over_the_batch_stays_float() -> None:
         QuantizedModel(Graph((x,), (y,), nodes, {}), weights={}, activations=activations)
     )
     assert lowered.stays_float == {"y": "it sums over the batch"}
+
+
+def test_a_dynamic_layer_that_may_overflow_stays_float() -> None:
+    inputs = 140_000
+    x, y = Value("x", (-1, inputs), FP32), Value("y", (-1, 1), FP32)
+    weight = np.ones((1, inputs), np.float32)
+    node = Node(ops.Linear(), (x, Value("w", weight.shape, FP32)), y)
+    graph = Graph((x,), (y,), (node,), {"w": weight})
+    weights = {"w": absmax(weight, PerChannel())}
+    lowered = lower_with_reasons(QuantizedModel(graph, weights, {"x": Dynamic(Int(8))}))
+    assert lowered.stays_float == {"y": "a sum of 140000 products overflows its accumulator"}
