@@ -31,7 +31,8 @@ def quantize(op: int_ops.Quantize, node: Node[IntOp]) -> Kernel:
 
     def run(x: F32) -> Codes:
         zero_point = stretch(params.offset, x.shape).astype(np.float32)
-        rounded = round_half_away(x / stretch(params.scale, x.shape))
+        with np.errstate(over="ignore"):  # infinity saturates
+            rounded = round_half_away(x / stretch(params.scale, x.shape))
         clipped = np.clip(rounded, format.qmin - zero_point, format.qmax - zero_point)
         clipped[np.isnan(clipped)] = 0
         return (clipped + zero_point).astype(storage)
