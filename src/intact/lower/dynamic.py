@@ -10,7 +10,8 @@ from intact.ir.graph import Node, Shape, Value
 from intact.lower.builder import Builder
 from intact.lower.images import image_pads, image_pair
 from intact.lower.weights import Weight, kernel_weight
-from intact.numerics.formats import FP32, Int, integer_grid
+from intact.numerics.formats import FP32, Int
+from intact.numerics.integers import integer_range
 
 
 def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
@@ -42,9 +43,8 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
 
 def _overflows(weight: Weight, activation: Int) -> bool:
     """Whether inputs exist for which a sum of products leaves its 32 or, above 8 bits, 48 bits."""
-    grid = integer_grid(weight.format)
-    assert grid is not None
-    largest = weight.codes[0].size * int(np.abs(grid[0]).max()) * activation.qmax
+    low, high = integer_range(weight.format)
+    largest = weight.codes[0].size * max(-low, high) * activation.qmax
     return largest > ACCUMULATOR_MAX[32 if activation.bits <= 8 else 64]
 
 
