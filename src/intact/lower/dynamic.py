@@ -44,7 +44,7 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
 def _overflows(weight: Weight, activation: Int) -> bool:
     """Whether inputs exist for which a sum of products leaves its 32 or, above 8 bits, 48 bits."""
     low, high = integer_range(weight.format)
-    largest = weight.codes[0].size * max(-low, high) * activation.qmax
+    largest: int = weight.codes[0].size * max(-low, high) * activation.qmax
     return largest > ACCUMULATOR_MAX[32 if activation.bits <= 8 else 64]
 
 
