@@ -10,11 +10,12 @@ from intact.exec import exact
 from intact.exec.exact import Kernel
 from intact.exec.float_convolution import crop, transposed_canvas
 from intact.exec.requantize import Finish, requantizer
-from intact.exec.windows import output_sizes, pad_space, taps
+from intact.exec.windows import pad_space, taps
 from intact.ir import int_ops
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
+from intact.ir.windows import windows
 from intact.numerics.arrays import Array, Codes, IntArray
 from intact.numerics.fixedpoint import Int64Array
 from intact.numerics.integers import weight_integers
@@ -40,7 +41,7 @@ class Convolution:
     def output_shape(self, x: Array) -> tuple[int, ...]:
         """(N, OH, OW, O)."""
         kernel = self.weight.shape[1:3]
-        space = output_sizes(x.shape[1:3], kernel, self.stride, self.dilation, self.padding)
+        space = windows(x.shape[1:3], kernel, self.stride, self.dilation, self.padding)
         return (x.shape[0], *space, self.weight.shape[0])
 
     def __call__(self, x: Codes, finish: Finish, out: Array) -> None:

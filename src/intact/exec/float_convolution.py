@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 
-from intact.exec.windows import output_sizes, pad_space, taps
+from intact.exec.windows import pad_space, taps
 from intact.ir import float_ops as ops
-from intact.ir import int_ops
+from intact.ir.windows import Transposed, windows
 from intact.numerics.arrays import F32, Array
-
-Transposed: TypeAlias = ops.ConvTranspose | int_ops.QConvTranspose2d
 
 _COLUMNS = 1 << 20  # elements of one block of im2col columns: 4 MB
 _BLOCK = 1 << 15  # elements of one block of a depthwise convolution: stays in the L2 cache
@@ -20,7 +17,7 @@ _BLOCK = 1 << 15  # elements of one block of a depthwise convolution: stays in t
 def conv(op: ops.Conv, x: F32, weight: F32, bias: F32 | None = None) -> F32:
     """X (N, C, *space), weight (O, C/groups, *kernel), bias (O,)."""
     kernel = weight.shape[2:]
-    space = output_sizes(x.shape[2:], kernel, op.stride, op.dilation, op.padding)
+    space = windows(x.shape[2:], kernel, op.stride, op.dilation, op.padding)
     padded = pad_space(x, op.padding, 2, 0.0)
     out = np.empty((x.shape[0], weight.shape[0], *space), np.float32)
     if math.prod(kernel) == 1 and op.groups == 1 and set(op.stride) == {1}:

@@ -4,15 +4,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from intact.exec.windows import output_sizes, pad_space, taps
+from intact.exec.windows import pad_space, taps
 from intact.ir import float_ops as ops
+from intact.ir.int_ops import QAvgPool2d
+from intact.ir.windows import adaptive_windows, windows, with_overhang
 from intact.numerics.arrays import F32, Array, IntArray
 
 
 def max_pool(op: ops.MaxPool, x: F32) -> F32:
     """The largest value of each window; padding never wins."""
     padded = pad_space(x, op.padding, 2, -np.inf)
-    out = output_sizes(x.shape[2:], op.kernel, op.stride, op.dilation, op.padding)
+    out = windows(x.shape[2:], op.kernel, op.stride, op.dilation, op.padding)
     views = taps(padded, 2, op.kernel, op.stride, op.dilation, out)
     result = next(views).copy()
     for view in views:
@@ -22,9 +24,9 @@ def max_pool(op: ops.MaxPool, x: F32) -> F32:
 
 def avg_pool(op: ops.AvgPool, x: F32) -> F32:
     """Sum over each window divided by the number of taps that count."""
-    padding = tuple((b, a + o) for (b, a), o in zip(op.padding, op.overhang, strict=True))
+    padding = with_overhang(op.padding, op.overhang)
     dilation = (1,) * len(op.kernel)
-    out = output_sizes(x.shape[2:], op.kernel, op.stride, dilation, padding)
+    out = windows(x.shape[2:], op.kernel, op.stride, dilation, padding)
     views = taps(pad_space(x, padding, 2, 0.0), 2, op.kernel, op.stride, dilation, out)
     result: F32 = next(views).copy()
     for view in views:
@@ -33,35 +35,32 @@ def avg_pool(op: ops.AvgPool, x: F32) -> F32:
     return result
 
 
-def window_counts(op: ops.AvgPool, space: Sequence[int], out: Sequence[int]) -> IntArray:
+def window_counts(
+    op: ops.AvgPool | QAvgPool2d, space: Sequence[int], out: Sequence[int]
+) -> IntArray:
     """Taps that count in each window: shape `out`. The overhang never counts."""
     counts = np.ones((), np.int64)
     for axis, size in enumerate(space):
         before, after = op.padding[axis]
         low, high = (-before, size + after) if op.count_include_pad else (0, size)
         counts = np.multiply.outer(
-            counts, valid_taps(op.kernel[axis], op.stride[axis], before, out[axis], low, high)
+            counts, _valid_taps(op.kernel[axis], op.stride[axis], before, out[axis], low, high)
         )
     return counts
 
 
-def valid_taps(kernel: int, stride: int, before: int, out: int, low: int, high: int) -> IntArray:
+def _valid_taps(kernel: int, stride: int, before: int, out: int, low: int, high: int) -> IntArray:
     """How many positions of each window along one axis lie in low .. high - 1."""
     start = np.arange(out) * stride - before
     return np.minimum(start + kernel, high) - np.maximum(start, low)
-
-
-def adaptive_windows(size: int, out: int) -> list[slice]:
-    """Window i is floor(i * size / out) .. ceil((i + 1) * size / out)."""
-    return [slice(i * size // out, -((i + 1) * size // -out)) for i in range(out)]
 
 
 def adaptive_avg_pool(op: ops.AdaptiveAvgPool, x: F32) -> F32:
     """Axis by axis: the mean of a rectangle is the mean of its rows' means."""
     for axis, out in enumerate(op.size, start=2):
         head = (slice(None),) * axis
-        windows = adaptive_windows(x.shape[axis], out)
-        means = [x[(*head, window)].mean(axis=axis, dtype=np.float32) for window in windows]
+        parts = adaptive_windows(x.shape[axis], out)
+        means = [x[(*head, part)].mean(axis=axis, dtype=np.float32) for part in parts]
         x = np.stack(means, axis=axis)
     return x
 

@@ -1,16 +1,15 @@
 """Integer pooling and means, channels last; the scale of the result is the input's (section 9)."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from intact.exec.exact import Kernel, code_range
-from intact.exec.float_pooling import adaptive_windows, valid_taps
+from intact.exec.float_pooling import window_counts
 from intact.exec.requantize import requantizer
-from intact.exec.windows import output_sizes, pad_space, taps
+from intact.exec.windows import pad_space, taps
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
+from intact.ir.windows import adaptive_windows, windows, with_overhang
 from intact.numerics.arrays import Codes, IntArray
 
 
@@ -19,7 +18,7 @@ def max_pool2d(op: int_ops.QMaxPool2d, node: Node[IntOp]) -> Kernel:
     lowest, _ = code_range(node.output)
 
     def run(x: Codes) -> Codes:
-        out = output_sizes(x.shape[1:3], op.kernel, op.stride, op.dilation, op.padding)
+        out = windows(x.shape[1:3], op.kernel, op.stride, op.dilation, op.padding)
         padded = pad_space(x, op.padding, 1, lowest)
         views = taps(padded, 1, op.kernel, op.stride, op.dilation, out)
         result: Codes = next(views).copy()
@@ -40,13 +39,10 @@ def avg_pool2d(op: int_ops.QAvgPool2d, node: Node[IntOp]) -> Kernel:
     """QAvgPool2d (TFLite AVERAGE_POOL_2D)."""
     storage = node.output.dtype.storage
     overhang = tuple((0, more) for more in op.overhang)
-    padding = tuple(
-        (before, after + more)
-        for (before, after), more in zip(op.padding, op.overhang, strict=True)
-    )
+    padding = with_overhang(op.padding, op.overhang)
 
     def run(x: Codes) -> Codes:
-        out = output_sizes(x.shape[1:3], op.kernel, op.stride, (1, 1), padding)
+        out = windows(x.shape[1:3], op.kernel, op.stride, (1, 1), padding)
         if op.count_include_pad:
             counted = pad_space(x, op.padding, 1, op.zero_point)
             padded = pad_space(counted, overhang, 1, 0)
@@ -55,20 +51,10 @@ def avg_pool2d(op: int_ops.QAvgPool2d, node: Node[IntOp]) -> Kernel:
         total = np.zeros((x.shape[0], *out, x.shape[3]), np.int32)
         for view in taps(padded, 1, op.kernel, op.stride, (1, 1), out):
             total += view
-        return divide_half_away(total, _counts(op, x.shape[1:3], out)).astype(storage)
+        counts = window_counts(op, x.shape[1:3], out)[:, :, None].astype(np.int32)
+        return divide_half_away(total, counts).astype(storage)
 
     return run
-
-
-def _counts(op: int_ops.QAvgPool2d, space: Sequence[int], out: Sequence[int]) -> IntArray:
-    """Taps that count in each window: (OH, OW, 1)."""
-    axes = []
-    for size, kernel, stride, (before, after), n in zip(
-        space, op.kernel, op.stride, op.padding, out, strict=True
-    ):
-        low, high = (-before, size + after) if op.count_include_pad else (0, size)
-        axes.append(valid_taps(kernel, stride, before, n, low, high))
-    return np.multiply.outer(*axes)[:, :, None].astype(np.int32)
 
 
 def adaptive_avg_pool2d(op: int_ops.QAdaptiveAvgPool2d, node: Node[IntOp]) -> Kernel:

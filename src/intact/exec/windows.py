@@ -9,24 +9,6 @@ from intact.ir.float_ops import Pads
 from intact.numerics.arrays import Array
 
 
-def output_size(
-    size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]
-) -> int:
-    """Number of windows along one axis."""
-    return (size + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1
-
-
-def output_sizes(
-    space: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    padding: Pads,
-) -> tuple[int, ...]:
-    """Number of windows along each axis."""
-    return tuple(map(output_size, space, kernel, stride, dilation, padding))
-
-
 def pad_space(x: Array, padding: Pads, first: int, value: float) -> Array:
     """Pads the axes first, first + 1, ... of x with `value`; x itself where nothing is padded."""
     if not any(before or after for before, after in padding):

@@ -15,7 +15,7 @@ from intact.ir.dims import check_axis, check_rank, fixed_size, take
 from intact.ir.graph import Shape
 from intact.ir.int_ops import IntOp
 from intact.ir.movements import moved
-from intact.ir.windows import pooled, resized, transposed, windows
+from intact.ir.windows import Pool, Resize, pooled, resized, transposed, windows
 
 Unary: TypeAlias = (
     ops.Activation
@@ -44,15 +44,6 @@ Product: TypeAlias = (
     | int_ops.DynamicLinear
     | int_ops.QMatMul
     | int_ops.QEmbedding
-)
-Pool: TypeAlias = ops.MaxPool | ops.AvgPool | int_ops.QMaxPool2d | int_ops.QAvgPool2d
-Resize: TypeAlias = (
-    ops.AdaptiveAvgPool
-    | ops.ResizeNearest
-    | ops.ResizeBilinear
-    | int_ops.QAdaptiveAvgPool2d
-    | int_ops.QResizeNearest2d
-    | int_ops.QResizeBilinear2d
 )
 Along: TypeAlias = (
     ops.Softmax | ops.Mean | int_ops.QSoftmax | int_ops.QSoftmax16 | int_ops.QMean

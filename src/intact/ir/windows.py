@@ -50,6 +50,18 @@ def windows(
     return tuple(out)
 
 
+def with_overhang(padding: Pads, overhang: Sequence[int]) -> Pads:
+    """All that the last windows reach: the padding, and what lies beyond it."""
+    return tuple(
+        (before, after + more) for (before, after), more in zip(padding, overhang, strict=True)
+    )
+
+
+def adaptive_windows(size: int, out: int) -> list[slice]:
+    """Window i is floor(i * size / out) .. ceil((i + 1) * size / out)."""
+    return [slice(i * size // out, -((i + 1) * size // -out)) for i in range(out)]
+
+
 def transposed(op: Transposed, space: Shape, kernel: Sequence[int]) -> Shape:
     """(n - 1) * stride - before - after + dilation * (kernel - 1) + output_padding + 1."""
     check_space(space, kernel=kernel, stride=op.stride, dilation=op.dilation)
@@ -79,9 +91,9 @@ def scratch_shape(op: object, inputs: Sequence[Shape], output: Shape) -> Sequenc
         case int_ops.QConvTranspose2d(padding=padding):
             return [_padded(output, padding, first=1)]
         case ops.AvgPool(padding=padding, overhang=overhang):
-            return [_padded(inputs[0], _with_overhang(padding, overhang), first=2)]
+            return [_padded(inputs[0], with_overhang(padding, overhang), first=2)]
         case int_ops.QAvgPool2d(padding=padding, overhang=overhang):
-            return [_padded(inputs[0], _with_overhang(padding, overhang), first=1)]
+            return [_padded(inputs[0], with_overhang(padding, overhang), first=1)]
         case ops.Conv(padding=padding) | ops.MaxPool(padding=padding):
             return [_padded(inputs[0], padding, first=2)]
         case (
@@ -97,12 +109,6 @@ def scratch_shape(op: object, inputs: Sequence[Shape], output: Shape) -> Sequenc
 def _padded(shape: Shape, padding: Pads, first: int) -> Shape:
     pads = dict(enumerate(map(sum, padding), start=first))
     return tuple(n + pads.get(axis, 0) for axis, n in enumerate(shape))
-
-
-def _with_overhang(padding: Pads, overhang: Sequence[int]) -> Pads:
-    return tuple(
-        (before, after + more) for (before, after), more in zip(padding, overhang, strict=True)
-    )
 
 
 def check_space(space: Shape, **attributes: Sequence[int]) -> None:

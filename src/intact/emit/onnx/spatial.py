@@ -7,6 +7,7 @@ from intact.emit.onnx.scope import Scope
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Shape
+from intact.ir.windows import adaptive_windows, with_overhang
 from intact.numerics.arrays import F32
 
 
@@ -39,7 +40,7 @@ def avg_pool(scope: Scope, op: ops.AvgPool, shape: Shape, x: View) -> View:
         pads = pads_attribute(((0, 0), (0, 0), *padding))
         tensor = scope.step("Pad", [tensor, scope.integers(pads, "pads")])
         padding, counts = ((0, 0),) * len(padding), False
-    outer = tuple((b, a + o) for (b, a), o in zip(padding, op.overhang, strict=True))
+    outer = with_overhang(padding, op.overhang)
     output = scope.last(
         "AveragePool",
         [tensor],
@@ -69,11 +70,10 @@ def adaptive_avg_pool(scope: Scope, op: ops.AdaptiveAvgPool, shape: Shape, x: Vi
 
 
 def _pooling_matrix(size: int, out: int) -> F32:
-    """(out, size): row i averages floor(i * size / out) .. ceil((i + 1) * size / out)."""
+    """(out, size): row i averages window i."""
     matrix = np.zeros((out, size), np.float32)
-    for i, row in enumerate(matrix):
-        start, stop = i * size // out, -((i + 1) * size // -out)
-        row[start:stop] = 1 / (stop - start)
+    for row, window in zip(matrix, adaptive_windows(size, out), strict=True):
+        row[window] = 1 / (window.stop - window.start)
     return matrix
 
 
