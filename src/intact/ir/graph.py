@@ -6,7 +6,7 @@ the batch size: -1 is the batch axis itself, -8 the folded batch-and-heads axis 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
@@ -88,3 +88,12 @@ def with_batch(shape: Shape, batch: int) -> Shape:
 def elements(shape: Shape, batch: int = 1) -> int:
     """Number of elements at a given batch size."""
     return math.prod(with_batch(shape, batch))
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """`wanted`, or `wanted.1`, `wanted.2`, ...: the first that is not taken."""
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}.{number}"
+    return name

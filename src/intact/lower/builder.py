@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 
 from intact.ir import float_ops as ops
-from intact.ir.graph import Graph, Node, Shape, Value
+from intact.ir.graph import Graph, Node, Shape, Value, free_name
 from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
 from intact.model import ActivationParams, Dynamic, QuantizedModel
 from intact.numerics.arrays import Array, Codes
@@ -98,12 +98,9 @@ class Builder:
 
     def unique(self, name: str) -> str:
         """The name, or the name with a number if it is taken."""
-        candidate, number = name, 0
-        while candidate in self._names:
-            number += 1
-            candidate = f"{name}.{number}"
-        self._names.add(candidate)
-        return candidate
+        free = free_name(name, self._names)
+        self._names.add(free)
+        return free
 
     def real_output(self, value: Value) -> Value:
         """The Program's value for a real result of the graph's node `value`; record it."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node, Value
+from intact.ir.graph import Graph, Node, Value, free_name
 from intact.numerics.arrays import F64, Array
 from intact.numerics.formats import FP32
-from intact.passes.rewrite import free_name, sole_reader, substitute
+from intact.passes.rewrite import sole_reader, substitute
 
 
 def fold_batchnorm(graph: Graph[FloatOp]) -> Graph[FloatOp]:

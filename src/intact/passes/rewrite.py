@@ -1,4 +1,4 @@
-"""What passes share: new values in place of old ones, and names that are free."""
+"""What passes share: new values in place of old ones."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,12 +19,3 @@ def substitute(node: Node[FloatOp], values: Mapping[str, Value]) -> Node[FloatOp
     """The node with inputs replaced by name."""
     inputs = tuple(values.get(value.name, value) for value in node.inputs)
     return node if inputs == node.inputs else replace(node, inputs=inputs)
-
-
-def free_name(wanted: str, taken: Mapping[str, object]) -> str:
-    """`wanted`, or `wanted.1`, `wanted.2`, ...: the first that is not taken."""
-    name, number = wanted, 0
-    while name in taken:
-        number += 1
-        name = f"{wanted}.{number}"
-    return name

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node, Value
+from intact.ir.graph import Graph, Node, Value, free_name
 from intact.numerics.arrays import F32, F64, Array
 from intact.numerics.formats import FP32
 from intact.numerics.qtensor import QTensor
@@ -97,7 +97,7 @@ def correct_biases(
         if len(node.inputs) > 2 and len(readers[node.inputs[2].name]) == 1:
             bias = node.inputs[2]
         else:
-            bias = Value(_free(f"{node.name}.bias", constants), shift.shape, FP32)
+            bias = Value(free_name(f"{node.name}.bias", constants), shift.shape, FP32)
         before = constants[node.inputs[2].name] if len(node.inputs) > 2 else np.zeros(shift.shape)
         constants[bias.name] = _float32(before - shift)
         nodes.append(replace(node, inputs=(*node.inputs[:2], bias)))
@@ -124,9 +124,3 @@ def mean_error(op: FloatOp, error: F64, mean: F64) -> F64:
 
 def _float32(x: Array) -> F32:
     return np.asarray(x, np.float32)
-
-
-def _free(name: str, taken: Mapping[str, Array]) -> str:
-    while name in taken:
-        name += "_"
-    return name

@@ -9,7 +9,7 @@ from intact.capture.onnx.node import OnnxNode
 from intact.errors import UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node, Shape, Value
+from intact.ir.graph import Graph, Node, Shape, Value, free_name
 from intact.numerics.arrays import Array
 from intact.numerics.formats import FP32, Float, Format, Int
 
@@ -181,12 +181,9 @@ class Builder:
             )
 
     def _unique(self, name: str) -> str:
-        unique, suffix = name, 0
-        while unique in self._taken:
-            suffix += 1
-            unique = f"{name}.{suffix}"
-        self._taken.add(unique)
-        return unique
+        free = free_name(name, self._taken)
+        self._taken.add(free)
+        return free
 
 
 def _repeats(array: Array, sample: Array) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from intact.errors import FormatError
-from intact.ir.graph import Shape, Value
+from intact.ir.graph import Shape, Value, free_name
 from intact.numerics.arrays import Array
 
 Attribute: TypeAlias = int | float | str | Sequence[int]
@@ -175,9 +175,6 @@ def _value_info(value: Value) -> ValueInfoProto:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    candidate, number = name, 0
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}.{number}"
-    taken.add(candidate)
-    return candidate
+    free = free_name(name, taken)
+    taken.add(free)
+    return free
