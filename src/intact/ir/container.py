@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import struct
 import zlib
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import numpy as np
 
 from intact.errors import FormatError
 from intact.ir.packing import Bytes
+from intact.ir.replacing import replacing
 from intact.ir.schema import Json
 
 MAGIC = b"\x89intact\n"  # the first byte and the newline show a transfer as text
@@ -55,18 +55,8 @@ def write(path: Path, header: Json, tensors: Sequence[Bytes]) -> None:
     if len(text) > MAX_HEADER:
         raise FormatError(f"{path}: a header of {len(text)} bytes, at most {MAX_HEADER}")
     compressed = zlib.compress(text, level=9)
-    path = path.resolve()
-    temporary = path.with_name(f".intact-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            _write_all(file, compressed, tensors)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as file:
+        _write_all(file, compressed, tensors)
 
 
 def _write_all(file: BinaryIO, header: bytes, tensors: Sequence[Bytes]) -> None:
@@ -86,17 +76,6 @@ def _write_all(file: BinaryIO, header: bytes, tensors: Sequence[Bytes]) -> None:
         position += len(padding) + part.size
     file.seek(DIGEST.start)
     file.write(digest.digest())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name survive a power failure, where folders can be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- reading ---------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Program → ONNX model in QDQ form."""
 
-import os
 from pathlib import Path
 
 import onnx
@@ -10,6 +9,7 @@ from intact.emit.onnx.int_ops import emit_node
 from intact.emit.onnx.ledger import Ledger
 from intact.errors import FormatError
 from intact.ir.int_ops import Program
+from intact.ir.replacing import replacing
 
 # Blocks of scales, 4-bit weights and 16-bit codes need opset 21, which needs IR version 10; newer
 # ones would only shut out older runtimes.
@@ -52,6 +52,7 @@ def save(program: Program, path: Path | str) -> None:
     Raises:
         UnsupportedOpError: if a value has codes that ONNX cannot express.
         FormatError: if the model is larger than 2 GB, or breaks ONNX's rules.
+        OSError: if the file cannot be written.
     """
     model = to_onnx(program)
     try:
@@ -60,10 +61,5 @@ def save(program: Program, path: Path | str) -> None:
         raise FormatError(
             f'the ONNX model for "{path}" breaks a rule of ONNX; please report it: {error}'
         ) from error
-    target = Path(path)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(Path(path)) as file:
+        file.write(model.SerializeToString(deterministic=True))
