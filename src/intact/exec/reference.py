@@ -81,11 +81,6 @@ def _with_parameters(node: Node[IntOp], constants: Mapping[str, Array]) -> Step:
     return lambda inputs, batch: make(node.op, node, *inputs[1:])(inputs[0])  # noqa: ARG005
 
 
-def run_node(node: Node[IntOp], inputs: Sequence[Array], batch: int = 1) -> Array:
-    """One node on arrays."""
-    return prepare(node, {})(inputs, batch)
-
-
 def load(graph: Graph[IntOp] | Graph[FloatOp]) -> Runner:
     """A function from the graph's inputs to its outputs, by value name."""
     run = _runner(graph, keep_all=False)

@@ -1,14 +1,13 @@
-"""What every executor offers: a Program in, a function from named inputs to named outputs out."""
+"""What every executor makes of a Program: a function from named inputs to named outputs."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from intact.ir.graph import Graph, Shape, Value, with_batch
-from intact.ir.int_ops import IntOp, Program
+from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Array
 
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
-Executor: TypeAlias = Callable[[Program], Runner]
 
 
 def check_inputs(graph: Graph[IntOp], inputs: Mapping[str, Array]) -> int:

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 from hypothesis import strategies as st
 
+from intact.exec.reference import prepare
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
@@ -72,6 +73,11 @@ def node(op: IntOp, inputs: Sequence[tuple[Format, tuple[int, ...]]], out: Forma
     """A node on values of these formats and shapes; `out` None: real."""
     values = tuple(Value(f"x{i}", shape, format) for i, (format, shape) in enumerate(inputs))
     return Node(op, values, Value("y", values[0].shape, FP32 if out is None else out))
+
+
+def run_node(node: Node, inputs: Sequence[np.ndarray], batch: int = 1) -> np.ndarray:
+    """What the reference executor makes of one node."""
+    return prepare(node, {})(inputs, batch)
 
 
 def draw_codes(

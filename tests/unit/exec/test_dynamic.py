@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intact.exec.reference import run_node
 from intact.ir.int_ops import DynamicConv2d, DynamicLinear
 from intact.numerics.formats import FP32, Int
-from tests.unit.exec.oracle import draw_codes, node, seeds
+from tests.unit.exec.oracle import draw_codes, node, run_node, seeds
 
 
 def drawn(seed: int, shape: tuple[int, ...], weight_shape: tuple[int, ...]) -> list[np.ndarray]:

@@ -6,7 +6,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from intact.exec import elementwise
-from intact.exec.reference import run_node
 from intact.ir import float_ops as ops
 from intact.ir.int_ops import (
     Dequantize,
@@ -32,6 +31,7 @@ from tests.unit.exec.oracle import (
     requantized,
     requantized_array,
     round_half_away,
+    run_node,
     seeds,
 )
 

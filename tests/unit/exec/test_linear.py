@@ -4,7 +4,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intact.exec.reference import run_node
 from intact.ir.int_ops import QEmbedding, QLinear, QMatMul
 from intact.numerics.formats import Int
 from tests.unit.exec.oracle import (
@@ -13,6 +12,7 @@ from tests.unit.exec.oracle import (
     requant,
     requantized,
     requantized_array,
+    run_node,
     seeds,
 )
 

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intact.exec import normalization
-from intact.exec.reference import run_node
 from intact.ir.int_ops import Normalization, QGroupNorm, QLayerNorm
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
 from intact.numerics.formats import Int
-from tests.unit.exec.oracle import clamp, draw_codes, node, requantized, seeds
+from tests.unit.exec.oracle import clamp, draw_codes, node, requantized, run_node, seeds
 
 
 @given(st.lists(st.integers(0, (1 << 62) - 1), min_size=1))

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from intact.exec.reference import run_node
 from intact.ir.int_ops import (
     QAdaptiveAvgPool2d,
     QAvgPool2d,
@@ -19,7 +18,7 @@ from intact.ir.int_ops import (
     QResizeNearest2d,
 )
 from intact.numerics.formats import Int
-from tests.unit.exec.oracle import draw_codes, node, requant, requantized, seeds
+from tests.unit.exec.oracle import draw_codes, node, requant, requantized, run_node, seeds
 
 FORMATS = [Int(8), Int(8, signed=False), Int(16), Int(4)]
 formats = st.sampled_from(FORMATS)

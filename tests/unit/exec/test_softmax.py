@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intact.exec.reference import run_node
 from intact.ir.int_ops import QSoftmax, QSoftmax16
 from intact.numerics import gemmlowp
 from intact.numerics.fixedpoint import quantize_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.tables import exp_table, reciprocal_table
-from tests.unit.exec.oracle import clamp, draw_codes, multiply, node, seeds
+from tests.unit.exec.oracle import clamp, draw_codes, multiply, node, run_node, seeds
 
 FORMATS = [(Int(8), Int(8)), (Int(8, signed=False),) * 2, (Int(4), Int(4)), (Int(8), Int(16))]
 
