@@ -86,6 +86,7 @@ def correct_biases(
     """The graph with corrected biases; a layer without bias gets one, ``<layer>.bias``."""
     constants = dict(graph.constants)
     readers = graph.consumers()
+    taken = {*constants, *(value.name for value in graph.values())}
     nodes: list[Node[FloatOp]] = []
     for node in graph.nodes:
         name = node.inputs[1].name if len(node.inputs) > 1 else ""
@@ -97,7 +98,8 @@ def correct_biases(
         if len(node.inputs) > 2 and len(readers[node.inputs[2].name]) == 1:
             bias = node.inputs[2]
         else:
-            bias = Value(free_name(f"{node.name}.bias", constants), shift.shape, FP32)
+            bias = Value(free_name(f"{node.name}.bias", taken), shift.shape, FP32)
+            taken.add(bias.name)
         before = constants[node.inputs[2].name] if len(node.inputs) > 2 else np.zeros(shift.shape)
         constants[bias.name] = _float32(before - shift)
         nodes.append(replace(node, inputs=(*node.inputs[:2], bias)))

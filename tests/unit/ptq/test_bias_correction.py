@@ -1,5 +1,7 @@
 """Bias correction moves a layer's mean output back to where it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,10 @@ from intact.capture.module import from_graph
 from intact.exec.reference import load
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph
+from intact.ir.graph import Graph, Node, Value
 from intact.lower.lower import lower
 from intact.metrics import sqnr_db
-from intact.numerics.formats import Int
+from intact.numerics.formats import FP32, Int
 from intact.ptq import BiasCorrected, Nearest, PtqRule, merge, observe, quantize, quantize_from
 from intact.ptq.bias_correction import mean_error
 from intact.recipes import recipe
@@ -79,6 +81,16 @@ def test_a_layer_without_bias_gets_one() -> None:
     model = quantize(graph, _CORRECTED, [torch.randn(8, 5) + 1])
     assert "0.bias" in model.graph.constants
     assert np.abs(model.graph.constants["0.bias"]).max() > 0
+
+
+def test_an_added_bias_takes_no_name_of_another_value() -> None:
+    graph = _network(nn.Linear(5, 7, bias=False), (5,))
+    (layer,) = graph.nodes
+    relu = Node(ops.Relu(), (layer.output,), Value("0.bias", layer.output.shape, FP32))
+    graph = replace(graph, nodes=(layer, relu), outputs=(relu.output,))
+    model = quantize(graph, _CORRECTED, [torch.randn(8, 5) + 1])
+    assert "0.bias" not in model.graph.constants
+    assert "0.bias.1" in model.graph.constants
 
 
 def test_two_runs_merge_into_one() -> None:
