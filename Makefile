@@ -42,7 +42,7 @@ clean:
 # Installed again only when the inputs change; editable, so the sources need no installing.
 $(VENV)/demo.stamp: $(INPUTS) | $(BIN)/pip
 	@echo "Installing intact for the demo into $(VENV) (the first time takes a few minutes)"
-	$(PIP) install -q -c constraints.txt -e '.[torch,onnx]' 'scikit-learn>=1.5'
+	$(PIP) install -q -c constraints.txt -e '.[torch,onnx]' 'safetensors>=0.4.3' 'scikit-learn>=1.5'
 	@touch $@
 
 $(VENV)/test.stamp: $(INPUTS) | $(BIN)/pip
