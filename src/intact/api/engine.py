@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from intact.api.network import QuantizedNetwork, to_program
-from intact.data.batch import as_array, fit_inputs
+from intact.data.batch import as_array, blaming_indices, fit_inputs
 from intact.exec import reference
 from intact.ir.graph import Value
 from intact.ir.int_ops import Program
@@ -50,7 +50,9 @@ class Engine:
 
     def arrays(self, batch: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as a tuple, whatever their number."""
-        return self._run(fit_inputs(batch, self.inputs, "the batch"))
+        fitted = fit_inputs(batch, self.inputs, "the batch")
+        with blaming_indices(self.inputs, "the batch"):
+            return self._run(fitted)
 
 
 def compile(  # noqa: A001  # the field's word, and a method of no object

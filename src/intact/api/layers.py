@@ -34,9 +34,15 @@ class Layer:
     @property
     def title(self) -> str:
         """``layer + activation`` where an activation that gave the name is fused into a layer."""
-        module = (self.weight or "").removesuffix(".weight")
-        fused = self.weight is not None and not self.name.startswith(module)
+        module, dot, _ = (self.weight or "").rpartition(".weight")
+        fused = dot and not self.name.startswith(module) and not _within(module, self.name)
         return f"{module} + {self.name}" if fused else self.name
+
+
+def _within(module: str, name: str) -> bool:
+    """Whether an ONNX name such as ``/layer1/layer1.0/conv1/Conv`` is of module layer1.0.conv1."""
+    parts = iter(name.replace("/", ".").split("."))
+    return all(part in parts for part in module.split("."))
 
 
 def layers(graph: Graph[IntOp]) -> tuple[Layer, ...]:

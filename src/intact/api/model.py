@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -11,12 +12,14 @@ from intact.capture.export import capture, capture_exported
 from intact.errors import FormatError
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
+from intact.numerics.arrays import Array
 
+Example: TypeAlias = Tensor | Array
 Model: TypeAlias = nn.Module | ExportedProgram | Graph[FloatOp] | str | Path
 
 
 def to_graph(
-    model: Model, example_input: Tensor | tuple[Tensor, ...] | None = None
+    model: Model, example_input: Example | tuple[Example, ...] | None = None
 ) -> Graph[FloatOp]:
     """The captured network; a module needs an example input.
 
@@ -33,7 +36,9 @@ def to_graph(
         case nn.Module():
             if example_input is None:
                 raise ValueError("a module needs an example input: pass example_input=x")
-            return capture(model, example_input)
+            several = isinstance(example_input, tuple)
+            given = example_input if several else (example_input,)
+            return capture(model, tuple(torch.as_tensor(x) for x in given))
         case str() | Path():
             return read_graph(Path(model))
         case _:
@@ -51,6 +56,8 @@ def read_graph(path: Path) -> Graph[FloatOp]:
         FormatError: if it is damaged or of another kind.
         UnsupportedOpError: if it holds an operation that intact cannot capture.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a network is an .onnx or a .pt2 file")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     match path.suffix:

@@ -43,7 +43,7 @@ class Validation:
         return self.max_drop is None or self.drop <= self.max_drop
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class QuantizedNetwork:
     """A quantized network: run it with `compile`, write it with `export` or `save`."""
 
@@ -90,6 +90,13 @@ class QuantizedNetwork:
         )
         lines += [f'stays float: "{name}": {why}' for name, why in self.stays_float.items()]
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """One line; the fields hold all weights."""
+        made = f"{self.recipe}, " if self.recipe else ""
+        return (
+            f"<QuantizedNetwork: {made}{len(self.program.nodes)} operations, {self.bytes:,} bytes>"
+        )
 
     def save(self, path: str | Path) -> None:
         """Writes a `.intact` file, whole or not at all.

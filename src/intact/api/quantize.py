@@ -15,9 +15,9 @@ from intact import ptq
 from intact.api.engine import Engine
 from intact.api.engine import compile as compile_engine
 from intact.api.float_engine import float_engine
-from intact.api.model import Model, to_graph
+from intact.api.model import Example, Model, to_graph
 from intact.api.network import Attempt, QuantizedNetwork, Validation
-from intact.data.batch import as_array
+from intact.data.batch import as_array, blaming_indices
 from intact.data.function import item_inputs, split
 from intact.errors import CalibrationError
 from intact.ir.float_ops import FloatOp
@@ -46,7 +46,7 @@ def quantize(
     model: Model,
     calibration: Iterable[object] = (),
     *,
-    example_input: Tensor | tuple[Tensor, ...] | None = None,
+    example_input: Example | tuple[Example, ...] | None = None,
     recipe: str | Sequence[PtqRule] = "W8A8",
     validate: Metric | None = None,
     max_drop: float | None = None,
@@ -84,8 +84,9 @@ def quantize(
     once = isinstance(calibration, Iterator) and max_drop is not None  # but several may be tried
     batches = list(calibration) if once else calibration
     if example_input is None and isinstance(model, nn.Module):
-        example_input, batches = _first_input(batches)
-    graph = to_graph(model, example_input)
+        graph, batches = _from_first_batch(model, batches)
+    else:
+        graph = to_graph(model, example_input)
 
     def build(candidate: Candidate) -> QuantizedNetwork:
         return _quantized(graph, candidate, batches, progress)
@@ -98,10 +99,23 @@ def quantize(
 def _named(recipe: str | Sequence[PtqRule]) -> Candidate:
     if isinstance(recipe, str):
         return recipe, named_recipe(recipe)
-    rules = tuple(recipe)
+    rules = tuple(recipe) if isinstance(recipe, Iterable) else ()
     if not rules or not all(isinstance(rule, Rule) for rule in rules):
         raise ValueError(f"a recipe is a name or a list of at least one PtqRule, not {recipe!r}")
     return "rules", rules
+
+
+def _from_first_batch(
+    model: nn.Module, batches: Iterable[object]
+) -> tuple[Graph[FloatOp], Iterable[object]]:
+    example, batches = _first_input(batches)
+    try:
+        return to_graph(model, example), batches
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. The example is the first calibration batch; calibration gives batches"
+            " (N, ...), and example_input=x says what else the model takes"
+        ) from error
 
 
 def _first_input(batches: Iterable[object]) -> tuple[tuple[Tensor, ...], Iterable[object]]:
@@ -128,7 +142,8 @@ def _quantized(
 ) -> QuantizedNetwork:
     name, rules = candidate
     seen = None if progress is None else partial(progress, f"calibrating {name}")
-    model = ptq.quantize(graph, rules, _tensors(graph, batches), seen)
+    with blaming_indices(graph.inputs, "calibration"):
+        model = ptq.quantize(graph, rules, _tensors(graph, batches), seen)
     lowered = lower_with_reasons(model)
     return QuantizedNetwork(lowered.program, model, lowered.stays_float, name)
 
@@ -168,10 +183,10 @@ def _validated(
     def measure(name: str, engine: Engine) -> float:
         if progress is not None:
             progress(f"validating {name}", 0)
-        metric = float(validate(engine))
-        if not math.isfinite(metric):
+        metric = validate(engine)
+        if metric is None or not math.isfinite(metric):
             raise ValueError(f"validate returned {metric} for {name}; it must be a finite number")
-        return metric
+        return float(metric)
 
     float_metric = measure("float", float_engine(graph))
     tried: list[tuple[float, QuantizedNetwork]] = []

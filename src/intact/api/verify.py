@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from intact.api.network import QuantizedNetwork, to_program
-from intact.data.batch import is_array
+from intact.data.batch import blaming_indices, is_array
 from intact.data.function import item_inputs
 from intact.errors import CalibrationError
 from intact.exec import reference
@@ -109,8 +109,9 @@ def verify(
     run = reference.load(ending)
     counted, total = 0, Comparison((), ())
     for inputs in _batches(program, samples):
+        with blaming_indices(program.inputs, "the batch"):
+            codes = run(inputs)
         total = _sum(total, compare_onnxruntime(program, inputs))
-        codes = run(inputs)
         for value, digest in zip(ending.outputs, hashes.values(), strict=True):
             array = codes[value.name]
             digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import click
 
 from intact.cli.networks import EXECUTORS, ExecutorName, Running, start
-from intact.cli.options import data_options, json_option, seed_everything, seed_option
+from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, percent, print_json, progress
 from intact.cli.samples import Reading, Samples, open_samples
 from intact.errors import CalibrationError
@@ -22,9 +22,11 @@ class Result:
     comparison: Comparison | None
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate", short_help="Measure top-1 accuracy, or compare two networks.", epilog=EPILOG
+)
 @click.argument("network", metavar="NET|MODEL")
-@click.option("--data", required=True, metavar="DATA")
+@click.option("--data", required=True, metavar="DATA", help="The samples to measure on.")
 @click.option(
     "--executor",
     type=click.Choice(EXECUTORS),
@@ -48,6 +50,7 @@ def command(
     With --against also the paired difference, how often both choose the same class, and the signal
     to quantization noise ratio of the first output. Without labels only the last two.
     """
+    reading.check(data)
     seed_everything(seed, network, data, against)
     running = start(network, executor, data)
     other = None if against is None else start(against, None, data)
@@ -134,7 +137,8 @@ def _report(running: Running, other: Running | None, result: Result) -> None:
     if result.reference is not None:
         low, high = comparison.difference_interval
         click.echo(
-            f"difference: {percent(comparison.difference)} ({percent(low)} to {percent(high)})"
+            f"difference: {100 * comparison.difference:+.2f} points"
+            f" ({100 * low:+.2f} to {100 * high:+.2f})"
         )
     click.echo(f"same class: {percent(comparison.agreement)}; SQNR {comparison.sqnr_db:.1f} dB")
 

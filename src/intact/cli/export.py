@@ -6,11 +6,11 @@ import click
 
 from intact.api.export import export
 from intact.cli.networks import open_network
-from intact.cli.options import json_option
+from intact.cli.options import EPILOG, json_option
 from intact.cli.output import check_output, kilobytes, print_json
 
 
-@click.command("export")
+@click.command("export", epilog=EPILOG)
 @click.argument("network", metavar="NET")
 @click.option("--to", "kind", type=click.Choice(["onnx"]), required=True, help="The format.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="PATH")

@@ -2,19 +2,24 @@
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from intact.api.layers import Layer, constant_bytes, layers
 from intact.api.network import QuantizedNetwork
 from intact.cli.networks import is_quantized, open_graph, open_network
-from intact.cli.options import json_option
+from intact.cli.options import EPILOG, json_option
 from intact.cli.output import Json, kilobytes, print_json
 from intact.exec.runner import describe
 from intact.ir.graph import Graph, Value
 from intact.ir.int_ops import IntOp
 
+_WIDE = 10_000  # columns; no layer's name is longer
 
-@click.command("inspect")
+
+@click.command(
+    "inspect", short_help="Show layers, formats, sizes, and what stays float.", epilog=EPILOG
+)
 @click.argument("network", metavar="NET|MODEL")
 @json_option
 def command(network: str, as_json: bool) -> int:
@@ -81,7 +86,11 @@ def _report(graph: Graph[IntOp], quantized: QuantizedNetwork | None) -> None:
             f"{layer.weight_bytes:,}" if layer.weight_bytes else "",
             f"{layer.macs:,}" if layer.macs else "",
         )
-    Console(markup=False, highlight=False).print(table)
+    # A terminal's lines are folded; in a file or a pipe a layer is one line.
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = Measurement.get(console, console.options.update(width=_WIDE), table).maximum
+    console.print(table)
     macs = sum(layer.macs for layer in layers(graph))
     if quantized is None:
         click.echo(f"{kilobytes(constant_bytes(graph))} stored, {macs:,} multiply-accumulates")

@@ -48,7 +48,14 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
 def intact() -> None:
     """Quantize neural networks; the integers you evaluate are the integers that run.
 
@@ -69,6 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(arguments))
 
 
+def _reason(error: OSError) -> str:
+    """Without the number, and the file first, where the system refused something."""
+    if error.errno is None or error.strerror is None or error.filename is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -84,11 +98,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return fail(error.format_message(), UNUSABLE)
     except (click.Abort, KeyboardInterrupt):
         return fail("interrupted", INTERRUPTED)
-    except (IntactError, OSError, ValueError) as error:
+    except OSError as error:
+        return fail(_reason(error), UNUSABLE)
+    except (IntactError, ValueError) as error:
         return fail(str(error), UNUSABLE)
     except ImportError as error:
         extra = _EXTRAS.get(error.name or "")
-        return fail(f"{error}{f'; pip install intact[{extra}]' if extra else ''}", UNUSABLE)
+        hint = f": pip install 'intact[{extra}]'" if extra else ""
+        return fail(f"{error}{hint}", UNUSABLE)
     except MemoryError:
         return fail("out of memory; try a smaller --batch-size", UNUSABLE)
     except Exception:

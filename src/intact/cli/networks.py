@@ -43,6 +43,8 @@ def open_network(source: str) -> QuantizedNetwork:
     """
     if not is_quantized(source):
         raise ValueError(f"{source} is no quantized network; intact quantize makes a .intact file")
+    if not Path(source).exists():
+        raise FileNotFoundError(f"{source}: no such file")
     return QuantizedNetwork.load(source)
 
 
@@ -57,6 +59,10 @@ def open_graph(source: str, samples: str | None = None) -> Graph[FloatOp]:
     """
     from intact.api.model import read_graph
 
+    if source.endswith(".py"):
+        raise ValueError(f"{source}: name a function of the file, as {source}:function")
+    if is_quantized(source):
+        raise ValueError(f"{source} is quantized already; name the network that it was made from")
     if not is_function(source):
         return read_graph(Path(source))
     return _from_function(source, samples)

@@ -13,6 +13,8 @@ from intact.cli.samples import Reading
 from intact.data.images import ImageOptions
 from intact.data.user_code import is_function
 
+EPILOG = "intact --help says what MODEL, NET and DATA may be."
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,7 @@ def check_output(path: Path, suffix: str) -> None:
     Raises:
         ValueError: if the name has another suffix.
         FileNotFoundError: if the folder does not exist.
+        PermissionError: if it cannot be written to.
     """
     if path.suffix != suffix:
         raise ValueError(f"{path}: the output must be named *{suffix}")
@@ -79,6 +81,8 @@ def check_output(path: Path, suffix: str) -> None:
         raise FileNotFoundError(f"{path.parent}: no such folder")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path.parent}: files cannot be written there; choose another -o")
 
 
 def percent(share: float) -> str:

@@ -11,7 +11,14 @@ from intact.api.engine import Engine
 from intact.api.layers import constant_bytes
 from intact.api.network import QuantizedNetwork, Validation
 from intact.cli.networks import open_graph
-from intact.cli.options import data_options, json_option, seed_everything, seed_option, share
+from intact.cli.options import (
+    EPILOG,
+    data_options,
+    json_option,
+    seed_everything,
+    seed_option,
+    share,
+)
 from intact.cli.output import (
     Json,
     Show,
@@ -34,10 +41,15 @@ if TYPE_CHECKING:
 
 Recipe: TypeAlias = "str | Sequence[PtqRule]"
 
+# \b: as it stands. The recipes themselves are not imported to show help, as torch takes seconds.
+_RECIPES = """\b
+Recipes: W8A8, W8A8-per-tensor, W8A16, W4A8, dynamic-int8,
+float16, bfloat16, W8, W4-g32."""
+
 _LISTED = 10  # of the layers that stay float
 
 
-@click.command("quantize")
+@click.command("quantize", epilog=f"{_RECIPES}\n\n{EPILOG}")
 @click.argument("model")
 @click.option("--calibration", metavar="DATA", help="A few hundred samples like those in use.")
 @click.option(
@@ -75,6 +87,7 @@ def command(
     check_output(output, ".intact")
     if max_drop is not None and labelled is None:
         raise click.UsageError("--max-drop needs --validate DATA, which measures what drops")
+    reading.check(calibration, labelled)
     seed_everything(seed, model, calibration, labelled, recipe)
     rules = _recipe(recipe, calibrated=calibration is not None)
     graph = open_graph(model, calibration)

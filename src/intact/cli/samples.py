@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from intact.cli.output import Show
+from intact.cli.output import Show, note
+from intact.data.arrays import ArrayData
 from intact.data.batch import Batch, Dataset
 from intact.data.images import ImageOptions
 from intact.data.source import open_data
@@ -19,6 +21,18 @@ class Reading:
     images: ImageOptions
     batch_size: int
     limit: int | None
+
+    def check(self, *sources: str | None) -> None:
+        """Complains of options about images where there are none.
+
+        Raises:
+            ValueError: if no source is a folder.
+        """
+        if self.images != ImageOptions() and not any(s and Path(s).is_dir() for s in sources):
+            raise ValueError(
+                "--mean, --std and --short-side are about folders of images; other samples are"
+                " used as they are"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +93,12 @@ class Samples:
 def open_samples(source: str, inputs: Sequence[Value], reading: Reading) -> Samples:
     """Opens a DATA for a network with these inputs.
 
-    A network of a fixed batch size reads batches of that size.
+    A network of a fixed batch size reads batches of that size. Whole numbers for a network that
+    takes real ones, which may be pixels that nobody scaled, are used as they are, and noted.
     """
     rows = inputs[0].shape[0]
     size = rows if rows > 0 else reading.batch_size
     data = open_data(source, inputs, reading.images)
+    if isinstance(data, ArrayData) and data.whole_numbers:
+        note(f"{source} holds whole numbers; they are used as they are, and never scaled")
     return Samples(source, data, Reading(reading.images, size, reading.limit))

@@ -6,15 +6,17 @@ import click
 
 from intact.api.verify import Verification, VerifiedOutput, verify
 from intact.cli.networks import open_network
-from intact.cli.options import data_options, json_option, seed_everything, seed_option
+from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, Show, note, print_json, progress
 from intact.cli.samples import Reading, Samples, open_samples
 from intact.numerics.arrays import Array
 
 
-@click.command("verify")
+@click.command(
+    "verify", short_help="Compare ONNX Runtime's integers with the reference's.", epilog=EPILOG
+)
 @click.argument("network", metavar="NET")
-@click.option("--data", required=True, metavar="DATA")
+@click.option("--data", required=True, metavar="DATA", help="The samples to run.")
 @click.option(
     "--tolerance",
     type=click.IntRange(0),
@@ -33,6 +35,7 @@ def command(
     Each layer is given the reference's own codes. If any code differs by more than --tolerance, the
     exit code is 1.
     """
+    reading.check(data)
     seed_everything(seed, data)
     opened = open_network(network)
     samples = open_samples(data, opened.program.inputs, reading)

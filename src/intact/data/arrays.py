@@ -20,6 +20,7 @@ class ArrayData:
 
     inputs: tuple[Array, ...]
     targets: Array | None
+    whole_numbers: bool = False  # given as integers, to a network that takes real numbers
 
     @property
     def count(self) -> int:
@@ -47,15 +48,17 @@ def array_data(
     Raises:
         CalibrationError: for shapes, numbers, labels or lengths that do not fit.
     """
-    fitted = fit_inputs([as_array(x) for x in inputs], declared, where)
+    given = [as_array(x) for x in inputs]
+    fitted = fit_inputs(given, declared, where)
+    whole = any(a.dtype.kind in "iu" and b.dtype.kind not in "iu" for a, b in zip(given, fitted))  # noqa: B905
     if not len(fitted[0]):
         raise CalibrationError(f"{where}: there are no samples")
     if targets is None:
-        return ArrayData(fitted, None)
+        return ArrayData(fitted, None, whole)
     classes = labels(as_array(targets), where)
     if len(classes) != len(fitted[0]):
         raise CalibrationError(f"{where}: {len(fitted[0])} samples, but {len(classes)} labels")
-    return ArrayData(fitted, classes)
+    return ArrayData(fitted, classes, whole)
 
 
 def read_npz(path: Path, declared: Sequence[Value]) -> ArrayData:

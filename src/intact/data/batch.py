@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,8 +55,26 @@ def as_array(x: object) -> Array:
     """A NumPy array, torch tensor, number or nested list as a NumPy array; imports no torch."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
-        return np.asarray(x.detach().cpu().numpy())
+        plain = x.detach().cpu()
+        return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
     return np.asarray(x)
+
+
+@contextmanager
+def blaming_indices(declared: Sequence[Value], where: str) -> Iterator[None]:
+    """An index outside of an embedding's table is the samples' fault, if they are indices.
+
+    Raises:
+        CalibrationError: instead of IndexError, if an input of the network takes integers.
+    """
+    try:
+        yield
+    except IndexError as error:
+        if all(isinstance(value.dtype, Float) for value in declared):
+            raise
+        raise CalibrationError(
+            f"{where}: a sample holds an index outside of the network's table: {error}"
+        ) from error
 
 
 def fit_inputs(arrays: Sequence[Array], declared: Sequence[Value], where: str) -> tuple[Array, ...]:

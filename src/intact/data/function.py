@@ -1,6 +1,6 @@
 """Samples from `file.py:function`, which returns an iterable of (input, target) or of inputs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -110,7 +110,14 @@ def split(item: object, inputs: int) -> Parts:
     """(inputs, target) of an item of a network with so many inputs.
 
     For one input a pair is (input, target). For several, a pair whose first is a tuple is.
+
+    Raises:
+        CalibrationError: if it is a mapping, which says nothing of the order of inputs.
     """
+    if isinstance(item, Mapping):
+        raise CalibrationError(
+            f"a batch is a {type(item).__name__}; give the inputs, or (inputs, target)"
+        )
     if not isinstance(item, tuple | list):
         return [item], None
     if len(item) == 2 and isinstance(item[0], tuple | list):

@@ -5,6 +5,7 @@ A subfolder for each class, numbered in sorted order; or images side by side wit
 """
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,9 @@ class ImageOptions:
     short_side: int | None = None
 
     def __post_init__(self) -> None:
-        if self.std is not None and not all(s > 0 for s in self.std):
+        if self.mean is not None and not all(map(math.isfinite, self.mean)):
+            raise ValueError(f"mean must be finite, not {self.mean}")
+        if self.std is not None and not all(0 < s < math.inf for s in self.std):
             raise ValueError(f"std must be positive, not {self.std}")
         if self.short_side is not None and self.short_side < 0:
             raise ValueError(f"the short side must be positive or 0, not {self.short_side}")
@@ -153,13 +156,25 @@ def read_image(path: Path, declared: Value, options: ImageOptions) -> F32:
     _, channels, height, width = declared.shape
     try:
         with Image.open(path) as source:
-            image = source.convert("RGB" if channels == 3 else "L")
+            image = _of_bytes(source, path).convert("RGB" if channels == 3 else "L")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise FormatError(f"{path} cannot be read as an image: {error}") from error
     cropped = _crop(_resize(image, height, width, options.short_side), height, width, path)
     pixels = np.asarray(cropped, np.float32).reshape(height, width, channels).transpose(2, 0, 1)
     mean, std = _per_channel(options, channels)
     return np.ascontiguousarray((pixels / np.float32(255) - mean) / std)
+
+
+def _of_bytes(image: "Image", path: Path) -> "Image":
+    """Pixels of 16 bits in 8, which Pillow would cut off at 255 rather than scale."""
+    from PIL import Image
+
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    pixels = np.asarray(image)
+    if image.mode == "F" or pixels.min() < 0 or pixels.max() > 65535:
+        raise FormatError(f"{path}: its pixels are not of 8 or 16 bits; convert it to these")
+    return Image.fromarray(np.rint(pixels / 257).astype(np.uint8))
 
 
 def _resize(image: "Image", height: int, width: int, short_side: int | None) -> "Image":

@@ -58,6 +58,8 @@ def _npz(source: str) -> Path:
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"{source}: no such file or folder")
+    if path.suffix == ".py":
+        raise FormatError(f"{source}: name a function of the file, as {source}:function")
     if path.suffix != ".npz":
         raise FormatError(
             f"{source}: data are an .npz file, a folder of images, or file.py:function"

@@ -58,7 +58,14 @@ def blaming(source: str) -> Iterator[None]:
     """Turns whatever the user's code raises into a FormatError that says what and where."""
     try:
         yield
-    except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        at = f"{Path(frame.filename).name}, line {frame.lineno}"
-        raise FormatError(f"{source} raised {type(error).__name__}: {error} ({at})") from error
+    except (Exception, SystemExit) as error:
+        raise FormatError(
+            f"{source} raised {type(error).__name__}: {error}{_place(error)}"
+        ) from error
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, unless that is outside of all files or only in the call from here."""
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [f for f in frames if f.filename != __file__ and not f.filename.startswith("<")]
+    return f" ({Path(files[-1].filename).name}, line {files[-1].lineno})" if files else ""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import intact
-from intact.api.layers import layers
+from intact.api.layers import Layer, layers
 from intact.ir.graph import Graph
 from intact.ir.int_ops import Dequantize
 
@@ -67,6 +67,9 @@ def test_a_network_may_come_in_many_forms(
     graph = intact.to_graph(program)
     for model in (program, graph, tmp_path / "net.pt2", str(tmp_path / "net.pt2")):
         assert_equal(intact.quantize(model, [SAMPLES]), quantized)
+    examples = SAMPLES.numpy(), (SAMPLES,)
+    for example in examples:
+        assert_equal(intact.quantize(network(), [SAMPLES], example_input=example), quantized)
 
 
 def test_arguments_that_make_no_sense_are_named() -> None:
@@ -74,6 +77,10 @@ def test_arguments_that_make_no_sense_are_named() -> None:
         intact.quantize(3, [SAMPLES])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one PtqRule"):
         intact.quantize(network(), [SAMPLES], recipe=[])
+    with pytest.raises(ValueError, match="at least one PtqRule"):
+        intact.quantize(network(), [SAMPLES], recipe=intact.PtqRule())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="calibration gives batches"):
+        intact.quantize(network(), [SAMPLES[..., 0, 0]])
     with pytest.raises(ValueError, match='no recipe "W8A9"'):
         intact.quantize(network(), [SAMPLES], recipe="W8A9")
     with pytest.raises(ValueError, match="max_drop needs validate"):
@@ -218,3 +225,33 @@ def test_onnx_runtime_runs_the_exported_network(quantized: intact.QuantizedNetwo
     params = quantized.program.nodes[-1].inputs[0].params
     assert params is not None
     np.testing.assert_allclose(other, exact, atol=2.01 * float(params.scale))
+
+
+def test_a_network_is_shown_in_a_line(quantized: intact.QuantizedNetwork) -> None:
+    assert len(repr(quantized)) < 100
+    assert f"{quantized.bytes:,} bytes" in repr(quantized)
+
+
+def test_a_title_tells_an_activation_from_an_onnx_node() -> None:
+    def title(name: str, weight: str | None) -> str:
+        return Layer(name, weight, "QConv2d", (), (-1,), "int8", None, 0, 0).title
+
+    assert title("features.2", "features.0.weight") == "features.0 + features.2"
+    assert title("features.0.2", "features.0.0.weight") == "features.0.0 + features.0.2"
+    assert title("conv1.codes", "conv1.weight") == "conv1.codes"
+    assert title("/layer1/layer1.0/conv1/Conv", "layer1.0.conv1.weight") == (
+        "/layer1/layer1.0/conv1/Conv"
+    )
+    assert title("/relu/Relu", "conv1.weight") == "conv1 + /relu/Relu"
+    assert title("/relu/Relu", "onnx::Conv_63") == "/relu/Relu"
+    assert title("add", None) == "add"
+
+
+def test_indices_outside_of_a_table_are_the_batchs_fault() -> None:
+    table = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3)).eval()
+    inside = torch.arange(8).reshape(4, 2) % 5
+    network = intact.quantize(table, [inside])
+    with pytest.raises(intact.CalibrationError, match="outside of the network's table"):
+        intact.compile(network)(inside + 1)
+    with pytest.raises(intact.CalibrationError, match="outside of the network's table"):
+        intact.quantize(table, [inside + 1], example_input=inside)

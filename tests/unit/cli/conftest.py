@@ -43,6 +43,15 @@ def unsupported():
     return Unsupported(), torch.zeros(1, 1, 6, 6)
 
 
+def indices():
+    layers = nn.Embedding(20, 4), nn.Flatten(), nn.Linear(24, 3)
+    return nn.Sequential(*layers).eval(), torch.zeros(1, 6, dtype=torch.long)
+
+
+def leaves():
+    raise SystemExit("bye")
+
+
 def no_network():
     return 3
 

@@ -28,6 +28,10 @@ def out_of_range(folder: Path) -> None:
     np.savez(folder / "range.npz", x=np.zeros((4, 1, 6, 6)), y=np.array([0, 1, 2, 3]))
 
 
+def table(folder: Path) -> None:
+    np.savez(folder / "table.npz", x=np.full((4, 6), 20))
+
+
 def nothing(folder: Path) -> None:
     pass
 
@@ -40,7 +44,11 @@ def nothing(folder: Path) -> None:
         (nothing, "absent.py:net", ["--calibration", "cal.npz"], "absent.py: no such file"),
         (nothing, "net.py:absent", ["--calibration", "cal.npz"], 'no function "absent"'),
         (nothing, "net.py:no_network", ["--calibration", "cal.npz"], "returned int, not an nn"),
-        (nothing, "net.py", ["--calibration", "cal.npz"], "an .onnx or a .pt2 file"),
+        (nothing, "net.py", ["--calibration", "cal.npz"], "as net.py:function"),
+        (nothing, ".", ["--calibration", "cal.npz"], "is a folder"),
+        (nothing, "net.intact", ["--calibration", "cal.npz"], "is quantized already"),
+        (nothing, "net.py:leaves", ["--calibration", "cal.npz"], "SystemExit: bye (net.py, line"),
+        (nothing, NET, ["--calibration", "net.py"], "as net.py:function"),
         (nothing, "net.py:unsupported", ["--calibration", "cal.npz"], "sort"),
         (nothing, NET, ["--calibration", "absent.npz"], "absent.npz: no such file"),
         (wrong_shape, NET, ["--calibration", "wrong.npz"], "(N, 1, 6, 6)"),
@@ -67,6 +75,9 @@ def nothing(folder: Path) -> None:
         (nothing, NET, ["--calibration", "cal.npz", "--max-drop", "120%"], "between 0 and 1"),
         (nothing, NET, ["--calibration", "cal.npz", "--mean", "x"], "no list of numbers"),
         (nothing, NET, ["--calibration", "cal.npz", "--std", "0"], "std must be positive"),
+        (nothing, NET, ["--calibration", "cal.npz", "--mean", "inf"], "mean must be finite"),
+        (nothing, NET, ["--calibration", "cal.npz", "--mean", "0.5"], "about folders of images"),
+        (table, "net.py:indices", ["--calibration", "table.npz"], "outside of the network's table"),
         (nothing, NET, ["--calibration", "cal.npz", "--batch-size", "0"], "0 is not in the range"),
         (nothing, NET, ["--calibration", "cal.npz", "--typo"], "No such option"),
     ],
@@ -93,6 +104,19 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], message: str) -> None:
     assert captured.err.startswith("intact: ")
     assert captured.err.count("\n") == 1
     assert message in captured.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "verify"])
+def test_indices_outside_of_a_table_are_named(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    table(here)
+    np.savez(here / "inside.npz", x=np.arange(24).reshape(4, 6) % 20)
+    quantize = ["quantize", "net.py:indices", "--calibration", "inside.npz", "-o", "net.intact"]
+    assert run(quantize) == 0
+    capsys.readouterr()
+    assert run([command, "net.intact", "--data", "table.npz"]) == 2
+    assert_one_line(capsys, "outside of the network's table")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +164,7 @@ def test_a_corrupt_file_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "absent.intact", "--data", "test.npz"], "absent.intact"),
+        (["evaluate", "absent.intact", "--data", "test.npz"], "absent.intact: no such file"),
         (["evaluate", NET, "--data", "cal.npz"], "no labels"),
         (["evaluate", NET, "--data", "test.npz", "--executor", "reference"], "not quantized"),
         (["evaluate", NET, "--data", "test.npz", "--executor", "onnxruntime"], "runs .onnx"),

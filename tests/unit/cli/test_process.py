@@ -1,5 +1,6 @@
 """What only a process of its own shows: imports, a full disk, an interruption."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from intact.cli.main import run
+from intact.recipes import RECIPES
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 QUANTIZE = ["quantize", "net.py:with_example", "--calibration", "cal.npz", "-o", "net.intact"]
@@ -119,3 +121,11 @@ def test_help_is_quick_and_lists_the_commands() -> None:
     assert all(name in done.stdout for name in ("quantize", "evaluate", "inspect", "export"))
     for name in ("quantize", "evaluate", "inspect", "export", "verify"):
         assert "Usage: intact" in python(MAIN, name, "--help").stdout
+    assert all(name in python(MAIN, "quantize", "--help").stdout for name in RECIPES)
+
+
+def test_a_layer_is_one_line_in_a_pipe() -> None:
+    assert run([*QUANTIZE, "--recipe", "net.py:rules"]) == 0
+    lines = python(MAIN, "inspect", "net.intact").stdout.splitlines()
+    document = json.loads(python(MAIN, "inspect", "net.intact", "--json").stdout)
+    assert len(lines) == 1 + len(document["layers"]) + 1

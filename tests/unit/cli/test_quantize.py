@@ -101,3 +101,10 @@ def test_a_constant_activation_works(capsys: pytest.CaptureFixture[str]) -> None
     against = printed(capsys)["against"]
     assert isinstance(against, dict)
     assert against["agreement"] == 1.0
+
+
+def test_whole_numbers_are_noted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(here / "pixels.npz", x=np.full((4, 1, 6, 6), 200, np.uint8))
+    network = ["quantize", "net.py:with_example", "--calibration", "pixels.npz"]
+    assert run([*network, "-o", "net.intact"]) == 0
+    assert "pixels.npz holds whole numbers" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from intact.data.batch import Batch, regroup
-from intact.data.function import item_batch
+from intact.data.function import item_batch, split
 from intact.data.source import open_data
 from intact.errors import CalibrationError, FormatError
 from intact.ir.graph import Value
@@ -104,3 +104,8 @@ def test_regrouping_keeps_all_samples_in_order(size: int) -> None:
     np.testing.assert_array_equal(np.concatenate([b.inputs[0] for b in regrouped]), x)
     for batch in regrouped:
         np.testing.assert_array_equal(batch.targets, batch.inputs[0] * 2)
+
+
+def test_a_mapping_is_no_batch() -> None:
+    with pytest.raises(CalibrationError, match="a batch is a dict; give the inputs"):
+        split({"x": 1}, 1)

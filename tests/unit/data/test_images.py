@@ -129,3 +129,19 @@ def test_options_are_checked(tmp_path: Path) -> None:
         ImageOptions(std=(0.0,))
     with pytest.raises(ValueError, match="mean has 2 entries for 3 channels"):
         open_images(tmp_path, (COLOUR,), ImageOptions(mean=(0.0, 1.0)))
+
+
+def test_pixels_of_16_bits_are_scaled(tmp_path: Path) -> None:
+    pixels = np.full((4, 4), 128 * 257, np.uint16)
+    for name in ("a.png", "a.pgm", "a.tif"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        for declared in (GREY, COLOUR):
+            read = read_image(tmp_path / name, declared, PLAIN)
+            np.testing.assert_allclose(read, 128 / 127.5 - 1, atol=1e-6)
+
+
+def test_pixels_without_a_range_are_refused(tmp_path: Path) -> None:
+    for kind in (np.float32, np.int32):
+        Image.fromarray(np.full((4, 4), 70000, kind)).save(tmp_path / "a.tif")
+        with pytest.raises(FormatError, match="not of 8 or 16 bits"):
+            read_image(tmp_path / "a.tif", GREY, PLAIN)
