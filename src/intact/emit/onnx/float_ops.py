@@ -28,33 +28,18 @@ def emit_float(scope: Scope, op: FloatOp, inputs: Sequence[View], shape: Shape) 
 # --- linear algebra ----------------------------------------------------------------------------
 
 
-def _conv(scope: Scope, op: ops.Conv, shape: Shape, x: View, weight: View, *bias: View) -> View:
-    tensors = [arranged(scope.writer, view).tensor for view in (x, weight, *bias)]
-    output = scope.last(
-        "Conv",
-        tensors,
-        kernel_shape=weight.shape[2:],
-        strides=op.stride,
-        pads=spatial.pads_attribute(op.padding),
-        dilations=op.dilation,
-        group=op.groups,
-    )
-    return plain(output, shape)
-
-
-def _conv_transpose(
-    scope: Scope, op: ops.ConvTranspose, shape: Shape, x: View, weight: View, *bias: View
+def _conv(
+    scope: Scope, op: ops.Conv | ops.ConvTranspose, shape: Shape, x: View, weight: View, *bias: View
 ) -> View:
-    tensors = [arranged(scope.writer, view).tensor for view in (x, weight, *bias)]
     output = scope.last(
-        "ConvTranspose",
-        tensors,
+        type(op).__name__,  # as in ONNX
+        [arranged(scope.writer, view).tensor for view in (x, weight, *bias)],
         kernel_shape=weight.shape[2:],
         strides=op.stride,
         pads=spatial.pads_attribute(op.padding),
-        output_padding=op.output_padding,
         dilations=op.dilation,
         group=op.groups,
+        **({"output_padding": op.output_padding} if isinstance(op, ops.ConvTranspose) else {}),
     )
     return plain(output, shape)
 
@@ -206,7 +191,7 @@ def _dropout(scope: Scope, op: ops.Dropout, shape: Shape, x: View) -> View:  # n
 
 _EMITTERS: Mapping[type, Emitter] = {
     ops.Conv: _conv,
-    ops.ConvTranspose: _conv_transpose,
+    ops.ConvTranspose: _conv,
     ops.Linear: _linear,
     ops.MatMul: _matmul,
     ops.Embedding: _embedding,
