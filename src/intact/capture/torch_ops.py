@@ -47,7 +47,12 @@ def _conv(op: ops.Conv, x: Tensor, weight: Tensor, bias: Tensor | None = None) -
     padding = tuple(before for before, _ in op.padding)
     if not _symmetric(op.padding):
         x, padding = functional.pad(x, _flat(op.padding)), (0,) * len(padding)
-    return convolve(x, weight, bias, op.stride, padding, op.dilation, op.groups)
+    # Between the taps of a kernel of one there is nothing; torch 2.13 may crash on a dilation there
+    # where images are channels last.
+    dilation = tuple(
+        1 if size == 1 else step for step, size in zip(op.dilation, weight.shape[2:], strict=True)
+    )
+    return convolve(x, weight, bias, op.stride, padding, dilation, op.groups)
 
 
 def _conv_transpose(

@@ -180,3 +180,13 @@ def test_the_module_can_be_copied() -> None:
         twin.constant("0.6.bias").add_(1)
     inputs = draw((3, 6, 6))
     torch.testing.assert_close(twin(*inputs), captured(*inputs) + 1)
+
+
+def test_dilation_of_a_kernel_of_one_is_harmless_channels_last() -> None:
+    graph = capture(nn.Conv2d(5, 2, (2, 1), (2, 2), (2, 1), (1, 2)), torch.zeros(2, 5, 7, 1))
+    x = torch.randn(3, 5, 7, 1)
+    captured = from_graph(graph).eval()
+    with torch.no_grad():
+        for _ in range(50):
+            images = x.contiguous(memory_format=torch.channels_last)
+            assert torch.equal(captured(images), captured(images))
