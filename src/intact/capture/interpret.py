@@ -133,7 +133,10 @@ class Interpreter:
             result = _applied(translation, call, args, kwargs)
             return result if isinstance(value, Tensor) or isinstance(result, list) else [result]
         if target.has_kernel_for_dispatch_key(torch.DispatchKey.CompositeImplicitAutograd):
-            return self._decomposed(node, target, scope, origin)
+            try:
+                return self._decomposed(node, target, scope, origin)
+            except RuntimeError as error:  # torch cannot trace its own definition
+                raise call.refuse() from error
         raise call.refuse()
 
     def _folded(

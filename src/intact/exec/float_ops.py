@@ -39,7 +39,7 @@ def _matmul(_: ops.MatMul, a: F32, b: F32) -> F32:
 
 
 def _embedding(_: ops.Embedding, indices: IntArray, weight: Array) -> Array:
-    return weight[indices]
+    return movement.rows(weight, indices)
 
 
 def _per_channel(vector: F32, x: F32) -> F32:

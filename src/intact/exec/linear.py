@@ -4,6 +4,7 @@ import numpy as np
 
 from intact.exec import exact
 from intact.exec.exact import Kernel
+from intact.exec.movement import rows
 from intact.exec.requantize import requantizer
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -56,6 +57,6 @@ def embedding(op: int_ops.QEmbedding, node: Node[IntOp], weight: Codes) -> Kerne
     table = op.requant(integers.T).T.astype(node.output.dtype.storage)
 
     def run(indices: IntArray) -> Codes:
-        return np.asarray(table[indices])
+        return rows(table, indices)
 
     return run

@@ -6,13 +6,26 @@ import numpy as np
 
 from intact.ir import float_ops as ops
 from intact.ir.graph import with_batch
-from intact.numerics.arrays import Array
+from intact.numerics.arrays import Array, IntArray
 
 _NUMPY_MODES: dict[ops.PadMode, Literal["reflect", "edge", "wrap"]] = {
     ops.PadMode.REFLECT: "reflect",
     ops.PadMode.REPLICATE: "edge",
     ops.PadMode.CIRCULAR: "wrap",
 }
+
+
+def rows(table: Array, indices: IntArray) -> Array:
+    """table[indices]; unlike NumPy, a negative index is out of range.
+
+    Raises:
+        IndexError: if an index is not that of a row.
+    """
+    if indices.size and int(indices.min()) < 0:
+        raise IndexError(
+            f"index {int(indices.min())} is out of range: rows are 0..{len(table) - 1}"
+        )
+    return np.asarray(table[indices])
 
 
 def reshape(op: ops.Reshape, x: Array, batch: int) -> Array:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from intact.capture.export import capture
+from intact.errors import UnsupportedOpError
 from tests.unit.capture.checks import Function, assert_captured, kinds
 
 ROW = torch.linspace(-1, 2, 4)
@@ -196,3 +198,12 @@ def test_a_transposed_parameter_keeps_its_name_and_layout() -> None:
     model = nn.Linear(4, 3)
     graph = assert_captured(Function(lambda x: x @ model.weight.t()), (4,))
     assert graph.nodes[0].op.__class__.__name__ == "Linear"
+
+
+def test_what_torch_itself_cannot_trace_is_refused_by_name() -> None:
+    class Spectrum(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.fft.rfft(x * 2).real.flatten(1)
+
+    with pytest.raises(UnsupportedOpError, match="is not supported"):
+        capture(Spectrum(), torch.zeros(2, 3, 8))

@@ -1,9 +1,11 @@
 """Linear layers, matrix products and embeddings equal sums of Python integers."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intact.exec.movement import rows
 from intact.ir.int_ops import QEmbedding, QLinear, QMatMul
 from intact.numerics.formats import Int
 from tests.unit.exec.oracle import (
@@ -68,3 +70,10 @@ def test_embedding_requantizes_the_row(seed: int, per_row: bool) -> None:
         v = int(indices.reshape(-1)[index])
         value = int(weight[v, d]) - (zeros[v] if zeros else 0)
         assert out.reshape(-1, 3)[index, d] == requantized(scaled, value, v)
+
+
+def test_a_negative_index_is_out_of_range() -> None:
+    table = np.arange(6.0, dtype=np.float32).reshape(3, 2)
+    np.testing.assert_array_equal(rows(table, np.array([[2, 0]])), table[[[2, 0]]])
+    with pytest.raises(IndexError, match=r"index -1 is out of range: rows are 0\.\.2"):
+        rows(table, np.array([0, -1]))
