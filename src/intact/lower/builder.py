@@ -67,6 +67,7 @@ class Builder:
         self.params = resolve(self.places, static)
         self.dynamic = _spread(self.places, model.activations)
         self.shapes = {value.name: value.shape for value in model.graph.values()}
+        self._dtypes = {value.name: value.dtype for value in model.graph.values()}
         self._outputs = {value.name for value in model.graph.outputs}
         self._nodes: list[Node[IntOp]] = []
         self._constants: dict[str, Array] = {}
@@ -194,8 +195,7 @@ class Builder:
             target = Value(self.unique(f"{name}.real"), codes.shape, FP32)
             return self.emit(Dequantize(params), (codes,), target)
         array = self.graph.constants[name] if weight is None else weight.dequantize()
-        dtype = next(v.dtype for node in self.graph.nodes for v in node.inputs if v.name == name)
-        return self.constant(name, array, dtype)
+        return self.constant(name, array, self._dtypes[name])
 
     # --- the end -----------------------------------------------------------------------------
 

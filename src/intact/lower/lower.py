@@ -56,6 +56,7 @@ def lower(model: QuantizedModel) -> Program:
 def lower_with_reasons(model: QuantizedModel) -> Lowered:
     """As `lower`, and says why nodes stay float."""
     build = Builder(model)
+    producers = model.graph.producers()
     reasons: dict[str, str] = {}
     done: set[str] = set()
     for node in model.graph.nodes:
@@ -65,7 +66,7 @@ def lower_with_reasons(model: QuantizedModel) -> Lowered:
         if _is_dynamic(build, node):
             reason = lower_dynamic(build, node)
         elif isinstance(place, Fused):
-            activation = model.graph.producers()[place.into]
+            activation = producers[place.into]
             assert isinstance(activation.op, ops.Relu | ops.Clamp)
             reason = _lower_node(build, node, place.into, activation.op)
             if reason is None:

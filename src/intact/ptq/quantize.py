@@ -43,6 +43,7 @@ def quantize(
         CalibrationError: if the data are empty, do not fit the inputs, or give values that are
             not finite.
     """
+    graph = for_inference(graph)  # here once: both find nothing left to fold
     return quantize_from(graph, rules, observe(graph, rules, batches, progress))
 
 
