@@ -104,20 +104,32 @@ def compare_onnxruntime(
         UnsupportedOpError: if the Program has codes that ONNX cannot express.
         ValueError: if the inputs do not fit the Program.
     """
-    to_onnx = _exporter()
-    reference = trace(program)(inputs)
-    session = _session(to_onnx(program), optimized, threads)
-    made = _run(session, inputs)
-    layers: tuple[CodeDifference, ...] = ()
-    if per_layer:
-        # Boundaries leave nothing to fuse across, so that optimization would change nothing.
-        bounded = _session(to_onnx(program, boundaries=True), False, threads)
-        layers = _layers(program, bounded, inputs, reference)
-    outputs = tuple(
-        _output_difference(program, value, made[value.name], reference[value.name])
-        for value in program.outputs
+    return onnxruntime_comparer(program, per_layer=per_layer, optimized=optimized, threads=threads)(
+        inputs
     )
-    return Comparison(layers, outputs)
+
+
+def onnxruntime_comparer(
+    program: Program, *, per_layer: bool = True, optimized: bool = False, threads: int = 1
+) -> Callable[[Mapping[str, Array]], Comparison]:
+    """`compare_onnxruntime` for any number of batches: exports and loads the models once."""
+    to_onnx = _exporter()
+    interpret = trace(program)
+    whole = _session(to_onnx(program), optimized, threads)
+    # Boundaries leave nothing to fuse across, so that optimization would change nothing.
+    bounded = _session(to_onnx(program, boundaries=True), False, threads) if per_layer else None
+
+    def compare(inputs: Mapping[str, Array]) -> Comparison:
+        reference = interpret(inputs)
+        made = _run(whole, inputs)
+        layers = () if bounded is None else _layers(program, bounded, inputs, reference)
+        outputs = tuple(
+            _output_difference(program, value, made[value.name], reference[value.name])
+            for value in program.outputs
+        )
+        return Comparison(layers, outputs)
+
+    return compare
 
 
 def _exporter() -> Callable[..., "ModelProto"]:

@@ -17,7 +17,7 @@ from intact.ir.graph import Value
 from intact.ir.int_ops import Dequantize, Program
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
-from intact.verification import CodeDifference, Comparison, OutputDifference, compare_onnxruntime
+from intact.verification import CodeDifference, Comparison, OutputDifference, onnxruntime_comparer
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,12 @@ def verify(
     hashes = {value.name: hashlib.sha256() for value in program.outputs}
     ending = _ending_in_codes(program)
     run = reference.load(ending)
+    compare = onnxruntime_comparer(program)
     counted, total = 0, Comparison((), ())
     for inputs in _batches(program, samples):
         with blaming_indices(program.inputs, "the batch"):
             codes = run(inputs)
-        total = _sum(total, compare_onnxruntime(program, inputs))
+        total = _sum(total, compare(inputs))
         for value, digest in zip(ending.outputs, hashes.values(), strict=True):
             array = codes[value.name]
             digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
