@@ -7,6 +7,7 @@ from intact.ir import int_ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.builder import Builder, Layout, stored_axes
+from intact.lower.params import all_params
 from intact.lower.requant import (
     FusedActivation,
     add_operands,
@@ -19,21 +20,6 @@ from intact.lower.requant import (
 from intact.lower.tables import activation_lookup
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
-from intact.passes.placement import activation_inputs
-
-
-def all_params(build: Builder, node: Node[FloatOp], target: str) -> list[QuantParams] | str:
-    """Parameters of a node's inputs, then of `target`; or the reason why it stays float."""
-    found = []
-    for value in activation_inputs(node):
-        params = build.params.get(value.name)
-        if params is None or integer_format(params) is None:
-            return f"its input {value.name} is float"
-        found.append(params)
-    output = build.params.get(target)
-    if output is None or integer_format(output) is None:
-        return "its output is float"
-    return [*found, output]
 
 
 def common_layout(build: Builder, node: Node[FloatOp]) -> Layout:

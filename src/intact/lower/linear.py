@@ -7,6 +7,7 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout
 from intact.lower.images import as_image, emit_image, image_pads, image_pair
+from intact.lower.params import all_params
 from intact.lower.requant import FusedActivation, integer_format, product_bits, reach, requant
 from intact.lower.weights import integer_layer, kernel_weight
 from intact.numerics.qtensor import scalar_scale, scalar_zero_point
@@ -70,14 +71,10 @@ def lower_matmul(
     build: Builder, node: Node[FloatOp], target: str, activation: FusedActivation
 ) -> str | None:
     """MatMul of two activations → QMatMul."""
-    params = [build.params.get(value.name) for value in node.inputs]
-    output = build.params.get(target)
-    formats = [integer_format(p) for p in params]
-    a, b = params
-    if a is None or b is None or None in formats:
-        return "an input is float"
-    if output is None or integer_format(output) is None:
-        return "its output is float"
+    params = all_params(build, node, target)
+    if isinstance(params, str):
+        return params
+    a, b, output = params
     depth = node.inputs[0].shape[-1]
     if depth < 0:
         return "it sums over the batch"

@@ -6,7 +6,8 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
-from intact.lower.elementwise import all_params, rescaled
+from intact.lower.elementwise import rescaled
+from intact.lower.params import all_params
 from intact.lower.requant import integer_format
 
 

@@ -9,7 +9,7 @@ from intact.ir import int_ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
-from intact.lower.elementwise import all_params
+from intact.lower.params import all_params
 from intact.lower.requant import saturating_multiplier
 from intact.numerics.arrays import Array
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant

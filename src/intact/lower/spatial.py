@@ -8,8 +8,8 @@ from intact.ir import int_ops
 from intact.ir.float_ops import FloatOp, Pads
 from intact.ir.graph import Node, with_batch
 from intact.lower.builder import Builder, Layout, stored_axes
-from intact.lower.elementwise import all_params
 from intact.lower.images import as_image, emit_image, image_pads, image_pair
+from intact.lower.params import all_params
 from intact.lower.requant import requant
 from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 

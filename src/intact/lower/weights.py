@@ -9,7 +9,8 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.builder import Builder
-from intact.lower.requant import FusedActivation, integer_format, quantize_bias, reach, requant
+from intact.lower.params import all_params
+from intact.lower.requant import FusedActivation, quantize_bias, reach, requant
 from intact.numerics.arrays import F64, Array, Codes
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Float, Format, Int
@@ -86,13 +87,10 @@ def integer_layer(
     build: Builder, node: Node[FloatOp], target: str, activation: FusedActivation
 ) -> Layer | str:
     """Constants and Requant of a layer with a weight, or the reason why it stays float."""
-    source = build.params.get(node.inputs[0].name)
-    output = build.params.get(target)
-    source_format = integer_format(source)
-    if source is None or source_format is None:
-        return "its input is float"
-    if output is None or integer_format(output) is None:
-        return "its output is float"
+    params = all_params(build, node, target)
+    if isinstance(params, str):
+        return params
+    source, output = params
     weight_name = node.inputs[1].name
     weight = kernel_weight(weight_name, build.weights.get(weight_name), node.op)
     if isinstance(weight, str):
@@ -100,7 +98,7 @@ def integer_layer(
     bias = build.graph.constants[node.inputs[2].name] if len(node.inputs) > 2 else None
     real_bias = np.zeros(weight.codes.shape[0]) if bias is None else bias.astype(np.float64)
     weight = _room_for_bias(weight, real_bias, scalar_scale(source))
-    bits = _accumulator_bits(weight, source, source_format, real_bias)
+    bits = _accumulator_bits(weight, source, real_bias)
     unit = weight.scale * scalar_scale(source)
     codes = quantize_bias(real_bias, unit, bits)
     bias_name = node.inputs[2].name if len(node.inputs) > 2 else f"{node.name}.bias"
@@ -124,10 +122,8 @@ def _room_for_bias(weight: Weight, bias: Array, input_scale: float) -> Weight:
     return Weight(weight.name, codes, weight.format, widened, None)
 
 
-def _accumulator_bits(
-    weight: Weight, source: QuantParams, format: Int, bias: Array
-) -> Literal[32, 64]:
-    if format.bits > 8:
+def _accumulator_bits(weight: Weight, source: QuantParams, bias: Array) -> Literal[32, 64]:
+    if source.format.bits > 8:
         return 64
     integers = weight_integers(weight.codes, weight.format, weight.zero_point)
     rows = np.abs(integers.reshape(len(integers), -1)).sum(axis=1)
