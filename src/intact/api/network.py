@@ -11,7 +11,7 @@ from intact.ir.graph import Graph
 from intact.ir.int_ops import Program
 from intact.ir.size import program_bytes
 from intact.lower.lower import lower
-from intact.lower.memory import plan
+from intact.ir.memory import plan
 from intact.model import QuantizedModel
 
 

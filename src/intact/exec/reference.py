@@ -1,6 +1,6 @@
 """The interpreter that defines the integers (doc/arithmetic.md says the same in formulas)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TypeAlias
 
 from intact.exec import (
@@ -99,7 +99,7 @@ def trace(graph: Graph[IntOp] | Graph[FloatOp]) -> Runner:
 
 
 def _runner(graph: Graph[IntOp], *, keep_all: bool) -> Runner:
-    constants, nodes = _fold(graph)
+    constants, nodes = fold(graph)
     steps = [prepare(node, constants) for node in nodes]
     freed = [()] * len(nodes) if keep_all else _last_uses(graph, nodes)
     folded = {name: constants[name] for name in constants if name not in graph.constants}
@@ -129,12 +129,17 @@ def _check(node: Node[IntOp], result: Array, batch: int) -> None:
     )
 
 
-def _fold(graph: Graph[IntOp]) -> tuple[dict[str, Array], list[Node[IntOp]]]:
-    """Constants, with the results of nodes that read nothing else, and the remaining nodes."""
+def fold(
+    graph: Graph[IntOp], keep: Container[str] = ()
+) -> tuple[dict[str, Array], list[Node[IntOp]]]:
+    """Constants, with the results of nodes that read nothing else, and the remaining nodes.
+
+    Nodes named in `keep` remain whatever they read.
+    """
     constants = dict(graph.constants)
     nodes = []
     for node in graph.nodes:
-        fixed = all(dim >= 0 for dim in node.output.shape)
+        fixed = node.name not in keep and all(dim >= 0 for dim in node.output.shape)
         if fixed and all(value.name in constants for value in node.inputs):
             inputs = [constants[value.name] for value in node.inputs]
             constants[node.name] = prepare(node, constants)(inputs, 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from intact.ir import float_ops as ops
 from intact.ir.graph import Graph, Node, Value, elements
 from intact.ir.int_ops import Program
-from intact.lower.memory import plan
+from intact.ir.memory import plan
 from intact.numerics.formats import Int
 
 

@@ -1,0 +1,30 @@
+#include "bindings/bindings.h"
+#include "core/requant.h"
+#include "ops/ops.h"
+
+namespace intact {
+namespace {
+
+std::vector<std::int32_t> to_vector(const Vector<std::int32_t>& array) {
+  const std::span<const std::int32_t> span = to_span(array);
+  return {span.begin(), span.end()};
+}
+
+}  // namespace
+
+void bind_basic(nb::module_& m) {
+  nb::class_<Requant>(m, "Requant")
+      .def("__init__",
+           [](Requant* self, const Vector<std::int32_t>& multiplier,
+              const Vector<std::int32_t>& shift, std::int32_t zero_point,
+              const Vector<std::int32_t>& qmin, const Vector<std::int32_t>& qmax, bool wide) {
+             new (self) Requant(to_vector(multiplier), to_vector(shift), zero_point,
+                                to_vector(qmin), to_vector(qmax), wide);
+           });
+  m.def("copy", &make_copy);
+  m.def("lookup", [](std::int32_t low, const Vector<std::int32_t>& table, DType output) {
+    return make_lookup(low, to_span(table), output);
+  });
+}
+
+}  // namespace intact

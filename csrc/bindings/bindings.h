@@ -1,0 +1,36 @@
+// Python bindings: one function for each family of operations, called by module.cc.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <span>
+#include <stdexcept>
+
+#include "core/tensor.h"
+
+namespace intact {
+
+namespace nb = nanobind;
+
+// Any contiguous array on the CPU that will only be read: NumPy, or anything that speaks DLPack.
+using AnyArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <typename T>
+std::span<const T> to_span(const Vector<T>& array) {
+  return {array.data(), array.size()};
+}
+
+DType dtype_of(nb::dlpack::dtype dtype);
+Shape shape_of(const AnyArray& array);
+
+void bind_engine(nb::module_& m);
+void bind_basic(nb::module_& m);
+
+}  // namespace intact

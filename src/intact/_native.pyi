@@ -1,0 +1,79 @@
+"""The native CPU engine of intact: exact integer kernels."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intact.numerics.arrays import Array
+
+def isa() -> str: ...
+
+class DType(Enum):
+    bool = 0
+    int8 = 1
+    uint8 = 2
+    int16 = 3
+    uint16 = 4
+    int32 = 5
+    int64 = 6
+    float32 = 7
+
+class Place(Enum):
+    constant = 0
+    arena = 1
+    alias = 2
+    input = 3
+    output = 4
+
+class Op:
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def packed_bytes(self) -> int: ...
+
+class Network:
+    def add_value(self, dtype: DType) -> int: ...
+    def add_constant(self, array: Array) -> int: ...
+    def add_step(self, name: str, op: Op, inputs: Sequence[int], output: int) -> None: ...
+    @property
+    def constant_bytes(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    def kernels(self) -> list[tuple[str, str]]: ...
+
+class Plan:
+    @property
+    def arena_bytes(self) -> int: ...
+
+def plan(
+    network: Network,
+    locations: Sequence[tuple[tuple[int, ...], Place, int]],
+    arena_bytes: int,
+    threads: int,
+) -> Plan: ...
+
+class Engine:
+    def __init__(self, network: Network, threads: int) -> None: ...
+    @property
+    def threads(self) -> int: ...
+    def run(self, plan: Plan, inputs: Sequence[Array], outputs: Sequence[Array]) -> None: ...
+    def profile(
+        self, plan: Plan, inputs: Sequence[Array], outputs: Sequence[Array]
+    ) -> list[float]: ...
+    def close(self) -> None: ...
+
+class Requant:
+    def __init__(
+        self,
+        multiplier: NDArray[np.int32],
+        shift: NDArray[np.int32],
+        zero_point: int,
+        qmin: NDArray[np.int32],
+        qmax: NDArray[np.int32],
+        wide: bool,
+    ) -> None: ...
+
+def copy() -> Op: ...
+def lookup(low: int, table: NDArray[np.int32], output: DType) -> Op: ...

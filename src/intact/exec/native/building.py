@@ -1,0 +1,62 @@
+"""What the functions that turn nodes into native operations share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intact.exec.native.library import native
+from intact.ir.graph import Node, Value
+from intact.ir.int_ops import IntOp
+from intact.numerics.arrays import Array, IntArray
+from intact.numerics.fixedpoint import Requant
+from intact.numerics.formats import Format
+from intact.numerics.qtensor import ScaledTensor
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What does not depend on the inputs.
+
+    `arrays` are constants and folded results by value name; `packed` are weights that stay codes
+    and are dequantized inside of a kernel, by the name of their `Dequantize`.
+    """
+
+    arrays: Mapping[str, Array]
+    packed: Mapping[str, ScaledTensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A native operation and the values that it reads at run time, in its order."""
+
+    op: native.Op
+    inputs: tuple[Value, ...]
+
+
+def built(op: native.Op, node: Node[IntOp], count: int = 1) -> Built:
+    """The operation with the node's first `count` inputs; the others are packed in it."""
+    return Built(op, node.inputs[:count])
+
+
+def dtype(format: Format) -> native.DType:
+    """How the codes of a format are stored."""
+    return getattr(native.DType, format.storage.name)
+
+
+def int32(values: IntArray) -> NDArray[np.int32]:
+    """As the kernels take it."""
+    return np.ascontiguousarray(values, np.int32)
+
+
+def requant(requant: Requant) -> native.Requant:
+    """The native twin."""
+    return native.Requant(
+        int32(requant.multiplier),
+        int32(requant.shift),
+        requant.zero_point,
+        int32(requant.qmin),
+        int32(requant.qmax),
+        requant.accumulator_bits == 64,
+    )
