@@ -7,6 +7,7 @@ from onnx import ModelProto, helper
 
 from intact.emit.onnx.int_ops import emit_node
 from intact.emit.onnx.ledger import Ledger
+from intact.emit.onnx.unsigned import to_unsigned
 from intact.errors import FormatError
 from intact.ir.int_ops import Program
 from intact.ir.replacing import replacing
@@ -46,15 +47,17 @@ def to_onnx(program: Program, *, boundaries: bool = False) -> ModelProto:
     )
 
 
-def save(program: Program, path: Path | str) -> None:
+def save(program: Program, path: Path | str, *, unsigned: bool = False) -> None:
     """Writes `to_onnx(program)`, checked in full, to a file that appears whole or not at all.
+
+    With `unsigned`, activations of 8 bits are uint8 (`to_unsigned`).
 
     Raises:
         UnsupportedOpError: if a value has codes that ONNX cannot express.
         FormatError: if the model is larger than 2 GB, or breaks ONNX's rules.
         OSError: if the file cannot be written.
     """
-    model = to_onnx(program)
+    model = to_unsigned(to_onnx(program)) if unsigned else to_onnx(program)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

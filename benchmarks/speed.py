@@ -1,0 +1,304 @@
+"""Latency of well-known networks in intact and in other runtimes, side by side.
+
+    python benchmarks/speed.py [--networks resnet18 ...] [--threads 1 2] [--json FILE] [--smoke]
+
+Each network is quantized by intact once and kept in --cache; every runtime gets the same weights:
+intact the .intact file, ONNX Runtime the exported ONNX file (int8 activations, and the same with
+uint8 ones, for which it has faster kernels), OpenVINO the ONNX file; both also run the float
+network. Each contestant has a process of its own; they take turns. A cell is the median in
+milliseconds, with the share of the measured int8 limit of this CPU (limit.c) from the minimum.
+
+A dagger marks integers that are wrong: some layer, fed with the reference's codes, gives other
+codes than rounding explains. Without VNNI, x86 kernels for uint8 saturate.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import intact
+from intact.benchmark.check import Agreement, Checker
+from intact.benchmark.contest import Entry, contest
+from intact.benchmark.entrants import PEERS, Files, PeerName, contestants, is_installed, write_files
+from intact.benchmark.peers import OnnxRuntime
+from intact.benchmark.worker import Contestant
+
+if TYPE_CHECKING:
+    from networks import Workload
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+HERE = Path(__file__).resolve().parent
+ISA = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "INTACT_MAX_ISA": "avx2"}}
+FLOAT = " float"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network's files, and the contestants that it has beyond the usual."""
+
+    workload: "Workload"
+    files: Files
+    extra: tuple[Contestant, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network at one batch size and number of threads."""
+
+    network: str
+    batch: int
+    threads: int
+    macs: int  # of the whole batch; 0 if it computes in float
+    limit: float | None  # int8 multiply-accumulates a second
+    entries: tuple[Entry, ...]
+    agreements: dict[str, Agreement]  # by label
+
+    def document(self) -> dict[str, Json]:
+        """What --json writes."""
+        return {
+            "network": self.network,
+            "batch": self.batch,
+            "threads": self.threads,
+            "macs": self.macs,
+            "limit": self.limit,
+            "contestants": [self._contestant(entry) for entry in self.entries],
+        }
+
+    def _contestant(self, entry: Entry) -> dict[str, Json]:
+        found = self.agreements.get(entry.contestant.label)
+        layers = None if found is None else found.layers
+        return {
+            "name": entry.contestant.label,
+            "version": None if entry.loaded is None else entry.loaded.version,
+            "median": entry.median if entry.seconds else None,
+            "minimum": entry.minimum if entry.seconds else None,
+            "calls": len(entry.seconds),
+            "load_seconds": None if entry.loaded is None else entry.loaded.load_seconds,
+            "peak_bytes": None if entry.loaded is None else entry.loaded.peak_bytes,
+            "failure": entry.failure,
+            "right": None if found is None else found.right,
+            "output_error": None if found is None else found.error,
+            "top1_agreement": None if found is None else found.top1,
+            "largest_layer_difference": None if layers is None else layers.largest,
+            "wrong_codes": None if layers is None else layers.wrong,
+        }
+
+    def cell(self, label: str) -> str:
+        """The contestant's column; empty if it did not run."""
+        entry = next((e for e in self.entries if e.contestant.label == label), None)
+        if entry is None or not entry.seconds:
+            return ""
+        best = min(e.median for e in self.entries)
+        text = milliseconds(entry.median)
+        if self.limit is not None and self.macs and not label.endswith(FLOAT):
+            text += f" ({self.macs / self.limit / entry.minimum:.0%})"
+        found = self.agreements.get(label)
+        text += "†" if found is not None and found.right is False else ""
+        return f"**{text}**" if entry.median == best else text
+
+
+# --- networks ------------------------------------------------------------------------------------
+
+
+def prepare(workload: "Workload", cache: Path, against: Sequence[PeerName]) -> Prepared:
+    """The network's files; made if they are not in the cache."""
+    folder = cache / workload.name
+    done = folder / "files.json"
+    if not done.exists():
+        note(f"preparing {workload.name}")
+        folder.mkdir(parents=True, exist_ok=True)
+        files = quantized(workload, folder, against)
+        paths = {key: getattr(files, key) for key in Files.__slots__}
+        done.write_text(
+            json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in paths.items()})
+        )
+    stored = json.loads(done.read_text())
+    files = Files(**{k: Path(v) if isinstance(v, str) else v for k, v in stored.items()})
+    return Prepared(workload, files, tuple(dynamic(workload, files, against)))
+
+
+def quantized(workload: "Workload", folder: Path, against: Sequence[PeerName]) -> Files:
+    """Quantizes the network and writes what the runtimes read."""
+    module = workload.build()
+    graph = intact.to_graph(module, next(workload.calibration()))
+    network = intact.quantize(graph, workload.calibration(), recipe=workload.recipe)
+    return write_files(network.program, folder, against, graph=graph)
+
+
+def dynamic(
+    workload: "Workload", files: Files, against: Sequence[PeerName]
+) -> Iterator[Contestant]:
+    """ONNX Runtime's own way for transformers: activations are quantized when it runs."""
+    if (
+        not workload.name.startswith("bert")
+        or "onnxruntime" not in against
+        or files.float_onnx is None
+    ):
+        return
+    target = files.float_onnx.with_stem("dynamic")
+    if not target.exists():
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(files.float_onnx, target, weight_type=QuantType.QInt8)
+    yield Contestant("onnxruntime dynamic", OnnxRuntime(), target)
+
+
+# --- measuring -----------------------------------------------------------------------------------
+
+
+def measure(
+    prepared: Prepared,
+    batch: int,
+    threads: int,
+    rounds: int,
+    against: Sequence[PeerName],
+    isa: str | None,
+) -> Row:
+    """Times all contestants, then looks at their numbers."""
+    workload, files = prepared.workload, prepared.files
+    network = intact.load(files.native)
+    inputs = tuple(tensor.numpy() for tensor in workload.inputs(batch))
+    entrants = (*contestants(files, against), *prepared.extra)
+    if isa is not None:  # what ONNX Runtime may use cannot be chosen
+        restricted = [replace(c, environment=ISA[isa]) for c in entrants]
+        entrants = tuple(c for c in restricted if not isinstance(c.peer, OnnxRuntime))
+    note(f"{workload.name}, batch {batch}, {threads} threads")
+    entries = contest(entrants, inputs, threads=threads, rounds=rounds)
+    checker = Checker(network.program, inputs)
+    agreements = {
+        entry.contestant.label: checker.agreement(entry.contestant, entry.loaded, threads)
+        for entry in entries
+        if entry.loaded is not None
+    }
+    for entry in entries:
+        if entry.failure:
+            note(f"  {entry.contestant.label}: {entry.failure[:300]}")
+    macs = network.macs * batch if files.layers is not None else 0
+    limit = int8_limit(threads, isa)
+    return Row(workload.name, batch, threads, macs, limit, entries, agreements)
+
+
+_limits: dict[int, dict[str, float]] = {}
+
+
+def int8_limit(threads: int, isa: str | None = None) -> float | None:
+    """Products a second of so many threads, of the best instructions; None without a compiler."""
+    if threads not in _limits:
+        _limits[threads] = dict(_measured_limits(threads))
+    found = _limits[threads]
+    return found.get(isa) if isa is not None else max(found.values(), default=None)
+
+
+def _measured_limits(threads: int) -> Iterator[tuple[str, float]]:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(Path(folder) / "limit")
+        built = [compiler, "-O3", "-pthread", str(HERE / "limit.c"), "-o", program]
+        if subprocess.run(built, check=False, capture_output=True).returncode:
+            return  # another kind of CPU
+        done = subprocess.run([program, str(threads)], check=True, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        isa, rate = line.split()
+        yield isa, 1e9 * float(rate)
+
+
+# --- output --------------------------------------------------------------------------------------
+
+
+def note(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits."""
+    return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:.3g}"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A row for each network, a column for each contestant that ran anywhere."""
+    ran = [e.contestant.label for row in rows for e in row.entries if e.seconds]
+    labels = list(dict.fromkeys(ran))
+    header = ["network", "batch", "threads", "int8 limit", *labels]
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    for row in rows:
+        limit = "" if row.limit is None or not row.macs else milliseconds(row.macs / row.limit)
+        cells = [row.network, str(row.batch), str(row.threads), limit]
+        lines.append([*cells, *(row.cell(label) for label in labels)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def footer(rows: Sequence[Row]) -> str:
+    """Versions, the limits, and the mark if it was used."""
+    versions = {
+        entry.contestant.peer.name: entry.loaded.version
+        for row in rows
+        for entry in row.entries
+        if entry.loaded is not None
+    }
+    text = ", ".join(f"{name} {version}" for name, version in versions.items())
+    for threads, found in sorted(_limits.items()):
+        for isa, rate in found.items():
+            text += f"; {isa}, {threads} threads: {rate / 1e9:.0f} GMAC/s"
+    wrong = any(a.right is False for row in rows for a in row.agreements.values())
+    return text + ("\n† wrong integers" if wrong else "")
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", nargs="+", help="[default: all]")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batch", type=int, nargs="+", help="[default: each network's own]")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--against", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--isa", choices=ISA, help="restrict those runtimes that can be")
+    parser.add_argument("--cache", type=Path, default=HERE.parent / "build" / "benchmarks")
+    parser.add_argument("--json", type=Path, help="write the measurements to this file as well")
+    parser.add_argument("--smoke", action="store_true", help="a minute's check on tiny networks")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.threads, arguments.rounds = [1], 1
+    return arguments
+
+
+def main() -> None:
+    """Prints the table."""
+    arguments = parsed()
+    from networks import SMOKE, WORKLOADS
+
+    known = SMOKE if arguments.smoke else WORKLOADS
+    names = arguments.networks or list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        sys.exit(f"there is no network {unknown[0]}; there are {', '.join(known)}")
+    against = [peer for peer in arguments.against if is_installed(peer)]
+    for peer in set(arguments.against) - set(against):
+        note(f"{peer} is not installed: pip install 'intact[benchmark]'")
+    with tempfile.TemporaryDirectory() as temporary:
+        cache = Path(temporary) if arguments.smoke else arguments.cache
+        rows = [
+            measure(prepared, batch, threads, arguments.rounds, against, arguments.isa)
+            for prepared in (prepare(known[name], cache, against) for name in names)
+            for batch in arguments.batch or prepared.workload.batches
+            for threads in arguments.threads
+        ]
+    print(markdown(rows))
+    print(footer(rows))
+    if arguments.json:
+        text = json.dumps([row.document() for row in rows], indent=1)
+        arguments.json.write_text(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Speed, beside other runtimes: each in a process of its own, in turn, on the same inputs."""
