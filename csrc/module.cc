@@ -7,4 +7,5 @@ NB_MODULE(_native, m) {
   m.def("isa", [] { return std::string(intact::isa_name(intact::best_isa())); });
   intact::bind_engine(m);
   intact::bind_basic(m);
+  intact::bind_codes(m);
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from intact.errors import UnsupportedOpError
-from intact.exec.native import elementwise
+from intact.exec.native import elementwise, movement, normalization, pooling
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
@@ -18,7 +18,28 @@ def _copy(op: float_ops.Reshape, node: Node[IntOp], constants: Constants) -> Bui
 
 # (op, node, constants) → the native operation.
 _BUILDERS: Mapping[type, Callable[..., Built]] = {
+    int_ops.QAdd: elementwise.add,
+    int_ops.QSub: elementwise.sub,
+    int_ops.QMul: elementwise.mul,
     int_ops.Lookup: elementwise.lookup,
+    int_ops.InterpolatedLookup: elementwise.interpolated_lookup,
+    int_ops.QPrelu: elementwise.prelu,
+    int_ops.QSoftmax: normalization.softmax,
+    int_ops.QSoftmax16: normalization.softmax16,
+    int_ops.QLayerNorm: normalization.layer_norm,
+    int_ops.QGroupNorm: normalization.group_norm,
+    int_ops.QMaxPool2d: pooling.max_pool2d,
+    int_ops.QAvgPool2d: pooling.avg_pool2d,
+    int_ops.QAdaptiveAvgPool2d: pooling.adaptive_avg_pool2d,
+    int_ops.QMean: pooling.mean,
+    int_ops.QResizeNearest2d: pooling.resize_nearest2d,
+    int_ops.QResizeBilinear2d: pooling.resize_bilinear2d,
+    float_ops.ResizeNearest: pooling.resize_nearest,
+    float_ops.Permute: movement.permute,
+    float_ops.Slice: movement.slice_,
+    float_ops.Expand: movement.expand,
+    float_ops.Pad: movement.pad,
+    float_ops.Concat: movement.concat,
     float_ops.Reshape: _copy,
 }
 

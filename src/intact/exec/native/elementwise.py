@@ -1,10 +1,35 @@
 """Native operations on single elements."""
 
-from intact.exec.native.building import Built, Constants, built, dtype, int32
+from intact.exec.exact import code_range
+from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
+
+
+def add(op: int_ops.QAdd, node: Node[IntOp], constants: Constants) -> Built:
+    """QAdd."""
+    del constants
+    made = native.add(_numbers(op.a), _numbers(op.b), op.left_shift, requant(op.requant))
+    return built(made, node, 2)
+
+
+def sub(op: int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
+    """QSub."""
+    del constants
+    made = native.sub(_numbers(op.a), _numbers(op.b), op.left_shift, requant(op.requant))
+    return built(made, node, 2)
+
+
+def _numbers(operand: int_ops.Operand) -> tuple[int, int, int]:
+    return operand.zero_point, operand.multiplier, operand.shift
+
+
+def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> Built:
+    """QMul."""
+    del constants
+    return built(native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant)), node, 2)
 
 
 def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built:
@@ -13,3 +38,24 @@ def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built
     format = node.inputs[0].dtype
     low = int(format.codes()[-1]) + 1 - (1 << format.bits)
     return built(native.lookup(low, int32(op.table), dtype(node.output.dtype)), node)
+
+
+def interpolated_lookup(
+    op: int_ops.InterpolatedLookup, node: Node[IntOp], constants: Constants
+) -> Built:
+    """InterpolatedLookup."""
+    del constants
+    x, out = node.inputs[0], node.output
+    table = int32(op.table)
+    return built(
+        native.interpolated_lookup(table, x.dtype.bits, code_range(x), code_range(out)), node
+    )
+
+
+def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> Built:
+    """QPrelu."""
+    del constants
+    positive, negative = requant(op.positive), requant(op.negative)
+    return built(
+        native.prelu(op.input_zero_point, op.slope_zero_point, positive, negative), node, 2
+    )

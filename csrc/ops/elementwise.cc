@@ -1,0 +1,157 @@
+#include <utility>
+
+#include "ops/codes.h"
+#include "ops/portable.h"
+#include "portable/intact_elementwise.h"
+
+namespace intact {
+namespace {
+
+intact_grid broadcast(const Tensor& a, const Tensor& b) {
+  const Dims left(a.shape), right(b.shape);
+  intact_grid grid;
+  intact_broadcast(&grid, left.sizes, left.rank, right.sizes, right.rank);
+  return grid;
+}
+
+class Sum final : public Op {
+ public:
+  Sum(const intact_operand& a, const intact_operand& b, std::int32_t left_shift, bool subtract,
+      Requant requant)
+      : a_(a), b_(b), left_shift_(left_shift), subtract_(subtract), requant_(std::move(requant)) {}
+
+  std::string kernel() const override { return subtract_ ? "sub portable" : "add portable"; }
+
+  void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
+    const Tensor &a = inputs[0], &b = inputs[1];
+    const intact_grid grid = broadcast(a, b);
+    const intact_sum_params params{a_,
+                                   b_,
+                                   left_shift_,
+                                   subtract_ ? 1 : 0,
+                                   requant_.view(),
+                                   code_type(a.dtype),
+                                   code_type(b.dtype),
+                                   code_type(output.dtype)};
+    workspace.pool.parallel_ranges(
+        output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
+          intact_sum(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
+        });
+  }
+
+ private:
+  intact_operand a_;
+  intact_operand b_;
+  std::int32_t left_shift_;
+  bool subtract_;
+  Requant requant_;
+};
+
+class Mul final : public Op {
+ public:
+  Mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant)
+      : a_zero_point_(a_zero_point), b_zero_point_(b_zero_point), requant_(std::move(requant)) {}
+
+  std::string kernel() const override { return "mul portable"; }
+
+  void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
+    const Tensor &a = inputs[0], &b = inputs[1];
+    const intact_grid grid = broadcast(a, b);
+    const intact_mul_params params{a_zero_point_,      b_zero_point_,      requant_.view(),
+                                   code_type(a.dtype), code_type(b.dtype), code_type(output.dtype)};
+    workspace.pool.parallel_ranges(
+        output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
+          intact_mul(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
+        });
+  }
+
+ private:
+  std::int32_t a_zero_point_;
+  std::int32_t b_zero_point_;
+  Requant requant_;
+};
+
+class Prelu final : public Op {
+ public:
+  Prelu(std::int32_t input_zero_point, std::int32_t slope_zero_point, Requant positive,
+        Requant negative)
+      : input_zero_point_(input_zero_point),
+        slope_zero_point_(slope_zero_point),
+        positive_(std::move(positive)),
+        negative_(std::move(negative)) {}
+
+  std::string kernel() const override { return "prelu portable"; }
+
+  void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
+    const Tensor &x = inputs[0], &slope = inputs[1];
+    const intact_prelu_params params{
+        input_zero_point_,      slope_zero_point_,      dim(slope.shape.elements()),
+        positive_.view(),       negative_.view(),       code_type(x.dtype),
+        code_type(slope.dtype), code_type(output.dtype)};
+    workspace.pool.parallel_ranges(
+        output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
+          intact_prelu(x.data, slope.data, output.data, &params, size(begin), size(end));
+        });
+  }
+
+ private:
+  std::int32_t input_zero_point_;
+  std::int32_t slope_zero_point_;
+  Requant positive_;
+  Requant negative_;
+};
+
+class InterpolatedLookup final : public Op {
+ public:
+  InterpolatedLookup(std::vector<std::int32_t> table, std::int32_t bits, CodeRange input,
+                     CodeRange output)
+      : table_(std::move(table)), bits_(bits), input_(input), output_(output) {
+    if (table_.size() != 513 || bits < 9 || bits > 16) {
+      throw std::invalid_argument("an interpolated table has 513 entries for 9 to 16 bits");
+    }
+  }
+
+  std::string kernel() const override { return "interpolated lookup portable"; }
+  std::size_t packed_bytes() const override { return table_.size() * sizeof(table_[0]); }
+
+  void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
+    const Tensor& x = inputs[0];
+    const intact_interpolated_lookup_params params{
+        table_.data(), bits_,        input_.qmin,        input_.qmax,
+        output_.qmin,  output_.qmax, code_type(x.dtype), code_type(output.dtype)};
+    workspace.pool.parallel_ranges(
+        output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
+          intact_interpolated_lookup(x.data, output.data, &params, size(begin), size(end));
+        });
+  }
+
+ private:
+  std::vector<std::int32_t> table_;
+  std::int32_t bits_;
+  CodeRange input_;
+  CodeRange output_;
+};
+
+}  // namespace
+
+OpPtr make_sum(const intact_operand& a, const intact_operand& b, std::int32_t left_shift,
+               bool subtract, Requant requant) {
+  return std::make_shared<Sum>(a, b, left_shift, subtract, std::move(requant));
+}
+
+OpPtr make_mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant) {
+  return std::make_shared<Mul>(a_zero_point, b_zero_point, std::move(requant));
+}
+
+OpPtr make_prelu(std::int32_t input_zero_point, std::int32_t slope_zero_point, Requant positive,
+                 Requant negative) {
+  return std::make_shared<Prelu>(input_zero_point, slope_zero_point, std::move(positive),
+                                 std::move(negative));
+}
+
+OpPtr make_interpolated_lookup(std::vector<std::int32_t> table, std::int32_t bits, CodeRange input,
+                               CodeRange output) {
+  return std::make_shared<InterpolatedLookup>(std::move(table), bits, input, output);
+}
+
+}  // namespace intact

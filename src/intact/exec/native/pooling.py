@@ -1,0 +1,74 @@
+"""Native pooling, means and resizing."""
+
+from intact.errors import UnsupportedOpError
+from intact.exec.native.building import Built, Constants, built, requant
+from intact.exec.native.library import native
+from intact.ir import float_ops, int_ops
+from intact.ir.float_ops import Pads
+from intact.ir.graph import Node
+from intact.ir.int_ops import IntOp
+
+
+def max_pool2d(op: int_ops.QMaxPool2d, node: Node[IntOp], constants: Constants) -> Built:
+    """QMaxPool2d."""
+    del constants
+    made = native.max_pool2d(op.kernel, op.stride, _padding(op.padding), op.dilation)
+    return built(made, node)
+
+
+def avg_pool2d(op: int_ops.QAvgPool2d, node: Node[IntOp], constants: Constants) -> Built:
+    """QAvgPool2d; the overhang shows in the output's size alone."""
+    del constants
+    padding = _padding(op.padding)
+    made = native.avg_pool2d(op.kernel, op.stride, padding, op.count_include_pad, op.zero_point)
+    return built(made, node)
+
+
+def _padding(padding: Pads) -> tuple[tuple[int, int], tuple[int, int]]:
+    rows, columns = padding
+    return rows, columns
+
+
+def adaptive_avg_pool2d(
+    op: int_ops.QAdaptiveAvgPool2d, node: Node[IntOp], constants: Constants
+) -> Built:
+    """QAdaptiveAvgPool2d."""
+    del op, constants
+    return built(native.adaptive_avg_pool2d(), node)
+
+
+def mean(op: int_ops.QMean, node: Node[IntOp], constants: Constants) -> Built:
+    """QMean."""
+    del constants
+    return built(native.mean(op.axes, op.input_zero_point, requant(op.requant)), node)
+
+
+def resize_nearest2d(
+    op: int_ops.QResizeNearest2d, node: Node[IntOp], constants: Constants
+) -> Built:
+    """QResizeNearest2d."""
+    del op, constants
+    return built(native.resize_nearest2d(channels_first=False), node)
+
+
+def resize_nearest(op: float_ops.ResizeNearest, node: Node[IntOp], constants: Constants) -> Built:
+    """ResizeNearest of any elements, channels first.
+
+    Raises:
+        UnsupportedOpError: if there are more than two space axes.
+    """
+    del constants
+    if len(op.size) > 2:
+        raise UnsupportedOpError(
+            f'ResizeNearest of {len(op.size)} axes at "{node.name}" has no native form;'
+            ' use executor="reference"'
+        )
+    return built(native.resize_nearest2d(channels_first=True), node)
+
+
+def resize_bilinear2d(
+    op: int_ops.QResizeBilinear2d, node: Node[IntOp], constants: Constants
+) -> Built:
+    """QResizeBilinear2d."""
+    del constants
+    return built(native.resize_bilinear2d(op.align_corners), node)
