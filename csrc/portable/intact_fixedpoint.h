@@ -24,22 +24,21 @@
 #endif
 
 /* How codes lie in memory. Activations have 8 or 16 bits; weights, as integers of which the zero
- * point is subtracted, 8, 16 or (rarely) 32; biases 32 or 64; indices any. */
+ * point is subtracted, 8, 16 or (rarely) 32. */
 typedef enum {
   INTACT_INT8,
   INTACT_UINT8,
   INTACT_INT16,
   INTACT_UINT16,
-  INTACT_INT32,
-  INTACT_INT64
+  INTACT_INT32
 } intact_type;
 
 /* Bytes of one code. */
 INTACT_ALWAYS_INLINE size_t intact_size(intact_type type) {
-  return type <= INTACT_UINT8 ? 1 : type <= INTACT_UINT16 ? 2 : type == INTACT_INT32 ? 4 : 8;
+  return type <= INTACT_UINT8 ? 1 : type <= INTACT_UINT16 ? 2 : 4;
 }
 
-/* data[index]; every type but INTACT_INT64. */
+/* data[index]. */
 INTACT_ALWAYS_INLINE int32_t intact_load(const void* data, intact_type type, size_t index) {
   switch (type) {
     case INTACT_INT8:
@@ -51,18 +50,17 @@ INTACT_ALWAYS_INLINE int32_t intact_load(const void* data, intact_type type, siz
     case INTACT_UINT16:
       return ((const uint16_t*)data)[index];
     case INTACT_INT32:
-    case INTACT_INT64:
       break;
   }
   return ((const int32_t*)data)[index];
 }
 
-/* data[index], every type. */
-INTACT_ALWAYS_INLINE int64_t intact_load64(const void* data, intact_type type, size_t index) {
-  return type == INTACT_INT64 ? ((const int64_t*)data)[index] : intact_load(data, type, index);
+/* data[index] of integers that are no codes, biases and indices: int32, or int64 if `wide`. */
+INTACT_ALWAYS_INLINE int64_t intact_load_wide(const void* data, int32_t wide, size_t index) {
+  return wide ? ((const int64_t*)data)[index] : ((const int32_t*)data)[index];
 }
 
-/* data[index] = code, which the type must hold; every type but INTACT_INT64. */
+/* data[index] = code, which the type must hold. */
 INTACT_ALWAYS_INLINE void intact_store(void* data, intact_type type, size_t index, int32_t code) {
   switch (type) {
     case INTACT_INT8:
@@ -78,7 +76,6 @@ INTACT_ALWAYS_INLINE void intact_store(void* data, intact_type type, size_t inde
       ((uint16_t*)data)[index] = (uint16_t)code;
       return;
     case INTACT_INT32:
-    case INTACT_INT64:
       break;
   }
   ((int32_t*)data)[index] = code;
