@@ -18,16 +18,18 @@ def row_scales(rows: F32, format: Int) -> F32:
     """max|x| / qmax of each row, float32; a row of zeros has scale 1: (R, 1)."""
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
     scale = largest / np.float32(format.qmax)
-    return np.where(scale > 0, scale, np.float32(1))
+    return np.where(scale == 0, np.float32(1), scale)  # NaN stays NaN
 
 
 def _encode(rows: F32, scale: F32, format: Int) -> Array:
-    return np.clip(round_half_away(rows / scale), -format.qmax, format.qmax)
+    with np.errstate(invalid="ignore"):  # infinity / infinity
+        return np.clip(round_half_away(rows / scale), -format.qmax, format.qmax)
 
 
 def _real(acc: Array, scale: F32, weight_scale: F32, bias: F32) -> F32:
     """Acc * (scale * weight_scale) + bias, each step in float32."""
-    real = acc.astype(np.float32) * (scale * weight_scale)
+    with np.errstate(invalid="ignore"):  # 0 * infinity
+        real = acc.astype(np.float32) * (scale * weight_scale)
     real += bias
     return real
 

@@ -73,3 +73,17 @@ def test_a_row_of_zeros_gives_the_bias(tiny: float) -> None:
     x = np.full((1, 7), tiny, np.float32)
     out = run_node(node(DynamicLinear(Int(8)), values, None), [x, weight, scale, bias])
     np.testing.assert_array_equal(out[0], bias)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_sample_that_is_not_finite_gives_nan_and_the_others_do_not(
+    bad: float, groups: int
+) -> None:
+    arrays = drawn(5, (3, 5, 4, 4), (4, 1, 1, 4 // groups))
+    arrays[0][1, 2, 3, 0] = bad
+    op = DynamicConv2d((1, 1), ((0, 0), (0, 0)), (1, 1), groups, Int(8))
+    values = [(FP32, (-1, 5, 4, 4)), (Int(8), (1,)), (FP32, (4,)), (FP32, (4,))]
+    out = run_node(node(op, values, None), arrays)
+    assert np.isnan(out[1]).all()
+    assert np.isfinite(out[[0, 2]]).all()
