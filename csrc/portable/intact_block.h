@@ -1,7 +1,7 @@
 /* Short rows of codes as int32 on the stack: one loop per type loads or stores them, so that an
  * operation's arithmetic exists once and not for every combination of types. */
-#ifndef INTACT_BLOCK_H
-#define INTACT_BLOCK_H
+#ifndef INTACT_BLOCK_H_
+#define INTACT_BLOCK_H_
 
 #include "intact_fixedpoint.h"
 
@@ -32,9 +32,8 @@ INTACT_INLINE void intact_load_block(const void* x, intact_type type, size_t fir
     case INTACT_UINT16:
       intact_load_block_body(x, INTACT_UINT16, first, stride, count, out);
       break;
-    case INTACT_INT32:
-      intact_load_block_body(x, INTACT_INT32, first, stride, count, out);
-      break;
+    default:
+      break; /* not the type of an activation */
   }
 }
 
@@ -59,9 +58,8 @@ INTACT_INLINE void intact_store_block(void* y, intact_type type, size_t first, s
     case INTACT_UINT16:
       intact_store_block_body(y, INTACT_UINT16, first, count, codes);
       break;
-    case INTACT_INT32:
-      intact_store_block_body(y, INTACT_INT32, first, count, codes);
-      break;
+    default:
+      break; /* not the type of an activation */
   }
 }
 
@@ -86,9 +84,8 @@ INTACT_INLINE void intact_add_block(const void* x, intact_type type, size_t firs
     case INTACT_UINT16:
       intact_add_block_body(x, INTACT_UINT16, first, count, sums);
       break;
-    case INTACT_INT32:
-      intact_add_block_body(x, INTACT_INT32, first, count, sums);
-      break;
+    default:
+      break; /* not the type of an activation */
   }
 }
 
@@ -112,4 +109,4 @@ INTACT_INLINE void intact_requantize_block(const int64_t* acc, size_t count,
   intact_store_block(y, type, first, count, codes);
 }
 
-#endif
+#endif /* INTACT_BLOCK_H_ */

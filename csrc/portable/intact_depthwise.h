@@ -16,7 +16,7 @@ INTACT_ALWAYS_INLINE void intact_multiply_add(const void* x, intact_type x_type,
                                               intact_type weight_type, int32_t count,
                                               int32_t* acc) {
   for (int32_t k = 0; k < count; ++k) {
-    const int32_t centred = intact_load(x, x_type, (size_t)k) - zero_point;
+    const int32_t centred = intact_centred(x, x_type, (size_t)k, zero_point);
     acc[k] += centred * intact_load(weight, weight_type, (size_t)k);
   }
 }
@@ -27,7 +27,7 @@ INTACT_ALWAYS_INLINE void intact_multiply_add_wide(const void* x, intact_type x_
                                                    intact_type weight_type, int32_t count,
                                                    int64_t* acc) {
   for (int32_t k = 0; k < count; ++k) {
-    const int32_t centred = intact_load(x, x_type, (size_t)k) - zero_point;
+    const int32_t centred = intact_centred(x, x_type, (size_t)k, zero_point);
     acc[k] += (int64_t)centred * intact_load(weight, weight_type, (size_t)k);
   }
 }

@@ -19,6 +19,14 @@ INTACT_ALWAYS_INLINE int intact_is_narrow(const intact_factors* factors) {
   return !factors->wide && factors->x_type <= INTACT_UINT8 && factors->weight_type != INTACT_INT32;
 }
 
+/* x[index] - zero_point. Of 8-bit codes it has 16 bits, and vector units have instructions for sums
+ * of 16-bit products that the compiler chooses only if it knows. */
+INTACT_ALWAYS_INLINE int32_t intact_centred(const void* x, intact_type type, size_t index,
+                                            int32_t zero_point) {
+  const int32_t centred = intact_load(x, type, index) - zero_point;
+  return type <= INTACT_UINT8 ? (int16_t)centred : centred;
+}
+
 /* acc[r] += sum of (x - zero_point) * weight[r * stride] over n elements, r < 4, where the sums fit
  * int32. Four rows share each x. */
 INTACT_ALWAYS_INLINE void intact_dot4(const void* x, intact_type x_type, int32_t zero_point,
@@ -29,7 +37,7 @@ INTACT_ALWAYS_INLINE void intact_dot4(const void* x, intact_type x_type, int32_t
   const void* weight3 = intact_at(weight2, weight_type, stride);
   int32_t sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
   for (size_t i = 0; i < n; ++i) {
-    const int32_t centred = intact_load(x, x_type, i) - zero_point;
+    const int32_t centred = intact_centred(x, x_type, i, zero_point);
     sum0 += centred * intact_load(weight, weight_type, i);
     sum1 += centred * intact_load(weight1, weight_type, i);
     sum2 += centred * intact_load(weight2, weight_type, i);
@@ -47,7 +55,7 @@ INTACT_ALWAYS_INLINE void intact_dot1(const void* x, intact_type x_type, int32_t
                                       int64_t* acc) {
   int32_t sum = 0;
   for (size_t i = 0; i < n; ++i) {
-    sum += (intact_load(x, x_type, i) - zero_point) * intact_load(weight, weight_type, i);
+    sum += intact_centred(x, x_type, i, zero_point) * intact_load(weight, weight_type, i);
   }
   *acc += sum;
 }
@@ -58,8 +66,8 @@ INTACT_ALWAYS_INLINE void intact_dot1_wide(const void* x, intact_type x_type, in
                                            int64_t* acc) {
   int64_t sum = 0;
   for (size_t i = 0; i < n; ++i) {
-    sum +=
-        (int64_t)(intact_load(x, x_type, i) - zero_point) * intact_load(weight, weight_type, i);
+    const int64_t centred = intact_centred(x, x_type, i, zero_point);
+    sum += centred * intact_load(weight, weight_type, i);
   }
   *acc += sum;
 }
@@ -93,8 +101,8 @@ INTACT_INLINE void intact_dot_rows_narrow(const intact_factors* factors, const v
     intact_dot_rows_body(x, INTACT_INT8, z, weight, INTACT_INT16, stride, n, rows, acc);
   } else if (x_type == INTACT_UINT8 && weight_type == INTACT_INT16) {
     intact_dot_rows_body(x, INTACT_UINT8, z, weight, INTACT_INT16, stride, n, rows, acc);
-  } else if (x_type == INTACT_INT16 && weight_type == INTACT_INT8) {
-    intact_dot_rows_body(x, INTACT_INT16, z, weight, INTACT_INT8, stride, n, rows, acc);
+  } else if (x_type == INTACT_INT16 && weight_type == INTACT_INT8 && z == 0) {
+    intact_dot_rows_body(x, INTACT_INT16, 0, weight, INTACT_INT8, stride, n, rows, acc);
   } else {
     intact_dot_rows_body(x, x_type, z, weight, weight_type, stride, n, rows, acc);
   }
@@ -107,16 +115,17 @@ INTACT_INLINE void intact_dot_rows(const intact_factors* factors, const void* x,
   const intact_type x_type = factors->x_type, weight_type = factors->weight_type;
   if (intact_is_narrow(factors)) {
     intact_dot_rows_narrow(factors, x, weight, stride, n, rows, acc);
-  } else if (weight_type == INTACT_INT8 || (x_type <= INTACT_UINT8 && weight_type == INTACT_INT16)) {
+  } else if (weight_type == INTACT_INT8 ||
+             (weight_type == INTACT_INT16 && x_type <= INTACT_UINT8)) {
     /* 256 products of 8 and 16 bits, zero points subtracted, are below 2**31. */
     for (size_t start = 0; start < n; start += 256) {
       const size_t length = n - start < 256 ? n - start : 256;
       intact_dot_rows_narrow(factors, intact_at(x, x_type, start),
                              intact_at(weight, weight_type, start), stride, length, rows, acc);
     }
-  } else if (x_type == INTACT_INT16 && weight_type == INTACT_INT16) {
+  } else if (x_type == INTACT_INT16 && weight_type == INTACT_INT16 && factors->zero_point == 0) {
     for (int32_t r = 0; r < rows; ++r) {
-      intact_dot1_wide(x, INTACT_INT16, factors->zero_point,
+      intact_dot1_wide(x, INTACT_INT16, 0,
                        intact_at(weight, INTACT_INT16, (size_t)r * stride), INTACT_INT16, n,
                        acc + r);
     }

@@ -1,6 +1,6 @@
 /* Strided grids: how operations that broadcast, reduce or move elements walk their operands. */
-#ifndef INTACT_GRID_H
-#define INTACT_GRID_H
+#ifndef INTACT_GRID_H_
+#define INTACT_GRID_H_
 
 #include "intact_fixedpoint.h"
 
@@ -93,4 +93,4 @@ INTACT_INLINE void intact_row_next(const intact_grid* grid, intact_row* row) {
   }
 }
 
-#endif
+#endif /* INTACT_GRID_H_ */

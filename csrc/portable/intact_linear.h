@@ -55,9 +55,9 @@ INTACT_ALWAYS_INLINE void intact_matmul_sums(const intact_product* product, cons
     acc[j] = 0;
   }
   for (int32_t k = 0; k < product->k; ++k) {
-    const int32_t factor = intact_load(a, a_type, (size_t)k) - product->a_zero_point;
+    const int32_t factor = intact_centred(a, a_type, (size_t)k, product->a_zero_point);
     for (int32_t j = 0; j < count; ++j) {
-      const int32_t centred = intact_load(b, b_type, (size_t)j) - product->b_zero_point;
+      const int32_t centred = intact_centred(b, b_type, (size_t)j, product->b_zero_point);
       if (narrow) {
         sums[j] += factor * centred;
       } else {
