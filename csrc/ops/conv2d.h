@@ -15,6 +15,7 @@ struct Conv2dSpec {
   int out_channels;
   int kernel[2];
   int depth;  // C / groups
+  int image[2];  // H, W of x: what is fastest depends on it
   int stride[2];
   int padding[2][2];  // (top, bottom), (left, right)
   int dilation[2];
