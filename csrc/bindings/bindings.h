@@ -32,5 +32,6 @@ Shape shape_of(const AnyArray& array);
 
 void bind_engine(nb::module_& m);
 void bind_basic(nb::module_& m);
+void bind_gemm(nb::module_& m);
 
 }  // namespace intact

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from intact.numerics.arrays import Array
 
-def isa() -> str: ...
+class Isa(Enum):
+    none = 0
+    avx2 = 1
+    avx512vnni = 2
+
+def best_isa() -> Isa: ...
 
 class DType(Enum):
     bool = 0
@@ -77,3 +82,38 @@ class Requant:
 
 def copy() -> Op: ...
 def lookup(low: int, table: NDArray[np.int32], output: DType) -> Op: ...
+
+# Kernels for 8-bit codes; None where there is none up to `isa`.
+def conv2d_s8(
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, int],
+    groups: int,
+    input_zero_point: int,
+    requant: Requant,
+    input: DType,
+    output: DType,
+    isa: Isa,
+) -> Op | None: ...
+def linear_s8(
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    input_zero_point: int,
+    requant: Requant,
+    input: DType,
+    output: DType,
+    isa: Isa,
+) -> Op | None: ...
+def matmul_s8(
+    depth: int,
+    columns: int,
+    a_zero_point: int,
+    b_zero_point: int,
+    requant: Requant,
+    a: DType,
+    b: DType,
+    output: DType,
+    isa: Isa,
+) -> Op | None: ...

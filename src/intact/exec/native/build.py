@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from intact.errors import UnsupportedOpError
-from intact.exec.native import elementwise
+from intact.exec.native import elementwise, linear
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
@@ -18,6 +18,9 @@ def _copy(op: float_ops.Reshape, node: Node[IntOp], constants: Constants) -> Bui
 
 # (op, node, constants) → the native operation.
 _BUILDERS: Mapping[type, Callable[..., Built]] = {
+    int_ops.QConv2d: linear.conv2d,
+    int_ops.QLinear: linear.linear,
+    int_ops.QMatMul: linear.matmul,
     int_ops.Lookup: elementwise.lookup,
     float_ops.Reshape: _copy,
 }
