@@ -75,6 +75,7 @@ void multiply(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::
           tile.a_stride = static_cast<std::int64_t>(row_bytes);
           tile.rows = static_cast<std::int32_t>(count);
           tile.groups = layout.groups();
+          tile.segments = 1;
           tile.b = packed + layout.begin(panel);
           tile.columns = layout.width(panel);
           finish(tile, panel, first, worker);

@@ -5,13 +5,14 @@
 
 namespace intact {
 
-PanelLayout::PanelLayout(const GemmS8Kernel& kernel, int depth, int columns)
+PanelLayout::PanelLayout(const GemmS8Kernel& kernel, int depth, int columns, int segments)
     : panel_(kernel.panel),
       granule_(kernel.granule),
       group_(kernel.group),
       depth_(depth),
       columns_(columns),
-      groups_((depth + kernel.group - 1) / kernel.group),
+      segments_(segments),
+      groups_((depth / segments + kernel.group - 1) / kernel.group),
       panels_((columns + kernel.panel - 1) / kernel.panel) {}
 
 int PanelLayout::width(int panel) const { return std::min(panel_, columns_ - panel * panel_); }
@@ -21,10 +22,11 @@ int PanelLayout::padded_width(int panel) const {
 }
 
 std::size_t PanelLayout::begin(int panel) const {
-  const std::size_t whole = align_up(static_cast<std::size_t>(groups_) * group_ * panel_);
+  const std::size_t whole = align_up(static_cast<std::size_t>(segments_) * groups_ * group_ * panel_);
   if (panel < panels_ || panels_ == 0) return whole * static_cast<std::size_t>(panel);
   const int last = panels_ - 1;
-  const std::size_t size = static_cast<std::size_t>(groups_) * group_ * padded_width(last);
+  const std::size_t size =
+      static_cast<std::size_t>(segments_) * groups_ * group_ * padded_width(last);
   return whole * static_cast<std::size_t>(last) + align_up(size);
 }
 
@@ -38,9 +40,12 @@ std::vector<std::int32_t> pack_rows(const GemmS8Kernel& kernel, const PanelLayou
       const std::size_t row = static_cast<std::size_t>(panel) * kernel.panel + column;
       const std::int8_t* source = weight.data() + row * layout.depth();
       std::int8_t* target = packed + layout.begin(panel) + column * group;
-      for (int k = 0; k < layout.depth(); ++k) {
-        target[static_cast<std::size_t>(k / group) * padded * group + k % group] = source[k];
-        sums[row] += source[k];
+      for (int segment = 0; segment < layout.segments(); ++segment) {
+        const std::size_t before = static_cast<std::size_t>(segment) * layout.groups();
+        for (int k = 0; k < layout.segment_depth(); ++k, ++source) {
+          target[(before + k / group) * padded * group + k % group] = *source;
+          sums[row] += *source;
+        }
       }
     }
   }

@@ -10,15 +10,18 @@
 
 namespace intact {
 
-// Element (k, n) of panel p lies at [k / group][n - first column][k % group]; rows of K are filled
-// up to a whole group, and columns to a whole granule, with zeros.
+// K is cut into segments of equal size. Element k of a segment in column n of panel p lies at
+// [segment][k / group][n - first column][k % group]; segments are filled up to a whole group, and
+// columns to a whole granule, with zeros.
 class PanelLayout {
  public:
-  PanelLayout(const GemmS8Kernel& kernel, int depth, int columns);
+  PanelLayout(const GemmS8Kernel& kernel, int depth, int columns, int segments = 1);
 
   int depth() const { return depth_; }
   int columns() const { return columns_; }
-  int groups() const { return groups_; }
+  int segments() const { return segments_; }
+  int segment_depth() const { return depth_ / segments_; }
+  int groups() const { return groups_; }  // of a segment
   int panels() const { return panels_; }
   // Columns of panel p that exist.
   int width(int panel) const;
@@ -29,7 +32,7 @@ class PanelLayout {
   std::size_t bytes() const { return begin(panels_); }
 
  private:
-  int panel_, granule_, group_, depth_, columns_, groups_, panels_;
+  int panel_, granule_, group_, depth_, columns_, segments_, groups_, panels_;
 };
 
 // Packs weight (columns, depth), one row for each column of the product, and returns the sum of

@@ -32,6 +32,8 @@ OpPtr make_depthwise_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t>
                             std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
 OpPtr make_winograd_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
                            std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
+OpPtr make_row_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
+                      std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
 OpPtr make_gemm_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
                        std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
 

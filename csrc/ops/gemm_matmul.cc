@@ -137,6 +137,7 @@ class GemmMatMul final : public Op {
         tile.a_stride = static_cast<std::int64_t>(row_bytes_);
         tile.rows = static_cast<std::int32_t>(count);
         tile.groups = layout_.groups();
+        tile.segments = 1;
         tile.b = own.b + layout_.begin(panel);
         tile.columns = layout_.width(panel);
         tile.row_sum = b_centre_ != 0 ? own.row_sum : nullptr;

@@ -93,8 +93,8 @@ def conv2d_s8(
     groups: int,
     input_zero_point: int,
     requant: Requant,
-    input: DType,
-    output: DType,
+    input_dtype: DType,
+    output_dtype: DType,
     isa: Isa,
 ) -> Op | None: ...
 def linear_s8(
@@ -102,8 +102,8 @@ def linear_s8(
     bias: NDArray[np.int32],
     input_zero_point: int,
     requant: Requant,
-    input: DType,
-    output: DType,
+    input_dtype: DType,
+    output_dtype: DType,
     isa: Isa,
 ) -> Op | None: ...
 def matmul_s8(
@@ -114,6 +114,6 @@ def matmul_s8(
     requant: Requant,
     a: DType,
     b: DType,
-    output: DType,
+    output_dtype: DType,
     isa: Isa,
 ) -> Op | None: ...

@@ -2,7 +2,8 @@
 //
 // out (rows x columns) = requantize(A (rows x K) B (K x columns)). B is packed once into panels of
 // at most `panel` columns; A is packed, block by block, into rows of whole groups of `group`
-// elements, as the kernel's element type.
+// elements, as the kernel's element type. A row may consist of segments that lie elsewhere, and
+// rows may overlap: so a convolution reads its patches where they are in a packed image.
 #pragma once
 
 #include <stdint.h>
@@ -17,7 +18,9 @@ struct GemmS8Tile {
   const void* a;     // packed rows
   int64_t a_stride;  // bytes from row to row
   int32_t rows;
-  int32_t groups;          // K in groups; the last may be filled up with anything in A
+  int32_t groups;          // of a segment; the last may be filled up with anything in A
+  int32_t segments;
+  int64_t segment_stride;  // bytes from segment to segment of a row
   const int8_t* b;         // packed panel, zeros where K was filled up
   int32_t columns;         // of the panel
   const int32_t* row_sum;  // added to each row's accumulators; null: nothing

@@ -51,26 +51,28 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_setzero_si256();
   }
   const int8_t* b = tile->b;
-  const int16_t* a = args.a;
   const int64_t stride = tile->a_stride / 2;
-  for (int32_t group = 0; group < tile->groups; ++group) {
-    __m256i weights[kVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      weights[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i*)(b + 16 * v)));
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      int32_t pair;
-      memcpy(&pair, a + r * stride, 4);
-      const __m256i codes = _mm256_set1_epi32(pair);
+  for (int32_t segment = 0; segment < tile->segments; ++segment) {
+    const int16_t* a = args.a + segment * (tile->segment_stride / 2);
+    for (int32_t group = 0; group < tile->groups; ++group) {
+      __m256i weights[kVectors];
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(codes, weights[v]));
+        weights[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i*)(b + 16 * v)));
       }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        int32_t pair;
+        memcpy(&pair, a + r * stride, 4);
+        const __m256i codes = _mm256_set1_epi32(pair);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) {
+          acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(codes, weights[v]));
+        }
+      }
+      a += 2;
+      b += 16 * kVectors;
     }
-    a += 2;
-    b += 16 * kVectors;
   }
   if (args.row_sum != nullptr) {
     for (int r = 0; r < kRows; ++r) {

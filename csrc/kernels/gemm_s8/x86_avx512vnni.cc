@@ -61,24 +61,26 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_si512();
   }
   const int8_t* b = tile->b;
-  const uint8_t* a = args.a;
   const int64_t stride = tile->a_stride;
-  for (int32_t group = 0; group < tile->groups; ++group) {
-    __m512i weights[kVectors];
+  for (int32_t segment = 0; segment < tile->segments; ++segment) {
+    const uint8_t* a = args.a + segment * tile->segment_stride;
+    for (int32_t group = 0; group < tile->groups; ++group) {
+      __m512i weights[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) weights[v] = _mm512_load_si512(b + 64 * v);
+      for (int v = 0; v < kVectors; ++v) weights[v] = _mm512_load_si512(b + 64 * v);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      int32_t quad;
-      memcpy(&quad, a + r * stride, 4);
-      const __m512i codes = _mm512_set1_epi32(quad);
+      for (int r = 0; r < kRows; ++r) {
+        int32_t quad;
+        memcpy(&quad, a + r * stride, 4);
+        const __m512i codes = _mm512_set1_epi32(quad);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], codes, weights[v]);
+        for (int v = 0; v < kVectors; ++v) {
+          acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], codes, weights[v]);
+        }
       }
+      a += 4;
+      b += 64 * kVectors;
     }
-    a += 4;
-    b += 64 * kVectors;
   }
   if (args.row_sum != nullptr) {
     for (int r = 0; r < kRows; ++r) {
