@@ -9,13 +9,15 @@ using Pair = std::pair<int, int>;
 
 Conv2dSpec conv2d_spec(const nb::ndarray<const std::int8_t, nb::ndim<4>, nb::c_contig,
                                          nb::device::cpu>& weight,
-                       Pair stride, std::pair<Pair, Pair> padding, Pair dilation, int groups,
-                       std::int32_t input_zero_point, DType input, DType output) {
+                       Pair image, Pair stride, std::pair<Pair, Pair> padding, Pair dilation,
+                       int groups, std::int32_t input_zero_point, DType input, DType output) {
   Conv2dSpec spec{};
   spec.out_channels = static_cast<int>(weight.shape(0));
   spec.kernel[0] = static_cast<int>(weight.shape(1));
   spec.kernel[1] = static_cast<int>(weight.shape(2));
   spec.depth = static_cast<int>(weight.shape(3));
+  spec.image[0] = image.first;
+  spec.image[1] = image.second;
   spec.stride[0] = stride.first;
   spec.stride[1] = stride.second;
   spec.padding[0][0] = padding.first.first;
@@ -37,10 +39,10 @@ void bind_gemm(nb::module_& m) {
   // The best kernels come first; each maker declines what is not for it.
   m.def("conv2d_s8",
         [](const nb::ndarray<const std::int8_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>& weight,
-           const Vector<std::int32_t>& bias, Pair stride, std::pair<Pair, Pair> padding,
+           const Vector<std::int32_t>& bias, Pair image, Pair stride, std::pair<Pair, Pair> padding,
            Pair dilation, int groups, std::int32_t input_zero_point, const Requant& requant,
            DType input, DType output, Isa isa) -> OpPtr {
-          const Conv2dSpec spec = conv2d_spec(weight, stride, padding, dilation, groups,
+          const Conv2dSpec spec = conv2d_spec(weight, image, stride, padding, dilation, groups,
                                               input_zero_point, input, output);
           const std::span<const std::int8_t> codes(weight.data(), weight.size());
           for (const auto make : {make_row_conv2d, make_gemm_conv2d}) {

@@ -87,6 +87,7 @@ def lookup(low: int, table: NDArray[np.int32], output: DType) -> Op: ...
 def conv2d_s8(
     weight: NDArray[np.int8],
     bias: NDArray[np.int32],
+    image: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[tuple[int, int], ...],
     dilation: tuple[int, int],

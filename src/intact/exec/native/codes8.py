@@ -21,6 +21,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
     return native.conv2d_s8(
         weight,
         int32(constants.arrays[node.inputs[2].name]),
+        node.inputs[0].shape[1:3],
         op.stride,
         op.padding,
         op.dilation,
