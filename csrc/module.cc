@@ -13,5 +13,7 @@ NB_MODULE(_native, m) {
   m.def("best_isa", &intact::best_isa);
   intact::bind_engine(m);
   intact::bind_basic(m);
+  intact::bind_convert(m);
+  intact::bind_layers(m);
   intact::bind_gemm(m);
 }

@@ -118,3 +118,63 @@ def matmul_s8(
     output_dtype: DType,
     isa: Isa,
 ) -> Op | None: ...
+
+# Kernels for all codes. Weights are integers less their zero points (int8, int16 or int32), biases
+# int32 or int64.
+
+class Window:
+    def __init__(
+        self,
+        stride: Sequence[int],
+        padding: Sequence[Sequence[int]],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> None: ...
+
+def conv2d(
+    window: Window,
+    zero_point: int,
+    input: DType,
+    output: DType,
+    weight: Array,
+    bias: Array,
+    requant: Requant,
+) -> Op: ...
+def conv_transpose2d(
+    window: Window,
+    zero_point: int,
+    input: DType,
+    output: DType,
+    weight: Array,
+    bias: Array,
+    requant: Requant,
+) -> Op: ...
+def linear(
+    zero_point: int, input: DType, output: DType, weight: Array, bias: Array, requant: Requant
+) -> Op: ...
+def matmul(a_zero_point: int, b_zero_point: int, requant: Requant) -> Op: ...
+def embedding(weight: Array, requant: Requant) -> Op: ...
+def dynamic_conv2d(
+    window: Window,
+    bits: int,
+    weight: Array,
+    weight_scale: NDArray[np.float32],
+    bias: NDArray[np.float32],
+) -> Op: ...
+def dynamic_linear(
+    bits: int, weight: Array, weight_scale: NDArray[np.float32], bias: NDArray[np.float32]
+) -> Op: ...
+
+# Element i has the scale and zero point (i / elements of the last inner_axes axes) % entries.
+
+def quantize(
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    inner_axes: int,
+    qmin: int,
+    qmax: int,
+) -> Op: ...
+def dequantize(
+    scale: NDArray[np.float32], zero_point: NDArray[np.int32], inner_axes: int
+) -> Op: ...
+def requantize(input_zero_point: int, requant: Requant) -> Op: ...

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from intact.errors import UnsupportedOpError
-from intact.exec.native import elementwise, linear
+from intact.exec.native import convert, elementwise, layers
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
@@ -18,9 +18,16 @@ def _copy(op: float_ops.Reshape, node: Node[IntOp], constants: Constants) -> Bui
 
 # (op, node, constants) → the native operation.
 _BUILDERS: Mapping[type, Callable[..., Built]] = {
-    int_ops.QConv2d: linear.conv2d,
-    int_ops.QLinear: linear.linear,
-    int_ops.QMatMul: linear.matmul,
+    int_ops.Quantize: convert.quantize,
+    int_ops.Dequantize: convert.dequantize,
+    int_ops.Requantize: convert.requantize,
+    int_ops.QConv2d: layers.conv2d,
+    int_ops.QConvTranspose2d: layers.conv_transpose2d,
+    int_ops.QLinear: layers.linear,
+    int_ops.QMatMul: layers.matmul,
+    int_ops.QEmbedding: layers.embedding,
+    int_ops.DynamicConv2d: layers.dynamic_conv2d,
+    int_ops.DynamicLinear: layers.dynamic_linear,
     int_ops.Lookup: elementwise.lookup,
     float_ops.Reshape: _copy,
 }
