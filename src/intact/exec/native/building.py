@@ -43,7 +43,7 @@ def built(op: native.Op, node: Node[IntOp], count: int = 1) -> Built:
 
 def dtype(format: Format) -> native.DType:
     """How the codes of a format are stored."""
-    return getattr(native.DType, format.storage.name)
+    return native.DType[format.storage.name]
 
 
 def int32(values: IntArray) -> NDArray[np.int32]:
