@@ -15,14 +15,19 @@ SHELL := /bin/bash
 BIN := $(VENV)/bin
 # torch comes from pip: other installers rank its CPU build differently.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INPUTS := pyproject.toml constraints.txt
+INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type f)
+# Without pip's isolation only what changed is compiled again. The tools come from PyPI, so that
+# the system needs a compiler alone.
+BUILD_TOOLS := scikit-build-core nanobind 'cmake>=3.24' ninja
+INSTALL := $(PIP) install -q -c constraints.txt $(BUILD_TOOLS) && \
+  $(PIP) install -q -c constraints.txt --no-build-isolation
 
 .PHONY: help demo test lint clean system
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-demo: $(VENV)/demo.stamp
+demo: system $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
 test: system lint
@@ -39,15 +44,15 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests tools examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# Installed again only when the inputs change; editable, so the sources need no installing.
+# Installed again only when the inputs change; editable, so that Python sources need no installing.
 $(VENV)/demo.stamp: $(INPUTS) | $(BIN)/pip
 	@echo "Installing intact for the demo into $(VENV) (the first time takes a few minutes)"
-	$(PIP) install -q -c constraints.txt -e '.[torch,onnx]' 'safetensors>=0.4.3' 'scikit-learn>=1.5'
+	$(INSTALL) -e '.[torch,onnx]' 'safetensors>=0.4.3' 'scikit-learn>=1.5'
 	@touch $@
 
 $(VENV)/test.stamp: $(INPUTS) | $(BIN)/pip
 	@echo "Installing intact and its checks into $(VENV) (the first time takes a few minutes)"
-	$(PIP) install -q -c constraints.txt -e '.[torch,onnx,images,test]'
+	$(INSTALL) -C cmake.define.INTACT_WERROR=ON -e '.[torch,onnx,images,test]'
 	@touch $@ $(VENV)/demo.stamp
 
 # The check comes first: without ensurepip, venv leaves a broken environment behind.
@@ -59,11 +64,15 @@ $(BIN)/pip:
 	  echo "On Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# What the tests need from the system: a Python with venv, a C compiler and its headers.
+# What building and the tests need from the system: a Python with venv and its headers, and
+# compilers for C and C++20.
 system:
 	@missing=(); \
 	test -x $(BIN)/pip || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	$(PYTHON) -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' \
+	  2>/dev/null || missing+=(python3-dev); \
 	echo '#include <stdint.h>' | cc -x c -fsyntax-only - 2>/dev/null || missing+=(gcc libc6-dev); \
+	echo '#include <span>' | c++ -std=c++20 -x c++ -fsyntax-only - 2>/dev/null || missing+=(g++); \
 	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
 	  echo "Please install, by your system's names: $${missing[*]}" >&2; exit 1; \

@@ -1,6 +1,7 @@
 // Requantization parameters that own their arrays.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <utility>
@@ -35,6 +36,16 @@ class Requant {
   std::int32_t qmax(std::size_t c) const { return entry(qmax_, c); }
   std::int32_t zero_point() const { return zero_point_; }
   bool wide() const { return wide_; }
+
+  // Those of channels first .. first + count - 1.
+  Requant channels(std::size_t first, std::size_t count) const {
+    const auto part = [first, count](const std::vector<std::int32_t>& values) {
+      if (values.size() == 1) return values;
+      const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+      return std::vector<std::int32_t>(begin, begin + static_cast<std::ptrdiff_t>(count));
+    };
+    return Requant(part(multiplier_), part(shift_), zero_point_, part(qmin_), part(qmax_), wide_);
+  }
 
   // For the portable kernels; valid as long as this object.
   intact_requant view() const {

@@ -87,8 +87,8 @@ class Pad final : public Op {
     params.mode = mode_;
     params.element = size_of(x.dtype);
     for (int i = 0; i < params.rank; ++i) {
-      params.shape[i] = dim(x.shape[i]);
-      params.out_shape[i] = dim(output.shape[i]);
+      params.shape[i] = to_int32(x.shape[i]);
+      params.out_shape[i] = to_int32(output.shape[i]);
       params.before[i] = before_[size(i)];
     }
     const std::int64_t rows = static_cast<std::int64_t>(intact_pad_rows(&params));

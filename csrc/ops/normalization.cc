@@ -11,7 +11,7 @@ intact_normalization view(const Normalization& numbers, const Tensor& x, const T
   return intact_normalization{
       numbers.epsilon,     numbers.gain_sign.data(), numbers.gain.view(),
       numbers.beta.data(), numbers.zero_point,       numbers.output.qmin,
-      numbers.output.qmax, code_type(x.dtype),       code_type(output.dtype)};
+      numbers.output.qmax, portable_type(x.dtype),       portable_type(output.dtype)};
 }
 
 class LayerNorm final : public Op {
@@ -48,7 +48,7 @@ class GroupNorm final : public Op {
     const Tensor& x = inputs[0];
     const intact_normalization params = view(numbers_, x, output);
     const std::int64_t pixels = x.shape.elements(1, x.shape.rank() - 1);
-    const intact_group_norm_shape shape{size(pixels), dim(x.shape[-1]), groups_};
+    const intact_group_norm_shape shape{size(pixels), to_int32(x.shape[-1]), groups_};
     workspace.pool.parallel_ranges(x.shape[0] * groups_, grain_of(pixels * x.shape[-1] / groups_),
                                    [&](std::int64_t begin, std::int64_t end, int) {
                                      intact_group_norm(x.data, output.data, &params, &shape,

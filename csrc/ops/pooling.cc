@@ -11,15 +11,15 @@ namespace {
 // The sizes of a pool's tensors; windows are the caller's.
 intact_pool_params sizes(const Tensor& x, const Tensor& output) {
   intact_pool_params params{};
-  params.n = dim(x.shape[0]);
-  params.h = dim(x.shape[1]);
-  params.w = dim(x.shape[2]);
-  params.c = dim(x.shape[3]);
-  params.out_h = dim(output.shape[1]);
-  params.out_w = dim(output.shape[2]);
+  params.n = to_int32(x.shape[0]);
+  params.h = to_int32(x.shape[1]);
+  params.w = to_int32(x.shape[2]);
+  params.c = to_int32(x.shape[3]);
+  params.out_h = to_int32(output.shape[1]);
+  params.out_w = to_int32(output.shape[2]);
   params.dilation_h = 1;
   params.dilation_w = 1;
-  params.type = code_type(x.dtype);
+  params.type = portable_type(x.dtype);
   return params;
 }
 
@@ -127,8 +127,8 @@ class Mean final : public Op {
     const Tensor& x = inputs[0];
     if (output.bytes() == 0) return;
     const Dims shape(x.shape);
-    const intact_mean_params params{input_zero_point_, requant_.view(), code_type(x.dtype),
-                                    code_type(output.dtype)};
+    const intact_mean_params params{input_zero_point_, requant_.view(), portable_type(x.dtype),
+                                    portable_type(output.dtype)};
     intact_reduction reduction;
     intact_reduce(&reduction, shape.sizes, shape.rank, axes_);
     const std::int64_t count = output.shape.elements();

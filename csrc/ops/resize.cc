@@ -14,14 +14,14 @@ void share_rows(const intact_resize_shape& shape, Workspace& workspace, const Ta
 }
 
 intact_resize_shape channels_last(const Shape& x, const Shape& out) {
-  return {dim(x[0]), dim(x[1]), dim(x[2]), dim(x[3]), dim(out[1]), dim(out[2])};
+  return {to_int32(x[0]), to_int32(x[1]), to_int32(x[2]), to_int32(x[3]), to_int32(out[1]), to_int32(out[2])};
 }
 
 // Every channel is a picture of its own; a missing height is 1.
 intact_resize_shape channels_first(const Shape& x, const Shape& out) {
   const bool flat = x.rank() == 3;
-  return {dim(x[0] * x[1]),       flat ? 1 : dim(x[2]), dim(x[-1]), 1,
-          flat ? 1 : dim(out[2]), dim(out[-1])};
+  return {to_int32(x[0] * x[1]),       flat ? 1 : to_int32(x[2]), to_int32(x[-1]), 1,
+          flat ? 1 : to_int32(out[2]), to_int32(out[-1])};
 }
 
 class ResizeNearest2d final : public Op {
@@ -52,7 +52,7 @@ class ResizeBilinear2d final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const intact_resize_shape shape = channels_last(x.shape, output.shape);
-    const intact_type type = code_type(x.dtype);
+    const intact_type type = portable_type(x.dtype);
     share_rows(shape, workspace, [&](std::size_t begin, std::size_t end) {
       intact_resize_bilinear2d(x.data, output.data, &shape, type, align_corners_ ? 1 : 0, begin,
                                end);

@@ -4,29 +4,35 @@
 
 #include "intact_dot.h"
 
-/* Sums of one row x (inputs) with output channels first..first + rows of weight (O, inputs). */
+/* acc[r] = the sum of one row x (inputs) with channel first + r of weight (O, inputs), r < count. */
 INTACT_INLINE void intact_linear_sums(const intact_factors* factors, const void* x,
                                       const void* weight, int32_t inputs, int32_t first,
-                                      int32_t rows, int64_t* acc) {
+                                      int32_t count, int64_t* acc) {
   const size_t start = (size_t)first * (size_t)inputs;
-  for (int32_t r = 0; r < rows; ++r) acc[r] = 0;
+  for (int32_t r = 0; r < count; ++r) acc[r] = 0;
   intact_dot_rows(factors, x, intact_at(weight, factors->weight_type, start), (size_t)inputs,
-                  (size_t)inputs, rows, acc);
+                  (size_t)inputs, count, acc);
+}
+
+/* Work of a linear layer is divided by blocks: a row of out and INTACT_SUMS of its channels. */
+INTACT_INLINE size_t intact_linear_blocks(size_t rows, int32_t outputs) {
+  return rows * (((size_t)outputs + INTACT_SUMS - 1) / INTACT_SUMS);
 }
 
 /* QLinear: x (rows, inputs), weight (outputs, inputs) of centred integers, out (rows, outputs).
- * (begin, end) are rows. */
+ * (begin, end) are blocks. */
 INTACT_INLINE void intact_linear(const intact_factors* factors, int32_t inputs, int32_t outputs,
                                  const void* x, const void* weight, const intact_finish* finish,
                                  size_t begin, size_t end) {
+  const size_t blocks = intact_linear_blocks(1, outputs);
   int64_t acc[INTACT_SUMS];
-  for (size_t row = begin; row < end; ++row) {
-    const void* input = intact_at(x, factors->x_type, row * (size_t)inputs);
-    for (int32_t first = 0; first < outputs; first += INTACT_SUMS) {
-      const int32_t rows = intact_min(outputs - first, INTACT_SUMS);
-      intact_linear_sums(factors, input, weight, inputs, first, rows, acc);
-      intact_finish_sums(finish, acc, first, rows, row * (size_t)outputs + (size_t)first);
-    }
+  for (size_t block = begin; block < end; ++block) {
+    const size_t row = block / blocks;
+    const int32_t first = (int32_t)(block % blocks) * INTACT_SUMS;
+    const int32_t count = intact_min(outputs - first, INTACT_SUMS);
+    intact_linear_sums(factors, intact_at(x, factors->x_type, row * (size_t)inputs), weight,
+                       inputs, first, count, acc);
+    intact_finish_sums(finish, acc, first, count, row * (size_t)outputs + (size_t)first);
   }
 }
 

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from intact.numerics.arrays import Array
 
-def isa() -> str: ...
+class Isa(Enum):
+    none = 0
+    avx2 = 1
+    avx512vnni = 2
+
+def best_isa() -> Isa: ...
 
 class DType(Enum):
     bool = 0
@@ -137,3 +142,98 @@ def slice_axis(axis: int, start: int, stop: int, step: int) -> Op: ...
 def expand() -> Op: ...
 def pad(before: Sequence[int], mode: PadMode, value: NDArray[np.uint8]) -> Op: ...
 def concat(axis: int) -> Op: ...
+# Kernels for 8-bit codes; None where there is none up to `isa`.
+def conv2d_s8(
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    image: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, int],
+    groups: int,
+    input_zero_point: int,
+    requant: Requant,
+    input_dtype: DType,
+    output_dtype: DType,
+    isa: Isa,
+) -> Op | None: ...
+def linear_s8(
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    input_zero_point: int,
+    requant: Requant,
+    input_dtype: DType,
+    output_dtype: DType,
+    isa: Isa,
+) -> Op | None: ...
+def matmul_s8(
+    depth: int,
+    columns: int,
+    a_zero_point: int,
+    b_zero_point: int,
+    requant: Requant,
+    a: DType,
+    b: DType,
+    output_dtype: DType,
+    isa: Isa,
+) -> Op | None: ...
+
+# Kernels for all codes. Weights are integers less their zero points (int8, int16 or int32), biases
+# int32 or int64.
+
+class Window:
+    def __init__(
+        self,
+        stride: Sequence[int],
+        padding: Sequence[Sequence[int]],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> None: ...
+
+def conv2d(
+    window: Window,
+    zero_point: int,
+    input: DType,
+    output: DType,
+    weight: Array,
+    bias: Array,
+    requant: Requant,
+) -> Op: ...
+def conv_transpose2d(
+    window: Window,
+    zero_point: int,
+    input: DType,
+    output: DType,
+    weight: Array,
+    bias: Array,
+    requant: Requant,
+) -> Op: ...
+def linear(
+    zero_point: int, input: DType, output: DType, weight: Array, bias: Array, requant: Requant
+) -> Op: ...
+def matmul(a_zero_point: int, b_zero_point: int, requant: Requant) -> Op: ...
+def embedding(weight: Array, requant: Requant) -> Op: ...
+def dynamic_conv2d(
+    window: Window,
+    bits: int,
+    weight: Array,
+    weight_scale: NDArray[np.float32],
+    bias: NDArray[np.float32],
+) -> Op: ...
+def dynamic_linear(
+    bits: int, weight: Array, weight_scale: NDArray[np.float32], bias: NDArray[np.float32]
+) -> Op: ...
+
+# Element i has the scale and zero point (i / elements of the last inner_axes axes) % entries.
+
+def quantize(
+    scale: NDArray[np.float32],
+    zero_point: NDArray[np.int32],
+    inner_axes: int,
+    qmin: int,
+    qmax: int,
+) -> Op: ...
+def dequantize(
+    scale: NDArray[np.float32], zero_point: NDArray[np.int32], inner_axes: int
+) -> Op: ...
+def requantize(input_zero_point: int, requant: Requant) -> Op: ...

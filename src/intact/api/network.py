@@ -9,9 +9,9 @@ from intact.exec.runner import describe
 from intact.ir import file
 from intact.ir.graph import Graph
 from intact.ir.int_ops import Program
+from intact.ir.memory import plan
 from intact.ir.size import program_bytes
 from intact.lower.lower import lower
-from intact.ir.memory import plan
 from intact.model import QuantizedModel
 
 

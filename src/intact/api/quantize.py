@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from intact import ptq
-from intact.api.engine import Engine
+from intact.api.engine import DEFAULT, Engine
 from intact.api.engine import compile as compile_engine
 from intact.api.float_engine import float_engine
 from intact.api.model import Example, Model, to_graph
@@ -94,6 +94,12 @@ def quantize(
     if validate is None:
         return build((name, rules))
     return _validated(graph, _candidates(name, rules), build, validate, max_drop, progress)
+
+
+def _engine(network: QuantizedNetwork) -> Engine:
+    """With as many threads as torch uses; they do not change the integers."""
+    threads = torch.get_num_threads() if DEFAULT == "native" else 1
+    return compile_engine(network, threads=threads)
 
 
 def _named(recipe: str | Sequence[PtqRule]) -> Candidate:
@@ -192,7 +198,7 @@ def _validated(
     tried: list[tuple[float, QuantizedNetwork]] = []
     for candidate in candidates:
         network = build(candidate)
-        tried.append((measure(candidate[0], compile_engine(network)), network))
+        tried.append((measure(candidate[0], _engine(network)), network))
         if max_drop is None or float_metric - tried[-1][0] <= max_drop:
             break
     metric, best = max(tried, key=lambda pair: pair[0])

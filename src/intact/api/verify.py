@@ -1,13 +1,14 @@
-"""verify: are the integers that another runtime computes those of the reference?"""
+"""verify: are the integers that an executor computes those of the reference?"""
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
+from intact.api.equality import Equality, added, native_comparer
 from intact.api.network import QuantizedNetwork, to_program
 from intact.data.batch import blaming_indices, is_array
 from intact.data.function import item_inputs
@@ -18,6 +19,10 @@ from intact.ir.int_ops import Dequantize, Program
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
 from intact.verification import CodeDifference, Comparison, OutputDifference, onnxruntime_comparer
+
+VerifiedName: TypeAlias = Literal["native", "onnxruntime"]
+EXECUTORS: tuple[VerifiedName, ...] = ("native", "onnxruntime")
+DEFAULT: tuple[VerifiedName, ...] = ("onnxruntime",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +35,21 @@ class VerifiedOutput:
 
     name: str
     sha256: str
-    difference: OutputDifference
+    native: Equality | None  # None if it was not asked for
+    difference: OutputDifference | None  # of ONNX Runtime; None if it was not asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """ONNX Runtime against the reference on the same samples.
+    """Executors against the reference on the same samples.
 
-    In `layers` each layer reads the reference's codes, so that each shows its own difference and no
-    other's.
+    In `layers`, of ONNX Runtime, each layer reads the reference's codes, so that each shows its own
+    difference and no other's. The native executor has no tolerance.
     """
 
     samples: int
-    tolerance: int  # in codes
+    executors: tuple[VerifiedName, ...]
+    tolerance: int  # in codes, of ONNX Runtime
     layers: tuple[CodeDifference, ...]
     outputs: tuple[VerifiedOutput, ...]
 
@@ -63,67 +70,123 @@ class Verification:
 
     @property
     def met(self) -> bool:
-        """Whether no code differs by more than `tolerance`."""
-        return self.largest <= self.tolerance
+        """Whether no code of a layer in ONNX Runtime differs by more, and no native one at all."""
+        return self.largest <= self.tolerance and self.exact
+
+    @property
+    def exact(self) -> bool:
+        """Whether the native executor computed the reference's codes, if it was asked to."""
+        return all(output.native is None or output.native.met for output in self.outputs)
 
     def __str__(self) -> str:
         """What was compared, the layers that differ most, and the hashes of the outputs."""
-        lines = [
-            f"{self.samples} samples in ONNX Runtime: {self.codes:,} codes of {len(self.layers)}"
-            f" layers, {self.equal:.4%} equal, largest difference {self.largest}"
-        ]
+        lines = [f"{self.samples} samples"]
+        if "native" in self.executors:
+            lines += [
+                f'native, "{output.name}": {output.native}'
+                for output in self.outputs
+                if output.native is not None
+            ]
+        if "onnxruntime" in self.executors:
+            lines.append(
+                f"ONNX Runtime: {self.codes:,} codes of {len(self.layers)} layers,"
+                f" {self.equal:.4%} equal, largest difference {self.largest}"
+            )
         lines += [
-            f'"{layer.name}": {layer.equal:.4%} equal, largest difference {layer.largest}'
+            f'ONNX Runtime, "{layer.name}": {layer.equal:.4%} equal,'
+            f" largest difference {layer.largest}"
             for layer in Comparison(self.layers, ()).worst(5)
             if layer.largest
         ]
         lines += [
-            f'"{output.name}": largest difference {output.difference.largest:.3g} of'
-            f" {output.difference.scale:.3g}; reference codes SHA-256 {output.sha256}"
+            f'ONNX Runtime, "{output.name}": largest difference {output.difference.largest:.3g} of'
+            f" {output.difference.scale:.3g}"
             for output in self.outputs
+            if output.difference is not None
+        ]
+        lines += [
+            f'"{output.name}": reference codes SHA-256 {output.sha256}' for output in self.outputs
         ]
         return "\n".join(lines)
 
 
 def verify(
-    network: QuantizedNetwork | QuantizedModel | Program, samples: object, *, tolerance: int = 1
+    network: QuantizedNetwork | QuantizedModel | Program,
+    samples: object,
+    *,
+    executors: Sequence[VerifiedName] = DEFAULT,
+    tolerance: int = 1,
 ) -> Verification:
-    """Runs the exported ONNX network beside the reference, layer by layer; needs `intact[onnx]`.
+    """Runs executors beside the reference on the same samples.
 
-    ONNX computes quantized layers in floating point, which may round to a neighbouring code:
-    `tolerance` says how many codes of difference are accepted.
+    The native executor must compute the reference's codes. ONNX Runtime, which runs the exported
+    network and is compared layer by layer, computes quantized layers in floating point, which may
+    round to a neighbouring code: `tolerance` says how many codes of difference are accepted there.
 
     Args:
         network: What `quantize` or `load` gave.
         samples: A batch (an array or tensor), or an iterable of batches as for calibration.
+        executors: "native", "onnxruntime" (which needs `intact[onnx]`), or both.
         tolerance: In codes.
 
     Raises:
+        ValueError: if there is no such executor.
         CalibrationError: if the samples do not fit the network, or there are none.
-        UnsupportedOpError: if ONNX cannot express the network.
-        ImportError: without onnx and onnxruntime.
+        UnsupportedOpError: if ONNX cannot express the network, or it has no native form.
+        ImportError: without onnx and onnxruntime, or without the native engine.
     """
+    if unknown := set(executors) - set(EXECUTORS):
+        raise ValueError(f"{min(unknown)} cannot be verified; {' and '.join(EXECUTORS)} can")
     program = to_program(network)
-    hashes = {value.name: hashlib.sha256() for value in program.outputs}
     ending = _ending_in_codes(program)
     run = reference.load(ending)
-    compare = onnxruntime_comparer(program)
-    counted, total = 0, Comparison((), ())
+    native = native_comparer(ending) if "native" in executors else None
+    onnxruntime = onnxruntime_comparer(program) if "onnxruntime" in executors else None
+    found = _Found([hashlib.sha256() for _ in program.outputs])
     for inputs in _batches(program, samples):
         with blaming_indices(program.inputs, "the batch"):
             codes = run(inputs)
-        total = _sum(total, compare(inputs))
-        for value, digest in zip(ending.outputs, hashes.values(), strict=True):
-            array = codes[value.name]
-            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
-        counted += len(next(iter(inputs.values())))
-    if not counted:
+        found.count(inputs, [codes[value.name] for value in ending.outputs])
+        if native is not None:
+            found.add_native(native(inputs, codes))
+        if onnxruntime is not None:
+            found.total = _sum(found.total, onnxruntime(inputs))
+    if not found.samples:
         raise CalibrationError("there are no samples to verify with")
-    outputs = tuple(
-        VerifiedOutput(output.name, hashes[output.name].hexdigest(), output)
-        for output in total.outputs
+    chosen = tuple(name for name in EXECUTORS if name in executors)
+    return Verification(
+        found.samples, chosen, tolerance, found.total.layers, found.outputs(program)
     )
-    return Verification(counted, tolerance, total.layers, outputs)
+
+
+@dataclass
+class _Found:
+    """What the batches so far have shown."""
+
+    hashes: "list[hashlib._Hash]"
+    samples: int = 0
+    native: tuple[Equality, ...] = ()
+    total: Comparison = field(default_factory=lambda: Comparison((), ()))
+
+    def count(self, inputs: Mapping[str, Array], codes: Sequence[Array]) -> None:
+        for array, digest in zip(codes, self.hashes, strict=True):
+            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+        self.samples += len(next(iter(inputs.values())))
+
+    def add_native(self, outputs: tuple[Equality, ...]) -> None:
+        pairs = zip(self.native or outputs, outputs, strict=True)
+        self.native = tuple(added(a, b) for a, b in pairs) if self.native else outputs
+
+    def outputs(self, program: Program) -> tuple[VerifiedOutput, ...]:
+        return tuple(
+            VerifiedOutput(
+                value.name,
+                self.hashes[number].hexdigest(),
+                self.native[number] if self.native else None,
+                self.total.outputs[number] if self.total.outputs else None,
+            )
+            for number, value in enumerate(program.outputs)
+        )
 
 
 def _batches(program: Program, samples: object) -> Iterator[Mapping[str, Array]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import click
 
+from intact.api.engine import DEFAULT
 from intact.cli.networks import EXECUTORS, ExecutorName, Running, start
 from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, percent, print_json, progress
@@ -30,8 +31,9 @@ class Result:
 @click.option(
     "--executor",
     type=click.Choice(EXECUTORS),
-    help="[default: reference for a NET, float for a MODEL]",
+    help=f"[default: {DEFAULT} for a NET, float for a MODEL]",
 )
+@click.option("--threads", type=click.IntRange(1), help="Of native. [default: one a core]")
 @click.option("--against", metavar="NET|MODEL", help="Compare with this on the same samples.")
 @data_options
 @seed_option
@@ -40,6 +42,7 @@ def command(
     network: str,
     data: str,
     executor: ExecutorName | None,
+    threads: int | None,
     against: str | None,
     reading: Reading,
     seed: int,
@@ -52,7 +55,7 @@ def command(
     """
     reading.check(data)
     seed_everything(seed, network, data, against)
-    running = start(network, executor, data)
+    running = start(network, executor, data, threads)
     other = None if against is None else start(against, None, data)
     samples = open_samples(data, running.engine.inputs, reading)
     result = measure(running, other, samples)

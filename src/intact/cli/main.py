@@ -22,7 +22,7 @@ DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 _EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx"}
 
-COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify")
+COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark")
 
 
 class _Lazy(click.Group):

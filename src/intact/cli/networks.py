@@ -1,10 +1,11 @@
 """Opens what the command line calls MODEL and NET."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from intact.api.engine import Engine
+from intact.api.engine import DEFAULT, Engine
 from intact.api.engine import compile as compile_engine
 from intact.api.network import QuantizedNetwork
 from intact.data.source import first_inputs
@@ -17,8 +18,8 @@ from intact.numerics.arrays import Array
 if TYPE_CHECKING:
     from torch import Tensor
 
-ExecutorName: TypeAlias = Literal["float", "reference", "onnxruntime"]
-EXECUTORS: tuple[ExecutorName, ...] = ("float", "reference", "onnxruntime")
+ExecutorName: TypeAlias = Literal["native", "reference", "onnxruntime", "float"]
+EXECUTORS: tuple[ExecutorName, ...] = ("native", "reference", "onnxruntime", "float")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +99,43 @@ def _tensor(array: Array) -> "Tensor":
     return torch.tensor(array).float() if array.dtype.kind == "f" else torch.tensor(array)
 
 
-def start(source: str, executor: ExecutorName | None, samples: str) -> Running:
-    """A NET or MODEL, ready to run; by default NETs run in the reference and MODELs in float.
+def start(
+    source: str, executor: ExecutorName | None, samples: str, threads: int | None = None
+) -> Running:
+    """A NET or MODEL, ready to run; MODELs run in float by default.
+
+    `threads` are the native executor's: by default one for each core that the process may use.
 
     Raises:
         ValueError: if this executor cannot run it.
     """
     if is_quantized(source):
-        return _start_quantized(source, executor or "reference")
+        return _start_quantized(source, executor or DEFAULT, threads)
+    if threads is not None:
+        raise ValueError(f"--threads is for the native executor; {source} is not quantized")
     return _start_float(source, executor or "float", samples)
 
 
-def _start_quantized(source: str, executor: ExecutorName) -> Running:
+def _cores() -> int:
+    """How many the process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _start_quantized(source: str, executor: ExecutorName, threads: int | None) -> Running:
     if executor == "float":
         raise ValueError(f"{source} holds integers only; to run in float, name the MODEL instead")
-    return Running(source, executor, compile_engine(open_network(source), executor=executor))
+    if threads is None:
+        threads = _cores() if executor == "native" else 1
+    engine = compile_engine(open_network(source), executor=executor, threads=threads)
+    return Running(source, executor, engine)
 
 
 def _start_float(source: str, executor: ExecutorName, samples: str) -> Running:
     from intact.api.float_engine import float_engine
 
-    if executor == "reference":
-        raise ValueError(f"{source} is not quantized; the reference runs .intact files")
+    if executor in ("native", "reference"):
+        raise ValueError(f"{source} is not quantized; {executor} runs .intact files")
     graph = open_graph(source, samples)
     if executor == "float":
         return Running(source, executor, float_engine(graph))

@@ -46,17 +46,30 @@ class Dataset(Protocol):
 
 
 def is_array(x: object) -> bool:
-    """Whether this is a NumPy array or a torch tensor; imports no torch."""
-    torch = sys.modules.get("torch")
-    return isinstance(x, np.ndarray) or (torch is not None and isinstance(x, torch.Tensor))
+    """Whether this is one array or tensor: NumPy's, torch's or any that speaks DLPack."""
+    return hasattr(x, "__dlpack__")
 
 
 def as_array(x: object) -> Array:
-    """A NumPy array, torch tensor, number or nested list as a NumPy array; imports no torch."""
+    """An array, tensor, number or nested list as a NumPy array, of the same memory if it can be.
+
+    Imports no torch.
+
+    Raises:
+        CalibrationError: if it lies in another device's memory.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
         plain = x.detach().cpu()
         return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        try:
+            return np.from_dlpack(x)
+        except (BufferError, RuntimeError) as error:
+            raise CalibrationError(
+                f"{type(x).__name__} cannot be read as a NumPy array ({error});"
+                " copy it to the CPU, as a type that NumPy has"
+            ) from error
     return np.asarray(x)
 
 

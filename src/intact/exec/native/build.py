@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from intact.errors import UnsupportedOpError
 from intact.exec.native import elementwise, movement, normalization, pooling
+from intact.exec.native import convert, elementwise, layers
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
@@ -21,6 +22,16 @@ _BUILDERS: Mapping[type, Callable[..., Built]] = {
     int_ops.QAdd: elementwise.add,
     int_ops.QSub: elementwise.sub,
     int_ops.QMul: elementwise.mul,
+    int_ops.Quantize: convert.quantize,
+    int_ops.Dequantize: convert.dequantize,
+    int_ops.Requantize: convert.requantize,
+    int_ops.QConv2d: layers.conv2d,
+    int_ops.QConvTranspose2d: layers.conv_transpose2d,
+    int_ops.QLinear: layers.linear,
+    int_ops.QMatMul: layers.matmul,
+    int_ops.QEmbedding: layers.embedding,
+    int_ops.DynamicConv2d: layers.dynamic_conv2d,
+    int_ops.DynamicLinear: layers.dynamic_linear,
     int_ops.Lookup: elementwise.lookup,
     int_ops.InterpolatedLookup: elementwise.interpolated_lookup,
     int_ops.QPrelu: elementwise.prelu,

@@ -12,6 +12,7 @@ from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Array, IntArray
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Format
+from intact.numerics.integers import weight_integers
 from intact.numerics.qtensor import ScaledTensor
 
 
@@ -42,12 +43,22 @@ def built(op: native.Op, node: Node[IntOp], count: int = 1) -> Built:
 
 def dtype(format: Format) -> native.DType:
     """How the codes of a format are stored."""
-    return getattr(native.DType, format.storage.name)
+    return native.DType[format.storage.name]
 
 
 def int32(values: IntArray) -> NDArray[np.int32]:
     """As the kernels take it."""
     return np.ascontiguousarray(values, np.int32)
+
+
+def weight(value: Value, constants: Constants, zero_point: tuple[int, ...] | None) -> Array:
+    """The integers of a weight less its zero points, in the smallest type that holds them."""
+    integers = weight_integers(constants.arrays[value.name], value.dtype, zero_point)
+    for storage in (np.int8, np.int16):
+        limits = np.iinfo(storage)
+        if limits.min <= integers.min() and integers.max() <= limits.max:
+            return integers.astype(storage)
+    return integers.astype(np.int32)
 
 
 def requant(requant: Requant) -> native.Requant:

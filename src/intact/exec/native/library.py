@@ -2,10 +2,10 @@
 
 try:
     from intact import _native as native
-except ImportError as error:  # a source tree that was never built
+except ImportError as error:  # a source tree that was never built, or a library it needs
     raise ImportError(
-        "intact's native engine is not built; install the package (pip install .),"
-        ' or use executor="reference"'
+        f"intact's native engine cannot be loaded ({error}): build it with pip install ., or use"
+        ' executor="reference"'
     ) from error
 
 __all__ = ["native"]

@@ -1,0 +1,104 @@
+#include "ops/layers.h"
+
+#include <nanobind/stl/array.h>
+
+#include "bindings/bindings.h"
+
+namespace intact {
+namespace {
+
+using Pair = std::array<int, 2>;
+
+// What Python passes of a convolution's attributes.
+struct Window {
+  Pair stride;
+  std::array<Pair, 2> padding;
+  Pair dilation;
+  int groups;
+};
+
+Integers integers(const AnyArray& array) {
+  return {dtype_of(array.dtype()), std::span(static_cast<const std::byte*>(array.data()),
+                                             array.nbytes())};
+}
+
+int size(const AnyArray& array, std::size_t axis) {
+  if (axis >= array.ndim()) throw std::invalid_argument("a weight with too few axes");
+  return static_cast<int>(array.shape(axis));
+}
+
+Conv2dSpec conv2d_spec(const Window& window, std::int32_t zero_point, DType input, DType output,
+                       const AnyArray& weight) {
+  Conv2dSpec spec{};
+  spec.out_channels = size(weight, 0);
+  for (std::size_t axis = 0; axis < 2; ++axis) {
+    spec.kernel[axis] = size(weight, axis + 1);
+    spec.stride[axis] = window.stride[axis];
+    spec.padding[axis][0] = window.padding[axis][0];
+    spec.padding[axis][1] = window.padding[axis][1];
+    spec.dilation[axis] = window.dilation[axis];
+  }
+  spec.depth = size(weight, 3);
+  spec.groups = window.groups;
+  spec.input_zero_point = zero_point;
+  spec.input = input;
+  spec.output = output;
+  return spec;
+}
+
+RealChannels real_channels(const Vector<float>& weight_scale, const Vector<float>& bias,
+                           int channels) {
+  const auto count = static_cast<std::size_t>(channels);
+  if (weight_scale.size() != count || bias.size() != count) {
+    throw std::invalid_argument("a scale and a bias for each output channel");
+  }
+  return {to_span(weight_scale), to_span(bias)};
+}
+
+void bind_convolutions(nb::module_& m) {
+  nb::class_<Window>(m, "Window")
+      .def("__init__", [](Window* self, const Pair& stride, const std::array<Pair, 2>& padding,
+                          const Pair& dilation, int groups) {
+        new (self) Window{stride, padding, dilation, groups};
+      });
+  const auto bind = [&m](const char* name, auto make) {
+    m.def(name, [make](const Window& window, std::int32_t zero_point, DType input, DType output,
+                       const AnyArray& weight, const AnyArray& bias, const Requant& requant) {
+      return make(conv2d_spec(window, zero_point, input, output, weight), integers(weight),
+                  integers(bias), requant);
+    });
+  };
+  bind("conv2d", make_portable_conv2d);
+  bind("conv_transpose2d", make_conv_transpose2d);
+  m.def("dynamic_conv2d",
+        [](const Window& window, int bits, const AnyArray& weight,
+           const Vector<float>& weight_scale, const Vector<float>& bias) {
+          const Conv2dSpec spec =
+              conv2d_spec(window, 0, DType::kFloat32, DType::kFloat32, weight);
+          return make_dynamic_conv2d(spec, bits, integers(weight),
+                                     real_channels(weight_scale, bias, spec.out_channels));
+        });
+}
+
+}  // namespace
+
+void bind_layers(nb::module_& m) {
+  bind_convolutions(m);
+  m.def("linear", [](std::int32_t zero_point, DType input, DType output, const AnyArray& weight,
+                     const AnyArray& bias, const Requant& requant) {
+    const LinearSpec spec{size(weight, 1), size(weight, 0), zero_point, input, output};
+    return make_portable_linear(spec, integers(weight), integers(bias), requant);
+  });
+  m.def("matmul", &make_portable_matmul);
+  m.def("embedding", [](const AnyArray& weight, const Requant& requant) {
+    return make_embedding(size(weight, 0), size(weight, 1), integers(weight), requant);
+  });
+  m.def("dynamic_linear", [](int bits, const AnyArray& weight, const Vector<float>& weight_scale,
+                             const Vector<float>& bias) {
+    const int outputs = size(weight, 0);
+    return make_dynamic_linear(size(weight, 1), outputs, bits, integers(weight),
+                               real_channels(weight_scale, bias, outputs));
+  });
+}
+
+}  // namespace intact

@@ -1,0 +1,86 @@
+// Shares a product of 8-bit matrices among threads.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/op.h"
+#include "gemm/packed_matrix.h"
+#include "kernels/gemm_s8/gemm_s8.h"
+
+namespace intact {
+
+// How the rows of a product are cut: a block of packed rows stays in the L2 cache while all panels
+// of its part pass by.
+struct Blocking {
+  std::int64_t rows;    // of a block
+  std::int64_t blocks;  // of rows
+  int parts;            // of the panels
+
+  Blocking(const PanelLayout& layout, std::int64_t all_rows, std::size_t row_bytes, int threads) {
+    constexpr std::int64_t kBlockBytes = 96 << 10;
+    constexpr std::int64_t kTile = 12;  // a multiple of the rows of most kernels' tiles
+    const std::int64_t most = std::max<std::int64_t>(
+        kBlockBytes / static_cast<std::int64_t>(row_bytes) / kTile * kTile, kTile);
+    // A few blocks for each thread, so that one that is slow does not hold up the others.
+    const std::int64_t wanted = threads == 1 ? 1 : 4 * threads;
+    blocks = std::max((all_rows + most - 1) / most, std::min(wanted, all_rows / (2 * kTile)));
+    blocks = std::max<std::int64_t>(blocks, 1);
+    rows = ((all_rows + blocks - 1) / blocks + kTile - 1) / kTile * kTile;
+    blocks = (all_rows + rows - 1) / rows;
+    parts = 1;
+    if (threads > 1 && blocks < 2 * threads) {
+      parts = static_cast<int>(std::min<std::int64_t>(
+          layout.panels(), (2 * threads + blocks - 1) / std::max<std::int64_t>(blocks, 1)));
+    }
+  }
+};
+
+// Bytes of a packed row, and of each worker's scratch.
+inline std::size_t packed_row_bytes(const GemmS8Kernel& kernel, const PanelLayout& layout) {
+  return static_cast<std::size_t>(layout.groups()) * kernel.group * kernel.element;
+}
+inline std::size_t multiply_scratch(const GemmS8Kernel& kernel, const PanelLayout& layout,
+                                    std::int64_t rows, int threads) {
+  const std::size_t row = packed_row_bytes(kernel, layout);
+  const Blocking blocking(layout, rows, row, threads);
+  // One cache line more, because packing may write past the last row.
+  return (align_up(row * static_cast<std::size_t>(blocking.rows)) + kCacheLine) *
+         static_cast<std::size_t>(threads);
+}
+
+// For each block of rows and each part of the panels: pack(first row, count, target, worker) writes
+// packed rows, then finish(tile, panel, first row, worker) completes the tile (rows, a and b are
+// set) and runs it.
+template <typename Pack, typename Finish>
+void multiply(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::int8_t* packed,
+              std::int64_t rows, Workspace& workspace, Pack&& pack, Finish&& finish) {
+  const std::size_t row_bytes = packed_row_bytes(kernel, layout);
+  const Blocking blocking(layout, rows, row_bytes, workspace.pool.size());
+  const std::size_t own =
+      align_up(row_bytes * static_cast<std::size_t>(blocking.rows)) + kCacheLine;
+  workspace.pool.parallel_for(
+      blocking.blocks * blocking.parts, [&](std::int64_t task, int worker) {
+        const std::int64_t first = task / blocking.parts * blocking.rows;
+        const std::int64_t count = std::min(blocking.rows, rows - first);
+        const int part = static_cast<int>(task % blocking.parts);
+        std::byte* a = workspace.scratch + own * static_cast<std::size_t>(worker);
+        pack(first, count, a, worker);
+        const int begin = layout.panels() * part / blocking.parts;
+        const int end = layout.panels() * (part + 1) / blocking.parts;
+        for (int panel = begin; panel < end; ++panel) {
+          GemmS8Tile tile{};
+          tile.a = a;
+          tile.a_stride = static_cast<std::int64_t>(row_bytes);
+          tile.rows = static_cast<std::int32_t>(count);
+          tile.groups = layout.groups();
+          tile.segments = 1;
+          tile.b = packed + layout.begin(panel);
+          tile.columns = layout.width(panel);
+          finish(tile, panel, first, worker);
+        }
+      });
+}
+
+}  // namespace intact

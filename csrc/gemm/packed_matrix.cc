@@ -1,0 +1,79 @@
+#include "gemm/packed_matrix.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace intact {
+
+PanelLayout::PanelLayout(const GemmS8Kernel& kernel, int depth, int columns, int segments)
+    : panel_(kernel.panel),
+      granule_(kernel.granule),
+      group_(kernel.group),
+      depth_(depth),
+      columns_(columns),
+      segments_(segments),
+      groups_((depth / segments + kernel.group - 1) / kernel.group),
+      panels_((columns + kernel.panel - 1) / kernel.panel) {}
+
+int PanelLayout::width(int panel) const { return std::min(panel_, columns_ - panel * panel_); }
+
+int PanelLayout::padded_width(int panel) const {
+  return (width(panel) + granule_ - 1) / granule_ * granule_;
+}
+
+std::size_t PanelLayout::begin(int panel) const {
+  const std::size_t whole = align_up(static_cast<std::size_t>(segments_) * groups_ * group_ * panel_);
+  if (panel < panels_ || panels_ == 0) return whole * static_cast<std::size_t>(panel);
+  const int last = panels_ - 1;
+  const std::size_t size =
+      static_cast<std::size_t>(segments_) * groups_ * group_ * padded_width(last);
+  return whole * static_cast<std::size_t>(last) + align_up(size);
+}
+
+std::vector<std::int32_t> pack_rows(const GemmS8Kernel& kernel, const PanelLayout& layout,
+                                    std::span<const std::int8_t> weight, std::int8_t* packed) {
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(layout.columns()));
+  const int group = kernel.group;
+  for (int panel = 0; panel < layout.panels(); ++panel) {
+    const int padded = layout.padded_width(panel);
+    for (int column = 0; column < layout.width(panel); ++column) {
+      const std::size_t row = static_cast<std::size_t>(panel) * kernel.panel + column;
+      const std::int8_t* source = weight.data() + row * layout.depth();
+      std::int8_t* target = packed + layout.begin(panel) + column * group;
+      for (int segment = 0; segment < layout.segments(); ++segment) {
+        const std::size_t before = static_cast<std::size_t>(segment) * layout.groups();
+        for (int k = 0; k < layout.segment_depth(); ++k, ++source) {
+          target[(before + k / group) * padded * group + k % group] = *source;
+          sums[row] += *source;
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+void pack_columns(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::uint8_t* b,
+                  bool is_unsigned, std::int8_t* packed, std::int32_t* sums) {
+  const int group = kernel.group;
+  const std::uint8_t flip = is_unsigned ? 0x80 : 0;
+  std::fill_n(sums, layout.columns(), 0);
+  for (int panel = 0; panel < layout.panels(); ++panel) {
+    const int padded = layout.padded_width(panel), width = layout.width(panel);
+    const int first = panel * kernel.panel;
+    std::int8_t* target = packed + layout.begin(panel);
+    for (int k0 = 0; k0 < layout.groups() * group; k0 += group, target += padded * group) {
+      if (k0 + group > layout.depth() || width < padded) std::memset(target, 0, padded * group);
+      const int rows = std::min(group, layout.depth() - k0);
+      for (int k = 0; k < rows; ++k) {
+        const std::uint8_t* row = b + static_cast<std::size_t>(k0 + k) * layout.columns() + first;
+        for (int n = 0; n < width; ++n) {
+          const std::int8_t code = static_cast<std::int8_t>(row[n] ^ flip);
+          target[n * group + k] = code;
+          sums[first + n] += code;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace intact

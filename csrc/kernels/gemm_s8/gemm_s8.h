@@ -1,0 +1,57 @@
+// Products of matrices of 8-bit codes, requantized in registers.
+//
+// out (rows x columns) = requantize(A (rows x K) B (K x columns)). B is packed once into panels of
+// at most `panel` columns; A is packed, block by block, into rows of whole groups of `group`
+// elements, as the kernel's element type. A row may consist of segments that lie elsewhere, and
+// rows may overlap: so a convolution reads its patches where they are in a packed image.
+#pragma once
+
+#include <stdint.h>
+
+#include "cpu.h"
+#include "kernels/requantize/requantize.h"
+
+namespace intact {
+
+// One call: up to all rows of a block with one panel.
+struct GemmS8Tile {
+  const void* a;     // packed rows
+  int64_t a_stride;  // bytes from row to row
+  int32_t rows;
+  int32_t groups;          // of a segment; the last may be filled up with anything in A
+  int32_t segments;
+  int64_t segment_stride;  // bytes from segment to segment of a row
+  const int8_t* b;         // packed panel, zeros where K was filled up
+  int32_t columns;         // of the panel
+  const int32_t* row_sum;  // added to each row's accumulators; null: nothing
+  // 8-bit codes of the panel's columns, through requant (from the panel's first channel on) ...
+  const RequantView* requant;
+  void* out;
+  int64_t out_stride;  // elements from row to row
+  // ... or, where requant is null, the accumulators themselves to out as int32_t.
+};
+
+struct GemmS8Kernel {
+  Isa isa;
+  const char* name;
+  int32_t panel;    // columns of a whole panel
+  int32_t granule;  // a last panel has a multiple of this many columns
+  int32_t group;    // elements of K that lie together
+  int32_t element;  // bytes of an element of packed A
+  int32_t shift;    // what packing adds to signed codes
+  // Packs `count` codes; is_signed: int8_t, else uint8_t. Reads no more than that, but may write
+  // up to 64 bytes more.
+  void (*pack)(const uint8_t* codes, int64_t count, int32_t is_signed, void* a);
+  void (*run)(const GemmS8Tile* tile);
+};
+
+#define GEMM_S8(isa, name, panel, granule, group, element, shift) \
+  void name##_pack(const uint8_t* codes, int64_t count, int32_t is_signed, void* a); \
+  void name##_run(const GemmS8Tile* tile);
+#include "kernels/gemm_s8/kernels.inc"
+#undef GEMM_S8
+
+// The best kernel up to this level; nullptr if there is none.
+const GemmS8Kernel* pick_gemm_s8(Isa best);
+
+}  // namespace intact

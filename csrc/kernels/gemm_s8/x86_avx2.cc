@@ -1,0 +1,138 @@
+// vpmaddubsw would saturate: codes are packed as int16, weights widened when they are loaded, and
+// vpmaddwd adds two exact products.
+#include <string.h>
+
+#include "kernels/gemm_s8/gemm_s8.h"
+#include "kernels/requantize/x86_avx2.h"
+
+namespace intact {
+namespace {
+
+struct Args {
+  const int16_t* a;
+  const int32_t* row_sum;
+  uint8_t* out;
+};
+
+template <int kRows, int kVectors>
+static inline void store_codes(__m256i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
+                               const Args& args) {
+  for (int v = 0; v < kVectors; ++v) {
+    const Requant8 constants = load_requant8(tile->requant, 8 * v);
+    const int count = tile->columns - 8 * v;
+    for (int r = 0; r < kRows; ++r) {
+      const __m256i values = requantize8(acc[r][v], &constants);
+      store_codes8(to_codes8(values, tile->requant, 8 * v),
+                   (int8_t*)(args.out + r * tile->out_stride + 8 * v), count);
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+static inline void store_accumulators(__m256i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
+                                      const Args& args) {
+  int32_t* out = (int32_t*)args.out;
+  for (int v = 0; v < kVectors; ++v) {
+    const int count = tile->columns - 8 * v < 8 ? tile->columns - 8 * v : 8;
+    for (int r = 0; r < kRows; ++r) {
+      int32_t lanes[8];
+      _mm256_storeu_si256((__m256i*)lanes, acc[r][v]);
+      memcpy(out + r * tile->out_stride + 8 * v, lanes, 4 * (size_t)count);
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+static void multiply(const GemmS8Tile* tile, const Args& args) {
+  __m256i acc[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_setzero_si256();
+  }
+  const int8_t* b = tile->b;
+  const int64_t stride = tile->a_stride / 2;
+  for (int32_t segment = 0; segment < tile->segments; ++segment) {
+    const int16_t* a = args.a + segment * (tile->segment_stride / 2);
+    for (int32_t group = 0; group < tile->groups; ++group) {
+      __m256i weights[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        weights[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i*)(b + 16 * v)));
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        int32_t pair;
+        memcpy(&pair, a + r * stride, 4);
+        const __m256i codes = _mm256_set1_epi32(pair);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) {
+          acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(codes, weights[v]));
+        }
+      }
+      a += 2;
+      b += 16 * kVectors;
+    }
+  }
+  if (args.row_sum != nullptr) {
+    for (int r = 0; r < kRows; ++r) {
+      const __m256i sum = _mm256_set1_epi32(args.row_sum[r]);
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_add_epi32(acc[r][v], sum);
+    }
+  }
+  if (tile->requant != nullptr) {
+    store_codes<kRows, kVectors>(acc, tile, args);
+  } else {
+    store_accumulators<kRows, kVectors>(acc, tile, args);
+  }
+}
+
+template <int kVectors>
+static void run_rows(const GemmS8Tile* tile) {
+  Args args = {(const int16_t*)tile->a, tile->row_sum, (uint8_t*)tile->out};
+  const int64_t element = tile->requant != nullptr ? 1 : 4;
+  int32_t left = tile->rows;
+  while (left > 0) {
+    int done;
+    if (left >= 6) {
+      multiply<6, kVectors>(tile, args), done = 6;
+    } else if (left >= 4) {
+      multiply<4, kVectors>(tile, args), done = 4;
+    } else if (left >= 2) {
+      multiply<2, kVectors>(tile, args), done = 2;
+    } else {
+      multiply<1, kVectors>(tile, args), done = 1;
+    }
+    left -= done;
+    args.a += done * tile->a_stride / 2;
+    args.out += done * tile->out_stride * element;
+    if (args.row_sum != nullptr) args.row_sum += done;
+  }
+}
+
+}  // namespace
+
+void gemm_s8_avx2_pack(const uint8_t* codes, int64_t count, int32_t is_signed, void* a) {
+  int16_t* out = (int16_t*)a;
+  int64_t i = 0;
+  if (is_signed != 0) {
+    for (; i + 16 <= count; i += 16) {
+      const __m128i bytes = _mm_loadu_si128((const __m128i*)(codes + i));
+      _mm256_storeu_si256((__m256i*)(out + i), _mm256_cvtepi8_epi16(bytes));
+    }
+    for (; i < count; ++i) out[i] = (int8_t)codes[i];
+  } else {
+    for (; i + 16 <= count; i += 16) {
+      const __m128i bytes = _mm_loadu_si128((const __m128i*)(codes + i));
+      _mm256_storeu_si256((__m256i*)(out + i), _mm256_cvtepu8_epi16(bytes));
+    }
+    for (; i < count; ++i) out[i] = codes[i];
+  }
+}
+
+void gemm_s8_avx2_run(const GemmS8Tile* tile) {
+  if (tile->columns <= 8) return run_rows<1>(tile);
+  return run_rows<2>(tile);
+}
+
+}  // namespace intact

@@ -1,0 +1,30 @@
+// Accumulators to 8-bit codes, for channels that lie side by side (arithmetic.md, eq. 13 and 15).
+//
+// Both roundings of eq. 13 are one 64-bit shift. With s = -shift >= 1, and floor divisions nested,
+//   round(round(x m / 2^31) / 2^s) = floor((x m + rounding - [x < 0] negative) / 2^(31 + s)),
+//   rounding = 2^30 + 2^(30 + s), negative = 2^31 (ties of the second rounding go away from zero).
+// [x < 0] stands for [round(x m / 2^31) < 0]: they differ only where the latter is 0 and both give
+// 0. With s = 0 there is no second rounding: rounding = 2^30, negative = 0.
+#pragma once
+
+#include <stdint.h>
+
+namespace intact {
+
+// One entry for each channel, padded with zeros to a multiple of 64 channels. Pointers are aligned
+// to 64 bytes; kernels may load whole vectors at any channel that is a multiple of 8.
+struct RequantView {
+  const int32_t* offset;      // added to the accumulator before anything else
+  const int32_t* multiplier;  // Q0.31
+  const int32_t* left;        // max(shift, 0); read only if any_left
+  const int32_t* right;       // 31 + max(-shift, 0): bits of the final shift
+  const int64_t* rounding;
+  const int32_t* negative;    // 2^31 as a bit pattern, or 0
+  const int8_t* qmin;         // bit patterns: of uint8_t if is_unsigned
+  const int8_t* qmax;
+  int32_t zero_point;
+  int32_t any_left;
+  int32_t is_unsigned;        // the codes are uint8_t
+};
+
+}  // namespace intact

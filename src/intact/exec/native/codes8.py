@@ -1,0 +1,86 @@
+"""Vector kernels for layers whose codes have 8 bits; None where they do not apply."""
+
+import numpy as np
+
+from intact.exec.native.building import Constants, dtype, int32, requant
+from intact.exec.native.library import native
+from intact.ir import int_ops
+from intact.ir.graph import Node, Value
+from intact.ir.int_ops import IntOp
+from intact.numerics.arrays import IntArray
+from intact.numerics.fixedpoint import Requant
+from intact.numerics.formats import Int
+from intact.numerics.integers import weight_integers
+
+
+def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
+    """QConv2d with 8-bit codes and weights."""
+    weight = _weight(node, constants, op.weight_zero_point)
+    if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
+        return None
+    return native.conv2d_s8(
+        weight,
+        int32(constants.arrays[node.inputs[2].name]),
+        node.inputs[0].shape[1:3],
+        op.stride,
+        op.padding,
+        op.dilation,
+        op.groups,
+        op.input_zero_point,
+        requant(op.requant),
+        dtype(node.inputs[0].dtype),
+        dtype(node.output.dtype),
+        native.best_isa(),
+    )
+
+
+def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> native.Op | None:
+    """QLinear with 8-bit codes and weights."""
+    weight = _weight(node, constants, op.weight_zero_point)
+    if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
+        return None
+    return native.linear_s8(
+        weight,
+        int32(constants.arrays[node.inputs[2].name]),
+        op.input_zero_point,
+        requant(op.requant),
+        dtype(node.inputs[0].dtype),
+        dtype(node.output.dtype),
+        native.best_isa(),
+    )
+
+
+def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
+    """QMatMul with 8-bit codes and fixed inner sizes."""
+    a, b = node.inputs
+    depth, columns = b.shape[-2:]
+    if not _narrow(op.requant, a, b, node.output) or depth < 1 or columns < 1:
+        return None
+    return native.matmul_s8(
+        depth,
+        columns,
+        op.a_zero_point,
+        op.b_zero_point,
+        requant(op.requant),
+        dtype(a.dtype),
+        dtype(b.dtype),
+        dtype(node.output.dtype),
+        native.best_isa(),
+    )
+
+
+def _narrow(requant: Requant, *values: Value) -> bool:
+    """Whether all values have codes of a byte, and the accumulator 32 bits."""
+    return requant.accumulator_bits == 32 and all(
+        isinstance(value.dtype, Int) and value.dtype.storage.itemsize == 1 for value in values
+    )
+
+
+def _weight(
+    node: Node[IntOp], constants: Constants, zero_point: tuple[int, ...] | None
+) -> IntArray | None:
+    """The weight's integers if they fit int8."""
+    value = node.inputs[1]
+    integers = weight_integers(constants.arrays[value.name], value.dtype, zero_point)
+    narrow = integers.astype(np.int8)
+    return narrow if np.array_equal(narrow, integers) else None
