@@ -28,7 +28,7 @@ def _encode(rows: F32, scale: F32, format: Int) -> Array:
 
 def _real(acc: Array, scale: F32, weight_scale: F32, bias: F32) -> F32:
     """Acc * (scale * weight_scale) + bias, each step in float32."""
-    with np.errstate(invalid="ignore"):  # 0 * infinity
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32, 0 * infinity
         real = acc.astype(np.float32) * (scale * weight_scale)
     real += bias
     return real
