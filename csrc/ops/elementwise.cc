@@ -57,8 +57,9 @@ class Mul final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor &a = inputs[0], &b = inputs[1];
     const intact_grid grid = broadcast(a, b);
-    const intact_mul_params params{a_zero_point_,      b_zero_point_,      requant_.view(),
-                                   portable_type(a.dtype), portable_type(b.dtype), portable_type(output.dtype)};
+    const intact_mul_params params{a_zero_point_,          b_zero_point_,
+                                   requant_.view(),        portable_type(a.dtype),
+                                   portable_type(b.dtype), portable_type(output.dtype)};
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
           intact_mul(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
@@ -85,8 +86,8 @@ class Prelu final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor &x = inputs[0], &slope = inputs[1];
     const intact_prelu_params params{
-        input_zero_point_,      slope_zero_point_,      to_int32(slope.shape.elements()),
-        positive_.view(),       negative_.view(),       portable_type(x.dtype),
+        input_zero_point_,          slope_zero_point_,          to_int32(slope.shape.elements()),
+        positive_.view(),           negative_.view(),           portable_type(x.dtype),
         portable_type(slope.dtype), portable_type(output.dtype)};
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
@@ -116,9 +117,14 @@ class InterpolatedLookup final : public Op {
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
-    const intact_interpolated_lookup_params params{
-        table_.data(), bits_,        input_.qmin,        input_.qmax,
-        output_.qmin,  output_.qmax, portable_type(x.dtype), portable_type(output.dtype)};
+    const intact_interpolated_lookup_params params{table_.data(),
+                                                   bits_,
+                                                   input_.qmin,
+                                                   input_.qmax,
+                                                   output_.qmin,
+                                                   output_.qmax,
+                                                   portable_type(x.dtype),
+                                                   portable_type(output.dtype)};
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
           intact_interpolated_lookup(x.data, output.data, &params, size(begin), size(end));

@@ -11,7 +11,7 @@ intact_normalization view(const Normalization& numbers, const Tensor& x, const T
   return intact_normalization{
       numbers.epsilon,     numbers.gain_sign.data(), numbers.gain.view(),
       numbers.beta.data(), numbers.zero_point,       numbers.output.qmin,
-      numbers.output.qmax, portable_type(x.dtype),       portable_type(output.dtype)};
+      numbers.output.qmax, portable_type(x.dtype),   portable_type(output.dtype)};
 }
 
 class LayerNorm final : public Op {

@@ -14,7 +14,8 @@ void share_rows(const intact_resize_shape& shape, Workspace& workspace, const Ta
 }
 
 intact_resize_shape channels_last(const Shape& x, const Shape& out) {
-  return {to_int32(x[0]), to_int32(x[1]), to_int32(x[2]), to_int32(x[3]), to_int32(out[1]), to_int32(out[2])};
+  return {to_int32(x[0]), to_int32(x[1]),   to_int32(x[2]),
+          to_int32(x[3]), to_int32(out[1]), to_int32(out[2])};
 }
 
 // Every channel is a picture of its own; a missing height is 1.

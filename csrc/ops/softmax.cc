@@ -22,9 +22,9 @@ class Softmax final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const std::int64_t length = x.shape[-1];
-    const intact_softmax_params params{table_.data(),          to_int32(length),  bits_,
-                                       output_.qmin,           output_.qmax, portable_type(x.dtype),
-                                       portable_type(output.dtype)};
+    const intact_softmax_params params{
+        table_.data(),          to_int32(length),           bits_, output_.qmin, output_.qmax,
+        portable_type(x.dtype), portable_type(output.dtype)};
     workspace.pool.parallel_ranges(x.shape.elements(0, x.shape.rank() - 1), grain_of(length),
                                    [&](std::int64_t begin, std::int64_t end, int) {
                                      intact_softmax(x.data, output.data, &params, size(begin),
@@ -59,7 +59,7 @@ class Softmax16 final : public Op {
     const Tensor& x = inputs[0];
     const std::int64_t length = x.shape[-1];
     const intact_softmax16_params params{
-        multiplier_, shift_, exp_table_.data(),  reciprocal_table_.data(),
+        multiplier_,      shift_, exp_table_.data(),      reciprocal_table_.data(),
         to_int32(length), bits_,  portable_type(x.dtype), portable_type(output.dtype)};
     workspace.pool.parallel_ranges(x.shape.elements(0, x.shape.rank() - 1), grain_of(length),
                                    [&](std::int64_t begin, std::int64_t end, int) {

@@ -3,8 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from intact.errors import UnsupportedOpError
-from intact.exec.native import elementwise, movement, normalization, pooling
-from intact.exec.native import convert, elementwise, layers
+from intact.exec.native import (
+    convert,
+    elementwise,
+    layers,
+    movement,
+    normalization,
+    pooling,
+)
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
