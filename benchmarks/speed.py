@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import intact
-from intact.benchmark.check import Agreement, Checker
-from intact.benchmark.contest import Entry, contest
 from intact.benchmark.entrants import PEERS, Files, PeerName, contestants, is_installed, write_files
+from intact.benchmark.measure import Measured, measure
 from intact.benchmark.peers import OnnxRuntime
 from intact.benchmark.worker import Contestant
 
@@ -58,8 +57,7 @@ class Row:
     threads: int
     macs: int  # of the whole batch; 0 if it computes in float
     limit: float | None  # int8 multiply-accumulates a second
-    entries: tuple[Entry, ...]
-    agreements: dict[str, Agreement]  # by label
+    measured: tuple[Measured, ...]
 
     def document(self) -> dict[str, Json]:
         """What --json writes."""
@@ -69,40 +67,39 @@ class Row:
             "threads": self.threads,
             "macs": self.macs,
             "limit": self.limit,
-            "contestants": [self._contestant(entry) for entry in self.entries],
-        }
-
-    def _contestant(self, entry: Entry) -> dict[str, Json]:
-        found = self.agreements.get(entry.contestant.label)
-        layers = None if found is None else found.layers
-        return {
-            "name": entry.contestant.label,
-            "version": None if entry.loaded is None else entry.loaded.version,
-            "median": entry.median if entry.seconds else None,
-            "minimum": entry.minimum if entry.seconds else None,
-            "calls": len(entry.seconds),
-            "load_seconds": None if entry.loaded is None else entry.loaded.load_seconds,
-            "peak_bytes": None if entry.loaded is None else entry.loaded.peak_bytes,
-            "failure": entry.failure,
-            "right": None if found is None else found.right,
-            "output_error": None if found is None else found.error,
-            "top1_agreement": None if found is None else found.top1,
-            "largest_layer_difference": None if layers is None else layers.largest,
-            "wrong_codes": None if layers is None else layers.wrong,
+            "runtimes": [contestant_document(one) for one in self.measured],
         }
 
     def cell(self, label: str) -> str:
         """The contestant's column; empty if it did not run."""
-        entry = next((e for e in self.entries if e.contestant.label == label), None)
-        if entry is None or not entry.seconds:
+        one = next((m for m in self.measured if m.name == label), None)
+        if one is None or not one.entry.seconds:
             return ""
-        best = min(e.median for e in self.entries)
-        text = milliseconds(entry.median)
+        median = one.entry.median
+        text = milliseconds(median)
         if self.limit is not None and self.macs and not label.endswith(FLOAT):
-            text += f" ({self.macs / self.limit / entry.minimum:.0%})"
-        found = self.agreements.get(label)
-        text += "†" if found is not None and found.right is False else ""
-        return f"**{text}**" if entry.median == best else text
+            text += f" ({self.macs / self.limit / one.entry.minimum:.0%})"
+        text += "†" if one.is_wrong else ""
+        return f"**{text}**" if median == min(m.entry.median for m in self.measured) else text
+
+
+def contestant_document(measured: Measured) -> dict[str, Json]:
+    """As of the command, without ratios."""
+    entry, found = measured.entry, measured.agreement
+    layers = None if found is None else found.layers
+    return {
+        "name": measured.name,
+        "version": None if entry.loaded is None else entry.loaded.version,
+        "median_seconds": entry.median if entry.seconds else None,
+        "minimum_seconds": entry.minimum if entry.seconds else None,
+        "calls": len(entry.seconds),
+        "peak_bytes": None if entry.loaded is None else entry.loaded.peak_bytes,
+        "failure": entry.failure,
+        "right": None if found is None else found.right,
+        "wrong_codes": None if layers is None else layers.wrong,
+        "output_error": None if found is None else found.error,
+        "agreement": None if found is None else found.top1,
+    }
 
 
 # --- networks ------------------------------------------------------------------------------------
@@ -154,7 +151,7 @@ def dynamic(
 # --- measuring -----------------------------------------------------------------------------------
 
 
-def measure(
+def row(
     prepared: Prepared,
     batch: int,
     threads: int,
@@ -162,7 +159,7 @@ def measure(
     against: Sequence[PeerName],
     isa: str | None,
 ) -> Row:
-    """Times all contestants, then looks at their numbers."""
+    """One row of the table."""
     workload, files = prepared.workload, prepared.files
     network = intact.load(files.native)
     inputs = tuple(tensor.numpy() for tensor in workload.inputs(batch))
@@ -171,19 +168,13 @@ def measure(
         restricted = [replace(c, environment=ISA[isa]) for c in entrants]
         entrants = tuple(c for c in restricted if not isinstance(c.peer, OnnxRuntime))
     note(f"{workload.name}, batch {batch}, {threads} threads")
-    entries = contest(entrants, inputs, threads=threads, rounds=rounds)
-    checker = Checker(network.program, inputs)
-    agreements = {
-        entry.contestant.label: checker.agreement(entry.contestant, entry.loaded, threads)
-        for entry in entries
-        if entry.loaded is not None
-    }
-    for entry in entries:
-        if entry.failure:
-            note(f"  {entry.contestant.label}: {entry.failure[:300]}")
+    measured = measure(network.program, entrants, inputs, threads=threads, rounds=rounds)
+    for one in measured:
+        if one.entry.failure:
+            note(f"  {one.name}: {one.entry.failure[:300]}")
     macs = network.macs * batch if files.layers is not None else 0
     limit = int8_limit(threads, isa)
-    return Row(workload.name, batch, threads, macs, limit, entries, agreements)
+    return Row(workload.name, batch, threads, macs, limit, measured)
 
 
 _limits: dict[int, dict[str, float]] = {}
@@ -227,7 +218,7 @@ def milliseconds(seconds: float) -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
     """A row for each network, a column for each contestant that ran anywhere."""
-    ran = [e.contestant.label for row in rows for e in row.entries if e.seconds]
+    ran = [m.name for row in rows for m in row.measured if m.entry.seconds]
     labels = list(dict.fromkeys(ran))
     header = ["network", "batch", "threads", "int8 limit", *labels]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
@@ -241,16 +232,16 @@ def markdown(rows: Sequence[Row]) -> str:
 def footer(rows: Sequence[Row]) -> str:
     """Versions, the limits, and the mark if it was used."""
     versions = {
-        entry.contestant.peer.name: entry.loaded.version
+        one.entry.contestant.peer.name: one.entry.loaded.version
         for row in rows
-        for entry in row.entries
-        if entry.loaded is not None
+        for one in row.measured
+        if one.entry.loaded is not None
     }
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
     for threads, found in sorted(_limits.items()):
         for isa, rate in found.items():
             text += f"; {isa}, {threads} threads: {rate / 1e9:.0f} GMAC/s"
-    wrong = any(a.right is False for row in rows for a in row.agreements.values())
+    wrong = any(one.is_wrong for row in rows for one in row.measured)
     return text + ("\n† wrong integers" if wrong else "")
 
 
@@ -288,7 +279,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         cache = Path(temporary) if arguments.smoke else arguments.cache
         rows = [
-            measure(prepared, batch, threads, arguments.rounds, against, arguments.isa)
+            row(prepared, batch, threads, arguments.rounds, against, arguments.isa)
             for prepared in (prepare(known[name], cache, against) for name in names)
             for batch in arguments.batch or prepared.workload.batches
             for threads in arguments.threads

@@ -59,6 +59,7 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
             ["evaluate", "digits.intact", "--data", "test.npz", "--against", "digits.pt2"],
             ["export", "digits.intact", "--to", "onnx", "-o", "digits.onnx"],
             ["verify", "digits.intact", "--data", "test.npz"],
+            ["benchmark", "digits.intact", "--rounds", "1"],
         )
     }
     assert set(found) == set(COMMANDS)

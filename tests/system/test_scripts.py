@@ -28,6 +28,12 @@ def test_parity_benchmark_runs() -> None:
     assert "conv1d_net" in output
 
 
+def test_speed_benchmark_runs() -> None:
+    output = run("benchmarks/speed.py", "--smoke")
+    for network in ("cifar_resnet20", "bert_tiny", "matvec_64x96"):
+        assert network in output
+
+
 def test_digits_demo_runs() -> None:
     output = run("examples/digits/demo.py")
     assert "W4A8" in output

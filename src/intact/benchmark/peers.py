@@ -61,8 +61,8 @@ class Native:
         from intact.api.engine import compile as compile_engine
         from intact.api.network import QuantizedNetwork
 
-        options: dict[str, Any] = {"executor": "native", "threads": threads}
-        engine = compile_engine(QuantizedNetwork.load(model), **options)
+        network = QuantizedNetwork.load(model)
+        engine = compile_engine(network, executor="native", threads=threads)
         return lambda: engine.arrays(batch)
 
 

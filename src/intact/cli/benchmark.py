@@ -70,7 +70,8 @@ def command(
         files = write_files(program, Path(folder), against, graph=graph, tflite=tflite)
         entrants = contestants(files, against)
         measured = measure(program, entrants, inputs, threads=threads, rounds=rounds)
-    steps = profile(program, inputs, threads)
+    # Where the engine cannot run, its row says why.
+    steps = profile(program, inputs, threads) if measured[0].agreement is not None else ()
     if as_json:
         print_json(document(network, batch, threads, measured, steps))
     else:

@@ -1,0 +1,43 @@
+import json
+
+import pytest
+
+from intact.cli.main import run
+
+pytestmark = pytest.mark.usefixtures("here")
+pytest.importorskip("intact._native")
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def network(here: object) -> None:  # noqa: ARG001
+    assert run(["quantize", "net.py:network", "--calibration", "cal.npz", "-o", "net.intact"]) == 0
+
+
+AGAINST = ["benchmark", "net.intact", "--rounds", "1", "--against", "onnxruntime"]
+
+
+def test_runtimes_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run([*AGAINST, "--batch", "4", "--float", "net.py:with_example", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    runtimes = {one["name"]: one for one in found["runtimes"]}
+    assert list(runtimes) == ["intact", "onnxruntime", "onnxruntime uint8", "onnxruntime float"]
+    assert [one["right"] for one in runtimes.values()] == [True, True, True, None]
+    assert runtimes["intact"]["output_error"] == 0
+    assert min(one["ratio"] for one in runtimes.values()) == 1
+    assert (found["batch"], found["threads"]) == (4, 1)
+    assert "QConv2d" in {step["op"] for step in found["profile"]}
+
+
+def test_people_read_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(AGAINST) == 0
+    out = capsys.readouterr().out
+    for text in ("median ms", "the reference's", "right, to rounding", "QConv2d"):
+        assert text in out
+
+
+def test_litert_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ai_edge_litert")
+    assert run(["benchmark", "net.intact", "--rounds", "1", "--against", "litert"]) == 0
+    assert "--tflite" in capsys.readouterr().err
