@@ -28,6 +28,10 @@ def test_parity_benchmark_runs() -> None:
     assert "conv1d_net" in output
 
 
+def test_startup_benchmark_runs() -> None:
+    assert "first run" in run("benchmarks/startup.py", "--smoke")
+
+
 def test_digits_demo_runs() -> None:
     output = run("examples/digits/demo.py")
     assert "W4A8" in output

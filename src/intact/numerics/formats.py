@@ -103,9 +103,10 @@ _FLOATS: dict[tuple[int, int, bool], tuple[str, str]] = {
 def _float_storage(name: str) -> np.dtype[np.generic]:
     if hasattr(np, name):
         return np.dtype(name)
-    import ml_dtypes  # few networks hold such numbers
+    import ml_dtypes  # which is loaded only for networks that hold such numbers
 
-    return np.dtype(getattr(ml_dtypes, name))
+    storage: np.dtype[np.generic] = np.dtype(getattr(ml_dtypes, name))
+    return storage
 
 
 @dataclass(frozen=True, slots=True)
