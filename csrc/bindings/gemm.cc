@@ -45,7 +45,8 @@ void bind_gemm(nb::module_& m) {
           const Conv2dSpec spec = conv2d_spec(weight, image, stride, padding, dilation, groups,
                                               input_zero_point, input, output);
           const std::span<const std::int8_t> codes(weight.data(), weight.size());
-          for (const auto make : {make_row_conv2d, make_gemm_conv2d}) {
+          for (const auto make : {make_depthwise_conv2d, make_row_conv2d, make_winograd_conv2d,
+                                make_gemm_conv2d}) {
             if (OpPtr op = make(spec, codes, to_span(bias), requant, isa)) return op;
           }
           return nullptr;

@@ -37,4 +37,9 @@ OpPtr make_row_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weigh
 OpPtr make_gemm_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
                        std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
 
+// A tile of outputs x outputs pixels, 2 or 4, fast or not.
+OpPtr make_winograd_conv2d_of(int outputs, const Conv2dSpec& spec,
+                              std::span<const std::int8_t> weight,
+                              std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
+
 }  // namespace intact

@@ -35,12 +35,14 @@ INTACT_INLINE size_t intact_scale_index(const intact_scales* scales, size_t posi
  * The largest float below 1/2 cannot carry a number below k + 1/2 to k + 1, and k + 1/2 rounds up
  * to it (numerics/special.py). */
 INTACT_ALWAYS_INLINE int32_t intact_round_quotient(float x, float scale, float low, float high) {
-  const float almost_half = 0.49999997f;
+  /* Selections of floats, not of operations, which compilers turn into vectors. */
   const float quotient = x / scale;
-  const float shifted = quotient < 0.0f ? quotient - almost_half : quotient + almost_half;
+  const float almost_half = quotient < 0.0f ? -0.49999997f : 0.49999997f;
+  const float shifted = quotient + almost_half;
   const float raised = shifted < low ? low : shifted;
   const float clamped = raised > high ? high : raised;
-  return clamped == clamped ? (int32_t)clamped : 0;
+  const float number = clamped == clamped ? clamped : 0.0f;
+  return (int32_t)number;
 }
 
 INTACT_ALWAYS_INLINE void intact_quantize_body(const float* x, float scale, int32_t zero_point,

@@ -34,6 +34,10 @@ def test_speed_benchmark_runs() -> None:
         assert network in output
 
 
+def test_startup_benchmark_runs() -> None:
+    assert "first run" in run("benchmarks/startup.py", "--smoke")
+
+
 def test_digits_demo_runs() -> None:
     output = run("examples/digits/demo.py")
     assert "W4A8" in output

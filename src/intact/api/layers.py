@@ -108,7 +108,7 @@ def float_layers(program: Program) -> dict[str, str]:
     made = program.producers()
     found: dict[str, str] = {}
     for node in program.nodes:
-        if isinstance(node.op, QuantizedOp) or not isinstance(node.output.dtype, Float):
+        if not isinstance(node.output.dtype, Float) or isinstance(node.op, QuantizedOp):
             continue
         layer = _layer(node, program, made)
         weights = f" on {layer.weight_format} weights" if layer.weight_format else ""

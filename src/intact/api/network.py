@@ -11,7 +11,6 @@ from intact.ir.graph import Graph
 from intact.ir.int_ops import Program
 from intact.ir.memory import plan
 from intact.ir.size import program_bytes
-from intact.lower.lower import lower
 from intact.model import QuantizedModel
 
 
@@ -148,6 +147,8 @@ def to_program(network: QuantizedNetwork | QuantizedModel | Program) -> Program:
         case QuantizedNetwork():
             return network.program
         case QuantizedModel():
+            from intact.lower.lower import lower  # which a saved network does not need
+
             return lower(network)
         case Graph():
             return network

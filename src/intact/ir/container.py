@@ -32,7 +32,7 @@ MAX_HEADER = 1 << 23  # of its text
 MAX_DEPTH = 32
 # Strings and brackets. A string without an end runs to the end of the text, so that the search is
 # linear in its length.
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 

@@ -1,7 +1,6 @@
 """Files that appear whole or not at all."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         OSError: if the file cannot be written.
     """
     path = path.resolve()
-    temporary = path.with_name(f".intact-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".intact-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:
             yield file

@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -24,6 +24,7 @@ from intact.numerics.formats import Format
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Store: TypeAlias = Callable[[Array], int]  # keeps an array, returns its number
 Fetch: TypeAlias = Callable[[Json, str], Array]  # the array of a number; where, for errors
+Decoder: TypeAlias = Callable[[Json, str, Fetch], Any]
 
 INLINE = 16  # entries; a tensor of its own takes 64 bytes or more
 INT_LIMIT = 1 << 63
@@ -110,20 +111,7 @@ def decode(data: Json, hint: Any, where: str, fetch: Fetch) -> Any:
     Raises:
         FormatError: says where the JSON is not of that type.
     """
-    if _is_union(hint):
-        return _decode_union(data, hint, where, fetch)
-    if _is_array(hint):
-        return _decode_array(data, hint, where, fetch)
-    origin = get_origin(hint)
-    if origin is tuple:
-        return _decode_tuple(data, hint, where, fetch)
-    if origin is Literal:
-        return _decode_choice(data, {choice: choice for choice in get_args(hint)}, where)
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _decode_fields(data, hint, where, fetch)
-    if issubclass(hint, Enum):
-        return _decode_choice(data, {member.value: member for member in hint}, where)
-    return _decode_scalar(data, hint, where)
+    return _decoder(hint)(data, where, fetch)
 
 
 def refuse(where: str, data: object, expected: str) -> FormatError:
@@ -133,72 +121,137 @@ def refuse(where: str, data: object, expected: str) -> FormatError:
     return FormatError(f"{where}: {shown} is not {expected}")
 
 
-def _decode_scalar(data: Json, hint: type, where: str) -> Json:
-    match data:
-        case bool() if hint is bool:
-            return data
-        case str() if hint is str:
-            return data
-        case int() if hint is int and not isinstance(data, bool) and abs(data) < INT_LIMIT:
-            return data
-        case float() if hint is float and math.isfinite(data):
-            return data
-        case _:
-            raise refuse(where, data, f"a valid {hint.__name__}")
+@cache
+def _decoder(hint: Any) -> Decoder:
+    """What decodes a declared type: made once, as a network holds thousands of its values."""
+    if _is_union(hint):
+        return _union_decoder(hint)
+    if _is_array(hint):
+        return partial(_decode_array, _is_real(hint))
+    origin = get_origin(hint)
+    if origin is tuple:
+        return _tuple_decoder(hint)
+    if origin is Literal:
+        return partial(_decode_choice, {choice: choice for choice in get_args(hint)})
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _fields_decoder(hint, None)
+    if issubclass(hint, Enum):
+        return partial(_decode_choice, {member.value: member for member in hint})
+    return _SCALARS[hint]
 
 
-def _decode_choice(data: Json, choices: Mapping[Any, Any], where: str) -> object:
+def _decode_int(data: Json, where: str, fetch: Fetch) -> int:
+    del fetch
+    if type(data) is int and -INT_LIMIT < data < INT_LIMIT:
+        return data
+    raise refuse(where, data, "a valid int")
+
+
+def _decode_float(data: Json, where: str, fetch: Fetch) -> float:
+    del fetch
+    if type(data) is float and math.isfinite(data):
+        return data
+    raise refuse(where, data, "a valid float")
+
+
+def _decode_plain(kind: type, data: Json, where: str, fetch: Fetch) -> Json:
+    del fetch
+    if type(data) is kind:
+        return data
+    raise refuse(where, data, f"a valid {kind.__name__}")
+
+
+_SCALARS: Mapping[Any, Decoder] = {
+    int: _decode_int,
+    float: _decode_float,
+    bool: partial(_decode_plain, bool),
+    str: partial(_decode_plain, str),
+}
+
+
+def _decode_choice(choices: Mapping[Any, Any], data: Json, where: str, fetch: Fetch) -> object:
+    del fetch
     for key, value in choices.items():
         if type(key) is type(data) and key == data:
             return value
     raise refuse(where, data, f"one of {list(choices)}")
 
 
-def _decode_tuple(data: Json, hint: object, where: str, fetch: Fetch) -> tuple[object, ...]:
-    if not isinstance(data, list):
-        raise refuse(where, data, "a list")
-    entries = _entries(hint, len(data))
-    if len(entries) != len(data):
-        raise refuse(where, data, f"a list of {len(get_args(hint))} entries")
-    pairs = enumerate(zip(data, entries, strict=True))
-    return tuple(decode(entry, h, f"{where}[{i}]", fetch) for i, (entry, h) in pairs)
+def _tuple_decoder(hint: object) -> Decoder:
+    arguments = get_args(hint)
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        repeated, count = _decoder(arguments[0]), None
+    else:
+        several, count = [_decoder(argument) for argument in arguments], len(arguments)
 
-
-def _decode_union(data: Json, hint: object, where: str, fetch: Fetch) -> object:
-    rest = tuple(member for member in get_args(hint) if member is not types.NoneType)
-    if data is None and len(rest) < len(get_args(hint)):
-        return None
-    if len(rest) == 1:
-        return decode(data, rest[0], where, fetch)
-    tag, members = _members(hint)
-    name = data.get(tag) if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(name, str) or name not in members:
-        raise refuse(where, name if name is not None else data, f'a known "{tag}"')
-    untagged = {key: value for key, value in data.items() if key != tag}
-    return _decode_fields(untagged, members[name], f"{where}.{name}", fetch)
-
-
-def _decode_fields(data: Json, cls: type, where: str, fetch: Fetch) -> object:
-    hints = hints_of(cls)
-    if not isinstance(data, dict):
-        raise refuse(where, data, f"an object with the fields of {cls.__name__}")
-    if data.keys() != hints.keys():
-        raise FormatError(
-            f"{where}: missing fields {sorted(hints.keys() - data.keys())},"
-            f" unknown fields {sorted(data.keys() - hints.keys())[:5]}"
+    def decode_tuple(data: Json, where: str, fetch: Fetch) -> tuple[object, ...]:
+        if not isinstance(data, list):
+            raise refuse(where, data, "a list")
+        if count is None:
+            return tuple([repeated(e, f"{where}[{i}]", fetch) for i, e in enumerate(data)])
+        if len(data) != count:
+            raise refuse(where, data, f"a list of {count} entries")
+        return tuple(
+            [each(e, f"{where}[{i}]", fetch) for i, (each, e) in enumerate(zip(several, data))]  # noqa: B905
         )
-    values = {n: decode(data[n], hint, f"{where}.{n}", fetch) for n, hint in hints.items()}
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise FormatError(f"{where}: {error}") from None
+
+    return decode_tuple
+
+
+def _union_decoder(hint: object) -> Decoder:
+    rest = [member for member in get_args(hint) if member is not types.NoneType]
+    decode_some = _decoder(rest[0]) if len(rest) == 1 else _tagged_decoder(hint)
+    if len(rest) == len(get_args(hint)):
+        return decode_some
+
+    def decode_optional(data: Json, where: str, fetch: Fetch) -> object:
+        return None if data is None else decode_some(data, where, fetch)
+
+    return decode_optional
+
+
+def _tagged_decoder(union: object) -> Decoder:
+    tag, members = _members(union)
+    decoders = {name: _fields_decoder(cls, tag) for name, cls in members.items()}
+
+    def decode_member(data: Json, where: str, fetch: Fetch) -> object:
+        name = data.get(tag) if isinstance(data, dict) else None
+        if not isinstance(name, str) or name not in decoders:
+            raise refuse(where, name if name is not None else data, f'a known "{tag}"')
+        return decoders[name](data, f"{where}.{name}", fetch)
+
+    return decode_member
+
+
+def _fields_decoder(cls: Any, tag: str | None) -> Decoder:
+    """For an object of the class's fields, and a tag that has been looked at."""
+    decoders = {name: (f".{name}", _decoder(hint)) for name, hint in hints_of(cls).items()}
+    expected = decoders.keys() if tag is None else decoders.keys() | {tag}
+
+    def decode_fields(data: Json, where: str, fetch: Fetch) -> object:
+        if not isinstance(data, dict):
+            raise refuse(where, data, f"an object with the fields of {cls.__name__}")
+        if data.keys() != expected:
+            raise FormatError(
+                f"{where}: missing fields {sorted(expected - data.keys())},"
+                f" unknown fields {sorted(data.keys() - expected)[:5]}"
+            )
+        values = {
+            name: decode_field(data[name], where + suffix, fetch)
+            for name, (suffix, decode_field) in decoders.items()
+        }
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise FormatError(f"{where}: {error}") from None
+
+    return decode_fields
 
 
 # --- arrays ----------------------------------------------------------------------------------
 
 
-def _decode_array(data: Json, hint: object, where: str, fetch: Fetch) -> Array:
-    real = _is_real(hint)
+def _decode_array(real: bool, data: Json, where: str, fetch: Fetch) -> Array:
     if isinstance(data, dict):
         if data.keys() != {"tensor"}:
             raise refuse(where, data, "a reference to a tensor")
@@ -213,18 +266,22 @@ def _decode_array(data: Json, hint: object, where: str, fetch: Fetch) -> Array:
 
 
 def _inline(data: Json, real: bool, where: str) -> Array:
-    _check_numbers(data, real, where)
+    _check_numbers(data, _decode_float if real else _decode_int, where)
     try:
         return np.array(data, np.float32 if real else np.int64)
     except ValueError:
         raise refuse(where, data, "an array: its rows differ in length") from None
 
 
-def _check_numbers(data: Json, real: bool, where: str) -> None:
+def _check_numbers(data: Json, decode_number: Decoder, where: str) -> None:
     if isinstance(data, list):
         for entry in data:
-            _check_numbers(entry, real, where)
+            _check_numbers(entry, decode_number, where)
         return
-    number = _decode_scalar(data, float if real else int, where)
+    number = decode_number(data, where, _no_fetch)
     if isinstance(number, float) and abs(number) > FLOAT32_MAX:
         raise refuse(where, data, "a float32")
+
+
+def _no_fetch(_: Json, where: str) -> Array:
+    raise AssertionError(f"{where}: numbers need no tensor")

@@ -9,9 +9,9 @@ NaN has no code in any format: `encode` raises ValueError for it, and infinity s
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
-import ml_dtypes
 import numpy as np
 
 from intact.numerics.arrays import F32, Array, Codes
@@ -89,14 +89,24 @@ class Int:
         return f"{'' if self.signed else 'u'}int{self.bits}"
 
 
-# (exponent bits, mantissa bits, finite only) -> name and storage
-_FLOATS: dict[tuple[int, int, bool], tuple[str, type]] = {
-    (8, 23, False): ("fp32", np.float32),
-    (5, 10, False): ("fp16", np.float16),
-    (8, 7, False): ("bf16", ml_dtypes.bfloat16),
-    (4, 3, True): ("e4m3", ml_dtypes.float8_e4m3fn),
-    (5, 2, False): ("e5m2", ml_dtypes.float8_e5m2),
+# (exponent bits, mantissa bits, finite only) -> name, and storage: NumPy's or ml_dtypes'
+_FLOATS: dict[tuple[int, int, bool], tuple[str, str]] = {
+    (8, 23, False): ("fp32", "float32"),
+    (5, 10, False): ("fp16", "float16"),
+    (8, 7, False): ("bf16", "bfloat16"),
+    (4, 3, True): ("e4m3", "float8_e4m3fn"),
+    (5, 2, False): ("e5m2", "float8_e5m2"),
 }
+
+
+@cache
+def _float_storage(name: str) -> np.dtype[np.generic]:
+    if hasattr(np, name):
+        return np.dtype(name)
+    import ml_dtypes  # which is loaded only for networks that hold such numbers
+
+    storage: np.dtype[np.generic] = np.dtype(getattr(ml_dtypes, name))
+    return storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,7 @@ class Float:
     @property
     def storage(self) -> np.dtype[np.generic]:
         """NumPy type that holds one code."""
-        return np.dtype(_FLOATS[self._key][1])
+        return _float_storage(_FLOATS[self._key][1])
 
     @property
     def largest(self) -> float:

@@ -11,9 +11,10 @@ import intact
 from intact.api.engine import Engine
 from intact.api.equality import added, native_comparer
 from intact.exec.reference import load
+from intact.ir.file import save
 from intact.ir.int_ops import Lookup, Program
 from intact.numerics.arrays import Array
-from tests.unit.ir.examples import examples
+from tests.unit.ir.examples import examples, network
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 PROGRAM = next(p for p in examples() if isinstance(p.nodes[0].op, Lookup))
@@ -155,6 +156,28 @@ except ImportError as error:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "pip install ." in done.stdout
+
+
+def test_running_a_saved_network_imports_little(tmp_path: Path) -> None:
+    save(network(), tmp_path / "net.intact")
+    code = """
+import sys
+import intact, numpy
+engine = intact.compile(intact.load(sys.argv[1]), executor="native")
+assert engine(numpy.zeros((1, 3, 8, 8), numpy.float32)).shape == (1, 20)
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "net.intact")],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": str(SOURCE)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    heavy = {"torch", "onnx", "onnxruntime", "click", "rich", "ml_dtypes", "PIL", "scipy"}
+    assert not heavy & loaded
+    parts = {name.split(".")[1] for name in loaded if name.startswith("intact.")}
+    assert parts <= {"api", "data", "errors", "exec", "ir", "model", "numerics", "_native"}
+    assert len(loaded) < 450
 
 
 def test_verifying_the_native_executor_needs_no_onnx() -> None:

@@ -1,13 +1,13 @@
 """Vector kernels for layers whose codes have 8 bits; None where they do not apply."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intact.exec.native.building import Constants, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
-from intact.numerics.arrays import IntArray
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Int
 from intact.numerics.integers import weight_integers
@@ -21,7 +21,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
     return native.conv2d_s8(
         weight,
         int32(constants.arrays[node.inputs[2].name]),
-        node.inputs[0].shape[1:3],
+        (node.inputs[0].shape[1], node.inputs[0].shape[2]),
         op.stride,
         op.padding,
         op.dilation,
@@ -78,7 +78,7 @@ def _narrow(requant: Requant, *values: Value) -> bool:
 
 def _weight(
     node: Node[IntOp], constants: Constants, zero_point: tuple[int, ...] | None
-) -> IntArray | None:
+) -> NDArray[np.int8] | None:
     """The weight's integers if they fit int8."""
     value = node.inputs[1]
     integers = weight_integers(constants.arrays[value.name], value.dtype, zero_point)

@@ -1,0 +1,104 @@
+#include "kernels/requantize/x86_avx512.h"
+#include "kernels/winograd/winograd.h"
+#include "kernels/winograd/x86_transform.h"
+
+namespace intact {
+namespace {
+
+struct Avx512 {
+  static constexpr int kLanes16 = 32;
+  static constexpr int kLanes32 = 16;
+  typedef uint16_t U16 __attribute__((vector_size(64)));
+  typedef uint32_t U32 __attribute__((vector_size(64)));
+  typedef int32_t S32 __attribute__((vector_size(64)));
+
+  static inline __m256i load(const uint8_t* codes, int count) {
+    if (count >= 32) return _mm256_loadu_si256((const __m256i*)codes);
+    return _mm256_maskz_loadu_epi8((1u << count) - 1u, codes);
+  }
+  static inline U16 widen_signed(const uint8_t* codes, int count) {
+    return (U16)_mm512_cvtepi8_epi16(load(codes, count));
+  }
+  static inline U16 widen_unsigned(const uint8_t* codes, int count) {
+    return (U16)_mm512_cvtepu8_epi16(load(codes, count));
+  }
+  static inline void store16(int16_t* out, U16 values, int count) {
+    if (count > kWinogradChannels) {
+      _mm512_storeu_si512(out, (__m512i)values);
+    } else {
+      _mm256_storeu_si256((__m256i*)out, _mm512_castsi512_si256((__m512i)values));
+    }
+  }
+
+  class Requant {
+   public:
+    Requant(const RequantView* view, int channel)
+        : constants_(load_requant16(view, channel)),
+          zero_point_(_mm512_set1_epi16((int16_t)view->zero_point)),
+          low_(limits(view->qmin + channel)),
+          high_(limits(view->qmax + channel)),
+          is_unsigned_(view->is_unsigned) {}
+
+    // The vectors are pixels of one row, of which `columns` are stored.
+    inline void store(const S32 (&row)[4], int columns, int8_t* out, ptrdiff_t pixel_stride,
+                      int channels) const {
+      const __m512i codes = to_codes(row[0], row[1], row[2], row[3]);
+      const __mmask16 mask = first_lanes16(channels);
+      _mm_mask_storeu_epi8(out, mask, _mm512_castsi512_si128(codes));
+      if (columns < 2) return;
+      _mm_mask_storeu_epi8(out + pixel_stride, mask, _mm512_extracti32x4_epi32(codes, 1));
+      if (columns < 3) return;
+      _mm_mask_storeu_epi8(out + 2 * pixel_stride, mask, _mm512_extracti32x4_epi32(codes, 2));
+      if (columns < 4) return;
+      _mm_mask_storeu_epi8(out + 3 * pixel_stride, mask, _mm512_extracti32x4_epi32(codes, 3));
+    }
+    inline void store(const S32 (&row)[2], int columns, int8_t* out, ptrdiff_t pixel_stride,
+                      int channels) const {
+      const __m512i codes = to_codes(row[0], row[1], row[0], row[1]);
+      const __mmask16 mask = first_lanes16(channels);
+      _mm_mask_storeu_epi8(out, mask, _mm512_castsi512_si128(codes));
+      if (columns < 2) return;
+      _mm_mask_storeu_epi8(out + pixel_stride, mask, _mm512_extracti32x4_epi32(codes, 1));
+    }
+
+   private:
+    static inline __m512i limits(const int8_t* codes) {
+      return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)codes));
+    }
+    // Channels of pixel v in 128 bits v.
+    inline __m512i to_codes(S32 a, S32 b, S32 c, S32 d) const {
+      const __m512i ab = _mm512_packs_epi32(requantize16((__m512i)a, &constants_),
+                                            requantize16((__m512i)b, &constants_));
+      const __m512i cd = _mm512_packs_epi32(requantize16((__m512i)c, &constants_),
+                                            requantize16((__m512i)d, &constants_));
+      const __m512i words_ab = _mm512_adds_epi16(ab, zero_point_);
+      const __m512i words_cd = _mm512_adds_epi16(cd, zero_point_);
+      // The packs work within 128 bits: dword 4 l + v holds channels 4 l .. 4 l + 3 of pixel v.
+      const __m512i order =
+          _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      if (is_unsigned_) {
+        const __m512i codes =
+            _mm512_permutexvar_epi32(order, _mm512_packus_epi16(words_ab, words_cd));
+        return _mm512_min_epu8(_mm512_max_epu8(codes, low_), high_);
+      }
+      const __m512i codes =
+          _mm512_permutexvar_epi32(order, _mm512_packs_epi16(words_ab, words_cd));
+      return _mm512_min_epi8(_mm512_max_epi8(codes, low_), high_);
+    }
+
+    Requant16 constants_;
+    __m512i zero_point_, low_, high_;
+    int is_unsigned_;
+  };
+};
+
+}  // namespace
+
+const WinogradKernel winograd_avx512vnni[2] = {
+    {Isa::kAvx512Vnni, "winograd4_avx512vnni", 4, input_tile<Avx512, 4, false>, input_tile<Avx512, 4, true>,
+     output_tiles<Avx512, 4>},
+    {Isa::kAvx512Vnni, "winograd2_avx512vnni", 2, input_tile<Avx512, 2, false>, input_tile<Avx512, 2, true>,
+     output_tiles<Avx512, 2>},
+};
+
+}  // namespace intact
