@@ -12,6 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,7 +54,7 @@ def phases(network: Path, executor: str) -> list[float]:
         text=True,
     )
     times = json.loads(done.stdout)
-    return [after - before for before, after in zip(times[:-1], times[1:], strict=True)]
+    return [after - before for before, after in pairwise(times)]
 
 
 def make_network(path: Path, pixels: int) -> None:

@@ -194,8 +194,8 @@ class Window:
 def conv2d(
     window: Window,
     zero_point: int,
-    input: DType,
-    output: DType,
+    input_dtype: DType,
+    output_dtype: DType,
     weight: Array,
     bias: Array,
     requant: Requant,
@@ -203,14 +203,19 @@ def conv2d(
 def conv_transpose2d(
     window: Window,
     zero_point: int,
-    input: DType,
-    output: DType,
+    input_dtype: DType,
+    output_dtype: DType,
     weight: Array,
     bias: Array,
     requant: Requant,
 ) -> Op: ...
 def linear(
-    zero_point: int, input: DType, output: DType, weight: Array, bias: Array, requant: Requant
+    zero_point: int,
+    input_dtype: DType,
+    output_dtype: DType,
+    weight: Array,
+    bias: Array,
+    requant: Requant,
 ) -> Op: ...
 def matmul(a_zero_point: int, b_zero_point: int, requant: Requant) -> Op: ...
 def embedding(weight: Array, requant: Requant) -> Op: ...

@@ -13,6 +13,11 @@ from intact.numerics.formats import Int
 from intact.numerics.integers import weight_integers
 
 
+def isa() -> native.Isa:
+    """The best level of kernels that may be used; tests lower it."""
+    return native.best_isa()
+
+
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QConv2d with 8-bit codes and weights."""
     weight = _weight(node, constants, op.weight_zero_point)
@@ -30,7 +35,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
         requant(op.requant),
         dtype(node.inputs[0].dtype),
         dtype(node.output.dtype),
-        native.best_isa(),
+        isa(),
     )
 
 
@@ -46,7 +51,7 @@ def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> nati
         requant(op.requant),
         dtype(node.inputs[0].dtype),
         dtype(node.output.dtype),
-        native.best_isa(),
+        isa(),
     )
 
 
@@ -65,7 +70,7 @@ def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
         dtype(a.dtype),
         dtype(b.dtype),
         dtype(node.output.dtype),
-        native.best_isa(),
+        isa(),
     )
 
 
