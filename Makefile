@@ -1,7 +1,8 @@
-# make demo    install what the demo needs and run it
-# make test    everything CI checks: lint, types, layers, tests
-# make lint    the same without the tests
-# make clean   remove the virtual environment, caches and build output
+# make demo      install what the demo needs and run it
+# make test      everything CI checks: lint, types, layers, tests
+# make lint      the same without the tests
+# make sanitize  run the native engine's tests with AddressSanitizer and UBSan
+# make clean     remove the virtual environment, caches and build output
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -22,7 +23,7 @@ BUILD_TOOLS := scikit-build-core nanobind 'cmake>=3.24' ninja
 INSTALL := $(PIP) install -q -c constraints.txt $(BUILD_TOOLS) && \
   $(PIP) install -q -c constraints.txt --no-build-isolation
 
-.PHONY: help demo test lint clean system
+.PHONY: help demo test lint sanitize clean system
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -39,6 +40,9 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_file_length.py
+
+sanitize: system $(VENV)/test.stamp
+	$(BIN)/python tools/sanitize.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
