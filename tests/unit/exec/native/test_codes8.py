@@ -16,7 +16,7 @@ from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Int
 from tests.unit.exec.native.sweeping import between, draw, draw_zero_point
 
-CASES = 400
+CASES = 160
 LEVELS = [library.Isa.none, library.Isa.avx2, library.Isa.avx512vnni]
 
 
