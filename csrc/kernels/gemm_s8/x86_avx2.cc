@@ -14,16 +14,40 @@ struct Args {
   uint8_t* out;
 };
 
-template <int kRows, int kVectors>
+static inline __m256i limits16(const int8_t* codes) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)codes));
+}
+
+template <int kRows, int kVectors, RequantKind kKind>
 static inline void store_codes(__m256i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
                                const Args& args) {
+#pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
     const Requant8 constants = load_requant8(tile->requant, 8 * v);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) acc[r][v] = rescale8<kKind>(acc[r][v], &constants);
+  }
+  const RequantView* requant = tile->requant;
+  const int64_t stride = tile->out_stride;
+  if (kVectors == 2 && kRows % 2 == 0 && tile->columns == 16) {
+    const __m256i low = limits16(requant->qmin), high = limits16(requant->qmax);
+#pragma GCC unroll 8
+    for (int r = 0; r + 1 < kRows; r += 2) {
+      const __m256i codes = to_codes32(acc[r][0], acc[r][1 % kVectors], acc[r + 1][0],
+                                       acc[r + 1][1 % kVectors], low, high, requant);
+      uint8_t* out = args.out + r * stride;
+      _mm_storeu_si128((__m128i*)out, _mm256_castsi256_si128(codes));
+      _mm_storeu_si128((__m128i*)(out + stride), _mm256_extracti128_si256(codes, 1));
+    }
+    return;
+  }
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) {
     const int count = tile->columns - 8 * v;
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const __m256i values = requantize8(acc[r][v], &constants);
-      store_codes8(to_codes8(values, tile->requant, 8 * v),
-                   (int8_t*)(args.out + r * tile->out_stride + 8 * v), count);
+      store_codes8(to_codes8(acc[r][v], requant, 8 * v), (int8_t*)(args.out + r * stride + 8 * v),
+                   count);
     }
   }
 }
@@ -32,8 +56,10 @@ template <int kRows, int kVectors>
 static inline void store_accumulators(__m256i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
                                       const Args& args) {
   int32_t* out = (int32_t*)args.out;
+#pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
     const int count = tile->columns - 8 * v < 8 ? tile->columns - 8 * v : 8;
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       int32_t lanes[8];
       _mm256_storeu_si256((__m256i*)lanes, acc[r][v]);
@@ -44,11 +70,17 @@ static inline void store_accumulators(__m256i (&acc)[kRows][kVectors], const Gem
 
 template <int kRows, int kVectors>
 static void multiply(const GemmS8Tile* tile, const Args& args) {
-  __m256i acc[kRows][kVectors];
+  __m256i acc[kRows][kVectors], start[kVectors];
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) {
+    start[v] = tile->requant == nullptr
+                   ? _mm256_setzero_si256()
+                   : _mm256_load_si256((const __m256i*)(tile->requant->offset + 8 * v));
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_setzero_si256();
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = start[v];
   }
   const int8_t* b = tile->b;
   const int64_t stride = tile->a_stride / 2;
@@ -75,15 +107,21 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
     }
   }
   if (args.row_sum != nullptr) {
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const __m256i sum = _mm256_set1_epi32(args.row_sum[r]);
+#pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_add_epi32(acc[r][v], sum);
     }
   }
-  if (tile->requant != nullptr) {
-    store_codes<kRows, kVectors>(acc, tile, args);
-  } else {
-    store_accumulators<kRows, kVectors>(acc, tile, args);
+  if (tile->requant == nullptr) return store_accumulators<kRows, kVectors>(acc, tile, args);
+  switch (tile->requant->kind) {
+    case RequantKind::kNoneBelowZero:
+      return store_codes<kRows, kVectors, RequantKind::kNoneBelowZero>(acc, tile, args);
+    case RequantKind::kRightShifts:
+      return store_codes<kRows, kVectors, RequantKind::kRightShifts>(acc, tile, args);
+    case RequantKind::kAnyShift:
+      return store_codes<kRows, kVectors, RequantKind::kAnyShift>(acc, tile, args);
   }
 }
 

@@ -14,28 +14,64 @@ struct Args {
   uint8_t* out;
 };
 
-template <int kRows, int kVectors>
+// Limits of 64 / kTimes channels, kTimes times.
+template <int kTimes>
+static inline __m512i repeat(const int8_t* codes) {
+  const __m512i all = _mm512_loadu_si512(codes);
+  if (kTimes == 4) return _mm512_broadcast_i32x4(_mm512_castsi512_si128(all));
+  if (kTimes == 2) return _mm512_broadcast_i64x4(_mm512_castsi512_si256(all));
+  return all;
+}
+
+// The first `columns` of the lowest kBytes codes.
+template <int kBytes>
+static inline void store_part(uint8_t* out, __m512i codes, int columns) {
+  if (columns < kBytes) {
+    _mm512_mask_storeu_epi8(out, ((__mmask64)1 << columns) - 1, codes);
+  } else if (kBytes == 64) {
+    _mm512_storeu_si512(out, codes);
+  } else if (kBytes == 32) {
+    _mm256_storeu_si256((__m256i*)out, _mm512_castsi512_si256(codes));
+  } else {
+    _mm_storeu_si128((__m128i*)out, _mm512_castsi512_si128(codes));
+  }
+}
+
+template <int kRows, int kVectors, RequantKind kKind>
 static inline void store_codes(__m512i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
                                const Args& args) {
+#pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const Requant16 constants = load_requant16(tile->requant, 16 * v);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) acc[r][v] = requantize16(acc[r][v], &constants);
+    for (int r = 0; r < kRows; ++r) acc[r][v] = rescale16<kKind>(acc[r][v], &constants);
   }
-  const int64_t stride = tile->out_stride;
-  if (kVectors == 4 && tile->columns == 64) {
-    for (int r = 0; r < kRows; ++r) {
-      _mm512_storeu_si512(args.out + r * stride,
-                          to_codes64(acc[r][0], acc[r][1 % kVectors], acc[r][2 % kVectors],
-                                     acc[r][3 % kVectors], tile->requant, 0));
+  // Codes of four vectors are made at once: of one row, or of 2 or 4.
+  constexpr int kTogether = kVectors == 1 ? 4 : kVectors == 2 ? 2 : 1;
+  const RequantView* requant = tile->requant;
+  const __m512i low = repeat<kTogether>(requant->qmin), high = repeat<kTogether>(requant->qmax);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; r += kTogether) {
+    const auto part = [&acc, r](int i) {
+      const int row = r + i / kVectors, v = i % kVectors;
+      return kVectors == 3 && i == 3 ? acc[r][2 % kVectors] : acc[row < kRows ? row : r][v];
+    };
+    const __m512i codes = to_codes64(part(0), part(1), part(2), part(3), low, high, requant);
+    uint8_t* out = args.out + r * tile->out_stride;
+    store_part<64 / kTogether>(out, codes, tile->columns);
+    if (kTogether > 1 && r + 1 < kRows) {
+      out += tile->out_stride;
+      store_part<64 / kTogether>(out, kTogether == 2 ? _mm512_shuffle_i64x2(codes, codes, 0xEE)
+                                                     : _mm512_shuffle_i64x2(codes, codes, 0xE5),
+                                 tile->columns);
     }
-    return;
-  }
-  for (int v = 0; v < kVectors; ++v) {
-    const __mmask16 lanes = first_lanes16(tile->columns - 16 * v);
-    for (int r = 0; r < kRows; ++r) {
-      _mm_mask_storeu_epi8(args.out + r * stride + 16 * v, lanes,
-                           to_codes16(acc[r][v], tile->requant, 16 * v));
+    if (kTogether > 2 && r + 2 < kRows) {
+      out += tile->out_stride;
+      store_part<64 / kTogether>(out, _mm512_shuffle_i64x2(codes, codes, 0xEE), tile->columns);
+    }
+    if (kTogether > 2 && r + 3 < kRows) {
+      out += tile->out_stride;
+      store_part<64 / kTogether>(out, _mm512_shuffle_i64x2(codes, codes, 0xFF), tile->columns);
     }
   }
 }
@@ -44,8 +80,10 @@ template <int kRows, int kVectors>
 static inline void store_accumulators(__m512i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
                                       const Args& args) {
   int32_t* out = (int32_t*)args.out;
+#pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const __mmask16 lanes = first_lanes16(tile->columns - 16 * v);
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       _mm512_mask_storeu_epi32(out + r * tile->out_stride + 16 * v, lanes, acc[r][v]);
     }
@@ -54,11 +92,16 @@ static inline void store_accumulators(__m512i (&acc)[kRows][kVectors], const Gem
 
 template <int kRows, int kVectors>
 static void multiply(const GemmS8Tile* tile, const Args& args) {
-  __m512i acc[kRows][kVectors];
+  __m512i acc[kRows][kVectors], start[kVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    start[v] = tile->requant == nullptr ? _mm512_setzero_si512()
+                                        : _mm512_loadu_si512(tile->requant->offset + 16 * v);
+  }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_si512();
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = start[v];
   }
   const int8_t* b = tile->b;
   const int64_t stride = tile->a_stride;
@@ -83,15 +126,21 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
     }
   }
   if (args.row_sum != nullptr) {
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const __m512i sum = _mm512_set1_epi32(args.row_sum[r]);
+#pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_add_epi32(acc[r][v], sum);
     }
   }
-  if (tile->requant != nullptr) {
-    store_codes<kRows, kVectors>(acc, tile, args);
-  } else {
-    store_accumulators<kRows, kVectors>(acc, tile, args);
+  if (tile->requant == nullptr) return store_accumulators<kRows, kVectors>(acc, tile, args);
+  switch (tile->requant->kind) {
+    case RequantKind::kNoneBelowZero:
+      return store_codes<kRows, kVectors, RequantKind::kNoneBelowZero>(acc, tile, args);
+    case RequantKind::kRightShifts:
+      return store_codes<kRows, kVectors, RequantKind::kRightShifts>(acc, tile, args);
+    case RequantKind::kAnyShift:
+      return store_codes<kRows, kVectors, RequantKind::kAnyShift>(acc, tile, args);
   }
 }
 

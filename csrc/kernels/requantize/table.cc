@@ -7,11 +7,34 @@ namespace {
 
 constexpr std::size_t kChannels = 64;  // vectors may read past the last channel up to here
 
+// A multiplier of 0 gives 0 whatever the shift, so that it never asks for the general kind.
+int shift_of(const Requant& requant, std::size_t channel) {
+  return requant.multiplier(channel) == 0 ? -1 : requant.shift(channel);
+}
+
+RequantKind kind_of(const Requant& requant, std::size_t channels) {
+  constexpr int kMost = 22;  // 2^(31 + s) times a zero point of 8 bits is in int64
+  bool none_below = true;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const int shift = shift_of(requant, c);
+    if (shift >= 0 || shift < -kMost) return RequantKind::kAnyShift;
+    none_below = none_below && requant.qmin(c) >= requant.zero_point();
+  }
+  return none_below ? RequantKind::kNoneBelowZero : RequantKind::kRightShifts;
+}
+
+// Where the rounding of a channel lies: of 16 channels the even ones come first.
+std::size_t rounding_place(std::size_t channel) {
+  return channel / 16 * 16 + channel % 2 * 8 + channel % 16 / 2;
+}
+
 }  // namespace
 
 RequantTable::RequantTable(const Requant& requant, std::span<const std::int32_t> offset,
                            bool is_unsigned)
-    : zero_point_(requant.zero_point()), is_unsigned_(is_unsigned) {
+    : zero_point_(requant.zero_point()),
+      kind_(kind_of(requant, offset.size())),
+      is_unsigned_(is_unsigned) {
   const std::size_t channels = offset.size();
   const std::size_t padded = align_up(channels, kChannels);
   offset_ = Buffer<std::int32_t>(padded);
@@ -23,17 +46,22 @@ RequantTable::RequantTable(const Requant& requant, std::span<const std::int32_t>
   qmin_ = Buffer<std::int8_t>(padded);
   qmax_ = Buffer<std::int8_t>(padded);
   for (std::size_t c = 0; c < channels; ++c) {
-    const int right = std::max(-requant.shift(c), 0);
+    const int shift = shift_of(requant, c);
+    const int right = std::max(-shift, 0);
     offset_[c] = offset[c];
     multiplier_[c] = requant.multiplier(c);
-    left_[c] = std::max(requant.shift(c), 0);
-    any_left_ = any_left_ || left_[c] != 0;
+    left_[c] = std::max(shift, 0);
     right_[c] = 31 + right;
-    rounding_[c] = (std::int64_t{1} << 30) + (right > 0 ? std::int64_t{1} << (30 + right) : 0);
+    std::int64_t& rounding = rounding_[rounding_place(c)];
+    rounding = (std::int64_t{1} << 30) + (right > 0 ? std::int64_t{1} << (30 + right) : 0);
+    if (kind_ != RequantKind::kAnyShift) {
+      rounding += std::int64_t{requant.zero_point()} * (std::int64_t{1} << (31 + right));
+    }
     negative_[c] = right > 0 ? INT32_MIN : 0;
     qmin_[c] = static_cast<std::int8_t>(requant.qmin(c));
     qmax_[c] = static_cast<std::int8_t>(requant.qmax(c));
   }
+  if (kind_ != RequantKind::kAnyShift) zero_point_ = 0;
 }
 
 RequantView RequantTable::view(std::size_t channel) const {
@@ -46,7 +74,7 @@ RequantView RequantTable::view(std::size_t channel) const {
           qmin_.data() + channel,
           qmax_.data() + channel,
           zero_point_,
-          any_left_ ? 1 : 0,
+          kind_,
           is_unsigned_ ? 1 : 0};
 }
 

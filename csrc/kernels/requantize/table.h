@@ -16,7 +16,7 @@ class RequantTable {
   // be narrow and its output of 8 bits, which `is_unsigned` are uint8_t.
   RequantTable(const Requant& requant, std::span<const std::int32_t> offset, bool is_unsigned);
 
-  // From `channel` on, which must be a multiple of 8.
+  // From `channel` on, which must be a multiple of 16.
   RequantView view(std::size_t channel = 0) const;
   std::size_t bytes() const;
 
@@ -29,8 +29,8 @@ class RequantTable {
   Buffer<std::int32_t> negative_;
   Buffer<std::int8_t> qmin_;
   Buffer<std::int8_t> qmax_;
-  std::int32_t zero_point_ = 0;
-  bool any_left_ = false;
+  std::int32_t zero_point_ = 0;  // unless rounding_ has it
+  RequantKind kind_ = RequantKind::kAnyShift;
   bool is_unsigned_ = false;
 };
 
