@@ -36,5 +36,6 @@ void bind_codes(nb::module_& m);
 void bind_convert(nb::module_& m);
 void bind_layers(nb::module_& m);
 void bind_gemm(nb::module_& m);
+void bind_floats(nb::module_& m);
 
 }  // namespace intact
