@@ -143,7 +143,22 @@ def expand() -> Op: ...
 def pad(before: Sequence[int], mode: PadMode, value: NDArray[np.uint8]) -> Op: ...
 def concat(axis: int) -> Op: ...
 
-# Kernels for 8-bit codes; None where there is none up to `isa`.
+# Kernels for 8-bit codes; None where there is none up to `isa`. _Codes: dtype, lowest, highest.
+
+_Operand: TypeAlias = tuple[int, int, int]  # zero point, multiplier, shift
+_Codes: TypeAlias = tuple[DType, int, int]
+
+def sum_s8(
+    a: _Operand,
+    b: _Operand,
+    left_shift: int,
+    subtract: bool,
+    a_codes: _Codes,
+    b_codes: _Codes,
+    output: DType,
+    requant: Requant,
+    isa: Isa,
+) -> Op | None: ...
 def conv2d_s8(
     weight: NDArray[np.int8],
     bias: NDArray[np.int32],
