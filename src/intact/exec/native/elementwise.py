@@ -1,7 +1,7 @@
 """Native operations on single elements."""
 
 from intact.exec.exact import code_range
-from intact.exec.native import elementwise8
+from intact.exec.native import codes8, elementwise8
 from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.elementwise8 import numbers
 from intact.exec.native.library import native
@@ -39,7 +39,8 @@ def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built
     del constants
     format = node.inputs[0].dtype
     low = int(format.codes()[-1]) + 1 - (1 << format.bits)
-    return built(native.lookup(low, int32(op.table), dtype(node.output.dtype)), node)
+    table = int32(op.table)
+    return built(native.lookup(low, table, dtype(node.output.dtype), codes8.isa()), node)
 
 
 def interpolated_lookup(
@@ -56,7 +57,9 @@ def interpolated_lookup(
 
 def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> Built:
     """QPrelu."""
-    del constants
+    table = elementwise8.prelu(op, node, constants)
+    if table is not None:
+        return built(table, node)
     positive, negative = requant(op.positive), requant(op.negative)
     return built(
         native.prelu(op.input_zero_point, op.slope_zero_point, positive, negative), node, 2

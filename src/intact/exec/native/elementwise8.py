@@ -1,8 +1,9 @@
 """Vector kernels for 8-bit codes beside linear algebra; None where they do not apply."""
 
+from intact.exec import elementwise
 from intact.exec.exact import code_range
 from intact.exec.native import codes8
-from intact.exec.native.building import dtype, requant
+from intact.exec.native.building import Constants, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
@@ -26,6 +27,18 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None
         requant(op.requant),
         codes8.isa(),
     )
+
+
+def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> native.Op | None:
+    """QPrelu of one constant slope: a table."""
+    x, slope = node.inputs
+    slopes = constants.arrays.get(slope.name)
+    entries = [r.multiplier.size * r.qmin.size for r in (op.positive, op.negative)]
+    if not _is_byte(x) or slopes is None or max(slopes.size, *entries) > 1:
+        return None
+    codes = x.dtype.codes()
+    table = int32(elementwise.prelu(op, node, slopes)(codes))
+    return native.lookup(int(codes[0]), table, dtype(node.output.dtype), codes8.isa())
 
 
 def numbers(operand: int_ops.Operand) -> tuple[int, int, int]:

@@ -1,17 +1,21 @@
 """Vector kernels on single 8-bit codes equal the reference, at every level of instructions."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from intact.exec.native import elementwise
 from intact.exec.native.building import Constants
 from intact.exec.native.library import native
+from intact.ir import float_ops as ops
 from intact.ir.attributes import operand_reach
 from intact.ir.graph import Node, Value
-from intact.ir.int_ops import IntOp, Operand, QAdd, QSub
+from intact.ir.int_ops import IntOp, Lookup, Operand, QAdd, QPrelu, QSub
 from intact.ir.shapes import output_shape
 from intact.numerics.fixedpoint import INT32_MAX, Requant, quantize_multiplier
 from intact.numerics.formats import Int
+from tests.unit.exec.native.running import run_op
 from tests.unit.exec.native.sweeping import (
     FORMATS,
     between,
@@ -127,3 +131,40 @@ def test_sums_of_any_parameters() -> None:
         op = QAdd(*operands, left_shift, draw_requant(rng, output, largest))
         x, y = every_pair(a, b)
         check(op, [(a, x), (b, y)], output)
+
+
+@each_level
+@pytest.mark.parametrize("count", [1, 31, 63, 64, 65, 127, 128, 129, 400, 70_001])
+def test_lookups_of_any_length(count: int) -> None:
+    rng = np.random.default_rng(count)
+    for source, output in product(BYTES, [Int(8), Int(8, signed=False), Int(16)]):
+        table = rng.integers(output.qmin, output.qmax + 1, 1 << source.bits)
+        op = Lookup(table.astype(output.storage), ops.Silu())
+        x = np.resize(source.codes(), count)
+        rng.shuffle(x)
+        check(op, [(source, x)], output)
+
+
+@each_level
+def test_lookups_anywhere_in_memory(isa: native.Isa) -> None:
+    rng = np.random.default_rng(8)
+    table = rng.integers(-128, 128, 256).astype(np.int32)
+    made = native.lookup(-128, table, native.DType.int8, isa)
+    for count, offset in product([64, 130, 300], range(4)):
+        x = rng.integers(-128, 128, count + offset).astype(np.int8)[offset:]
+        expected = table[x.astype(int) + 128].astype(np.int8)
+        np.testing.assert_array_equal(run_op(made, [x], expected), expected)
+
+
+@each_level
+def test_prelu_of_one_slope() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(CASES // 2):
+        source, slope, output = (draw_format(rng, high=8) for _ in range(3))
+        points = draw_zero_point(rng, source), draw_zero_point(rng, slope)
+        largest = max(source.qmax - points[0], points[0] - source.qmin)
+        positive = draw_requant(rng, output, largest)
+        largest *= max(slope.qmax - points[1], points[1] - slope.qmin)
+        op = QPrelu(*points, positive, draw_requant(rng, output, largest))
+        inputs = [(source, source.codes()[:, None]), (slope, draw(rng, (1,), slope))]
+        check(op, inputs, output, [1])
