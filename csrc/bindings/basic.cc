@@ -22,8 +22,9 @@ void bind_basic(nb::module_& m) {
                                 to_vector(qmin), to_vector(qmax), wide);
            });
   m.def("copy", &make_copy);
-  m.def("lookup", [](std::int32_t low, const Vector<std::int32_t>& table, DType output) {
-    return make_lookup(low, to_span(table), output);
+  m.def("lookup", [](std::int32_t low, const Vector<std::int32_t>& table, DType output,
+                     Isa isa) {
+    return make_lookup(low, to_span(table), output, isa);
   });
 }
 

@@ -33,8 +33,10 @@ Shape shape_of(const AnyArray& array);
 void bind_engine(nb::module_& m);
 void bind_basic(nb::module_& m);
 void bind_codes(nb::module_& m);
+void bind_codes8(nb::module_& m);
 void bind_convert(nb::module_& m);
 void bind_layers(nb::module_& m);
 void bind_gemm(nb::module_& m);
+void bind_floats(nb::module_& m);
 
 }  // namespace intact

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/requant.h"
+#include "cpu.h"
 #include "ops/ops.h"
 #include "portable/intact_elementwise.h"
 #include "portable/intact_movement.h"
@@ -49,8 +50,10 @@ struct Normalization {
   std::int32_t zero_point;
   CodeRange output;
 };
-OpPtr make_layer_norm(std::int32_t axes, Normalization normalization);
-OpPtr make_group_norm(std::int32_t groups, Normalization normalization);
+OpPtr make_layer_norm(std::int32_t axes, Normalization normalization, DType input, DType output,
+                      Isa isa);
+OpPtr make_group_norm(std::int32_t groups, Normalization normalization, DType input, DType output,
+                      Isa isa);
 
 // pooling.cc: pairs are (height, width); padding is ((top, bottom), (left, right)).
 using Pair = std::array<std::int32_t, 2>;

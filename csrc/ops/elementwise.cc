@@ -1,18 +1,10 @@
 #include <utility>
 
+#include "ops/broadcast.h"
 #include "ops/codes.h"
-#include "ops/portable.h"
-#include "portable/intact_elementwise.h"
 
 namespace intact {
 namespace {
-
-intact_grid broadcast(const Tensor& a, const Tensor& b) {
-  const Dims left(a.shape), right(b.shape);
-  intact_grid grid;
-  intact_broadcast(&grid, left.sizes, left.rank, right.sizes, right.rank);
-  return grid;
-}
 
 class Sum final : public Op {
  public:

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/op.h"
+#include "cpu.h"
 
 namespace intact {
 
@@ -15,6 +16,6 @@ using OpPtr = std::shared_ptr<const Op>;
 OpPtr make_copy();
 
 // out = table[x - low], for codes of up to 8 bits; table has one int32 for each code low, low + 1...
-OpPtr make_lookup(std::int32_t low, std::span<const std::int32_t> table, DType output);
+OpPtr make_lookup(std::int32_t low, std::span<const std::int32_t> table, DType output, Isa isa);
 
 }  // namespace intact

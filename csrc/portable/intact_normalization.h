@@ -134,17 +134,23 @@ typedef struct {
   int32_t groups;
 } intact_group_norm_shape;
 
-/* QGroupNorm: x (N, pixels, C); [begin, end) counts groups of samples, of which there are
- * N * groups. */
+/* Group `number` of the N * groups of an x (N, pixels, C). */
+INTACT_INLINE intact_norm_group intact_group_norm_group(const intact_group_norm_shape* shape,
+                                                        size_t number) {
+  const size_t channels = (size_t)shape->channels, groups = (size_t)shape->groups;
+  const size_t length = channels / groups;
+  const size_t sample = number / groups, channel = number % groups * length;
+  const intact_norm_group group = {sample * shape->pixels * channels + channel, shape->pixels,
+                                   length, channels, (int32_t)channel};
+  return group;
+}
+
+/* QGroupNorm: [begin, end) counts groups of samples. */
 INTACT_INLINE void intact_group_norm(const void* x, void* y, const intact_normalization* params,
                                      const intact_group_norm_shape* shape, size_t begin,
                                      size_t end) {
-  const size_t channels = (size_t)shape->channels, groups = (size_t)shape->groups;
-  const size_t length = channels / groups;
   for (size_t number = begin; number < end; ++number) {
-    const size_t sample = number / groups, channel = number % groups * length;
-    const intact_norm_group group = {sample * shape->pixels * channels + channel, shape->pixels,
-                                     length, channels, (int32_t)channel};
+    const intact_norm_group group = intact_group_norm_group(shape, number);
     intact_normalize_group(x, y, &group, params);
   }
 }

@@ -6,6 +6,7 @@ from intact.errors import UnsupportedOpError
 from intact.exec.native import (
     convert,
     elementwise,
+    float_linear,
     layers,
     movement,
     normalization,
@@ -51,6 +52,7 @@ _BUILDERS: Mapping[type, Callable[..., Built]] = {
     int_ops.QMean: pooling.mean,
     int_ops.QResizeNearest2d: pooling.resize_nearest2d,
     int_ops.QResizeBilinear2d: pooling.resize_bilinear2d,
+    float_ops.Linear: float_linear.linear,
     float_ops.ResizeNearest: pooling.resize_nearest,
     float_ops.Permute: movement.permute,
     float_ops.Slice: movement.slice_,

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.errors import UnsupportedOpError
+from intact.exec.native import codes8
 from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
@@ -38,7 +39,7 @@ def requantize(op: int_ops.Requantize, node: Node[IntOp], constants: Constants) 
         return built(native.requantize(op.input_zero_point, requant(op.requant)), node)
     codes = np.arange(format.qmin, format.qmax + 1)
     table = int32(op.requant(codes - op.input_zero_point))
-    return built(native.lookup(format.qmin, table, dtype(node.output.dtype)), node)
+    return built(native.lookup(format.qmin, table, dtype(node.output.dtype), codes8.isa()), node)
 
 
 def _integer_format(node: Node[IntOp], value: Value) -> Int:

@@ -1,7 +1,9 @@
 """Native operations on single elements."""
 
 from intact.exec.exact import code_range
+from intact.exec.native import codes8, elementwise8
 from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
+from intact.exec.native.elementwise8 import numbers
 from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -11,19 +13,19 @@ from intact.ir.int_ops import IntOp
 def add(op: int_ops.QAdd, node: Node[IntOp], constants: Constants) -> Built:
     """QAdd."""
     del constants
-    made = native.add(_numbers(op.a), _numbers(op.b), op.left_shift, requant(op.requant))
+    made = elementwise8.sum_(op, node)
+    if made is None:
+        made = native.add(numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant))
     return built(made, node, 2)
 
 
 def sub(op: int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
     """QSub."""
     del constants
-    made = native.sub(_numbers(op.a), _numbers(op.b), op.left_shift, requant(op.requant))
+    made = elementwise8.sum_(op, node)
+    if made is None:
+        made = native.sub(numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant))
     return built(made, node, 2)
-
-
-def _numbers(operand: int_ops.Operand) -> tuple[int, int, int]:
-    return operand.zero_point, operand.multiplier, operand.shift
 
 
 def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> Built:
@@ -37,7 +39,8 @@ def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built
     del constants
     format = node.inputs[0].dtype
     low = int(format.codes()[-1]) + 1 - (1 << format.bits)
-    return built(native.lookup(low, int32(op.table), dtype(node.output.dtype)), node)
+    table = int32(op.table)
+    return built(native.lookup(low, table, dtype(node.output.dtype), codes8.isa()), node)
 
 
 def interpolated_lookup(
@@ -54,7 +57,9 @@ def interpolated_lookup(
 
 def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> Built:
     """QPrelu."""
-    del constants
+    table = elementwise8.prelu(op, node, constants)
+    if table is not None:
+        return built(table, node)
     positive, negative = requant(op.positive), requant(op.negative)
     return built(
         native.prelu(op.input_zero_point, op.slope_zero_point, positive, negative), node, 2

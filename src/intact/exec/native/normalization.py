@@ -3,7 +3,8 @@
 import numpy as np
 
 from intact.exec.exact import code_range
-from intact.exec.native.building import Built, Constants, built, int32, requant
+from intact.exec.native import codes8
+from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -28,13 +29,20 @@ def softmax16(op: int_ops.QSoftmax16, node: Node[IntOp], constants: Constants) -
 def layer_norm(op: int_ops.QLayerNorm, node: Node[IntOp], constants: Constants) -> Built:
     """QLayerNorm."""
     del constants
-    return built(native.layer_norm(op.axes, _numbers(op.normalization)), node)
+    numbers = _numbers(op.normalization)
+    return built(native.layer_norm(op.axes, numbers, *_types(node), codes8.isa()), node)
 
 
 def group_norm(op: int_ops.QGroupNorm, node: Node[IntOp], constants: Constants) -> Built:
     """QGroupNorm."""
     del constants
-    return built(native.group_norm(op.groups, _numbers(op.normalization)), node)
+    numbers = _numbers(op.normalization)
+    return built(native.group_norm(op.groups, numbers, *_types(node), codes8.isa()), node)
+
+
+def _types(node: Node[IntOp]) -> tuple[native.DType, native.DType]:
+    """Of the codes that are read and written."""
+    return dtype(node.inputs[0].dtype), dtype(node.output.dtype)
 
 
 def _numbers(numbers: int_ops.Normalization) -> native.Normalization:

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from intact.exec import native, reference
-from intact.exec.native import codes8
-from intact.exec.native.library import native as library
 from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import IntOp, QConv2d, QLinear, QMatMul
 from intact.ir.shapes import output_shape
@@ -17,16 +15,6 @@ from intact.numerics.formats import Int
 from tests.unit.exec.native.sweeping import between, draw, draw_zero_point
 
 CASES = 160
-LEVELS = [library.Isa.none, library.Isa.avx2, library.Isa.avx512vnni]
-
-
-@pytest.fixture(params=LEVELS, ids=lambda isa: isa.name)
-def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> library.Isa:
-    """Each level that this CPU has."""
-    if request.param.value > library.best_isa().value:
-        pytest.skip(f"this CPU has no {request.param.name}")
-    monkeypatch.setattr(codes8, "isa", lambda: request.param)
-    return request.param
 
 
 def draw_requant(rng: np.random.Generator, output: Int, channels: int) -> Requant:

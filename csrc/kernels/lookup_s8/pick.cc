@@ -1,0 +1,20 @@
+#include "kernels/lookup_s8/lookup_s8.h"
+
+namespace intact {
+
+const LookupKernel* pick_lookup_s8(Isa best) {
+  static constexpr LookupKernel kKernels[] = {
+#define LOOKUP_S8(isa, vbmi, name) {Isa::isa, vbmi, #name, name},
+#include "kernels/lookup_s8/kernels.inc"
+#undef LOOKUP_S8
+      {Isa::kNone, false, nullptr, nullptr},
+  };
+  for (const LookupKernel& kernel : kKernels) {
+    if (kernel.name != nullptr && kernel.isa <= best && (!kernel.vbmi || has_vbmi())) {
+      return &kernel;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace intact

@@ -1,0 +1,34 @@
+// Finds the weighted sum that equals a given function of two codes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "kernels/sum_s8/sum_s8.h"
+
+namespace intact {
+
+// One operand: its codes, counted from the lowest of their type, lie in first .. last; the one of
+// real 0; by how much the function grows, about, from one to the next.
+struct SumS8Operand {
+  bool is_signed;
+  std::int32_t first, last;
+  std::int32_t zero;
+  double slope;
+};
+
+// What the function gives.
+struct SumS8Output {
+  bool is_unsigned;
+  std::int32_t zero_point;
+  std::int32_t qmin, qmax;
+};
+
+// `table` has the code of (a', b') at 256 a' + b'. The sum gives the same code for all codes of the
+// operands: the kernel ran over every pair. nullopt if too many corrections were necessary.
+std::optional<SumS8> find_sum_s8(const SumS8Kernel& kernel, std::span<const std::uint8_t> table,
+                                 const SumS8Operand& a, const SumS8Operand& b,
+                                 const SumS8Output& output);
+
+}  // namespace intact
