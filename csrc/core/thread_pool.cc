@@ -22,10 +22,13 @@ void pause_briefly() {
 
 }  // namespace
 
+// Who claims a task decrements what is left of the round, in one word with the round's number: a
+// helper that comes late finds another number or nothing left, and needs no one to wait for it. So
+// the fields of a round change only when all of its tasks are done.
 struct ThreadPool::Workers {
+  alignas(64) std::atomic<std::uint64_t> ticket{0};  // round * 2^32 + tasks left
+  alignas(64) std::atomic<std::int64_t> unfinished{0};
   alignas(64) std::atomic<std::uint32_t> round{0};
-  alignas(64) std::atomic<std::int64_t> next{0};
-  alignas(64) std::atomic<int> busy{0};
   std::atomic<bool> stop{false};
   std::int64_t count = 0;
   Function function = nullptr;
@@ -51,8 +54,7 @@ struct ThreadPool::Workers {
       wait_for_change(seen);
       seen = round.load(std::memory_order_acquire);
       if (stop.load()) return;
-      work(worker);
-      busy.fetch_sub(1, std::memory_order_release);
+      work(seen, worker);
     }
   }
 
@@ -64,11 +66,18 @@ struct ThreadPool::Workers {
     round.wait(seen, std::memory_order_acquire);
   }
 
-  void work(int worker) {
+  void work(std::uint32_t number, int worker) {
+    std::uint64_t seen = ticket.load(std::memory_order_acquire);
     for (;;) {
-      const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
-      function(context, i, worker);
+      const auto left = static_cast<std::uint32_t>(seen);
+      if (seen >> 32 != number || left == 0) return;
+      if (!ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
+        continue;
+      }
+      function(context, count - left, worker);
+      unfinished.fetch_sub(1, std::memory_order_release);
+      --seen;
     }
   }
 
@@ -76,16 +85,18 @@ struct ThreadPool::Workers {
     count = tasks;
     function = task;
     context = task_context;
-    next.store(0, std::memory_order_relaxed);
-    busy.store(static_cast<int>(threads.size()), std::memory_order_relaxed);
-    round.fetch_add(1, std::memory_order_release);
+    unfinished.store(tasks, std::memory_order_relaxed);
+    const std::uint32_t number = round.load(std::memory_order_relaxed) + 1;
+    ticket.store(std::uint64_t{number} << 32 | static_cast<std::uint64_t>(tasks),
+                 std::memory_order_release);
+    round.store(number, std::memory_order_release);
     round.notify_all();
-    work(0);
-    for (int i = 0; busy.load(std::memory_order_acquire) != 0; ++i) {
+    work(number, 0);
+    for (int i = 0; unfinished.load(std::memory_order_acquire) != 0; ++i) {
       if (i < kSpins) {
         pause_briefly();
       } else {
-        std::this_thread::yield();  // a helper has lost its core; it has at most one task left
+        std::this_thread::yield();  // a helper has lost its core in the middle of a task
       }
     }
   }
