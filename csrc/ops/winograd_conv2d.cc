@@ -4,6 +4,7 @@
 
 #include "kernels/requantize/table.h"
 #include "ops/conv2d.h"
+#include "winograd/cost.h"
 #include "winograd/tiling.h"
 #include "winograd/weights.h"
 
@@ -111,24 +112,22 @@ class WinogradConv2d final : public Op {
            (row_ * sizeof(std::int16_t) + WinogradWeights::kGroup * sizeof(std::int32_t));
   }
 
-  void run_shared(const Tensor& x, const Tensor& output, const TileGrid& grid,
-                  const Layout& layout, Workspace& workspace) const {
+  void run_shared(const Tensor& x, const Tensor& output, const TileGrid& grid, const Layout& layout,
+                  Workspace& workspace) const {
     const int threads = workspace.pool.size();
     std::int16_t* inputs = layout.scratch(workspace.scratch, 0).inputs;
-    workspace.pool.parallel_ranges(
-        grid.count, 1, [&](std::int64_t begin, std::int64_t end, int) {
-          transform(x, grid, 0, begin, end, layout, inputs);
-        });
+    workspace.pool.parallel_ranges(grid.count, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      transform(x, grid, 0, begin, end, layout, inputs);
+    });
     const int parts = weights_.groups() < 2 * threads ? threads : 1;
-    workspace.pool.parallel_for(
-        std::int64_t{weights_.groups()} * parts, [&](std::int64_t task, int worker) {
-          const std::int64_t part = task % parts;
-          const std::int64_t first = grid.count * part / parts;
-          multiply(output, grid, first, grid.count * (part + 1) / parts,
-                   static_cast<int>(task / parts), layout,
-                   inputs + first * static_cast<std::ptrdiff_t>(row_),
-                   layout.scratch(workspace.scratch, worker));
-        });
+    workspace.pool.parallel_for(std::int64_t{weights_.groups()} * parts, [&](std::int64_t task,
+                                                                             int worker) {
+      const std::int64_t part = task % parts;
+      const std::int64_t first = grid.count * part / parts;
+      multiply(output, grid, first, grid.count * (part + 1) / parts, static_cast<int>(task / parts),
+               layout, inputs + first * static_cast<std::ptrdiff_t>(row_),
+               layout.scratch(workspace.scratch, worker));
+    });
   }
 
   // Transforms tiles begin .. end - 1; `target` is that of tile `first`.
@@ -190,9 +189,10 @@ class WinogradConv2d final : public Op {
       const std::int64_t row = tile / grid.columns;
       const std::int64_t h = row % grid.rows * grid.outputs;
       const std::int64_t pixel = (row / grid.rows * height + h) * width + w;
-      tiles[tile - first] = {output.as<std::int8_t>() + pixel * spec_.out_channels,
-                             static_cast<std::int32_t>(std::min<std::int64_t>(grid.outputs, height - h)),
-                             static_cast<std::int32_t>(std::min<std::int64_t>(grid.outputs, width - w))};
+      tiles[tile - first] = {
+          output.as<std::int8_t>() + pixel * spec_.out_channels,
+          static_cast<std::int32_t>(std::min<std::int64_t>(grid.outputs, height - h)),
+          static_cast<std::int32_t>(std::min<std::int64_t>(grid.outputs, width - w))};
     }
   }
 
@@ -228,18 +228,9 @@ bool is_exact(const Conv2dSpec& spec, std::span<const std::int8_t> weight, int o
 
 }  // namespace
 
-OpPtr make_winograd_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
-                           std::span<const std::int32_t> bias, const Requant& requant, Isa isa) {
-  for (const int outputs : {4, 2}) {
-    if (OpPtr op = make_winograd_conv2d_of(outputs, spec, weight, bias, requant, isa)) return op;
-  }
-  return nullptr;
-}
-
 OpPtr make_winograd_conv2d_of(int outputs, const Conv2dSpec& spec,
                               std::span<const std::int8_t> weight,
-                              std::span<const std::int32_t> bias, const Requant& requant,
-                              Isa isa) {
+                              std::span<const std::int32_t> bias, const Requant& requant, Isa isa) {
   const WinogradKernel* kernel = pick_winograd(isa, outputs);
   const GemmS16Kernel* gemm = pick_gemm_s16(isa);
   if (kernel == nullptr || gemm == nullptr || !applies(spec) || requant.wide() ||
@@ -247,6 +238,18 @@ OpPtr make_winograd_conv2d_of(int outputs, const Conv2dSpec& spec,
     return nullptr;
   }
   return std::make_shared<WinogradConv2d>(spec, weight, bias, requant, *kernel, *gemm);
+}
+
+OpPtr make_winograd_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
+                           std::span<const std::int32_t> bias, const Requant& requant, Isa isa) {
+  if (!applies(spec)) return nullptr;
+  const int outputs = fastest_winograd(spec, isa);
+  if (outputs == 0) return nullptr;
+  OpPtr op = make_winograd_conv2d_of(outputs, spec, weight, bias, requant, isa);
+  if (op == nullptr && outputs == 4) {
+    op = make_winograd_conv2d_of(2, spec, weight, bias, requant, isa);
+  }
+  return op;
 }
 
 }  // namespace intact

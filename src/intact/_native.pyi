@@ -177,6 +177,34 @@ def conv2d_s8(
     output_dtype: DType,
     isa: Isa,
 ) -> Op | None: ...
+def winograd2_conv2d_s8(
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    image: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, int],
+    groups: int,
+    input_zero_point: int,
+    requant: Requant,
+    input_dtype: DType,
+    output_dtype: DType,
+    isa: Isa,
+) -> Op | None: ...
+def winograd4_conv2d_s8(
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    image: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, int],
+    groups: int,
+    input_zero_point: int,
+    requant: Requant,
+    input_dtype: DType,
+    output_dtype: DType,
+    isa: Isa,
+) -> Op | None: ...
 def linear_s8(
     weight: NDArray[np.int8],
     bias: NDArray[np.int32],
