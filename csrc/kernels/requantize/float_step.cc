@@ -10,8 +10,15 @@
 namespace intact {
 namespace {
 
-constexpr int kCandidates = 9;  // scales that are tried: the nearest float and its neighbours
+// Tried are the scale's nearest float and its neighbours, each with biases from the middle of those
+// that are possible outwards, because each rounds differently.
+constexpr int kScales = 17;
+constexpr double kPlaces[] = {0.5, 0.4, 0.6, 0.25, 0.75, 0.1, 0.9};
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct Interval {
+  double low, high;
+};
 
 // Eq. 13 of one channel, and where its codes begin.
 class Thresholds {
@@ -30,25 +37,24 @@ class Thresholds {
     }
   }
 
-  // The middle of the interval of biases that, in exact arithmetic, put every threshold where it
-  // belongs.
-  double bias(float scale, std::int64_t offset) const {
-    double low = -kInfinity;
-    double high = kInfinity;
+  // The biases that, in exact arithmetic, put every threshold where it belongs.
+  Interval biases(float scale, std::int64_t offset) const {
+    Interval found{-kInfinity, kInfinity};
     for (int i = 0; i < count_; ++i) {
       const std::int64_t x = first_[static_cast<std::size_t>(i)];
       const double edge = lowest_ + i - 0.5;
       const auto product = [&](std::int64_t acc) {
         return static_cast<double>(scale) * static_cast<double>(acc + offset);
       };
-      if (x <= bound_) low = std::max(low, edge - product(x));
-      if (x > -bound_) high = std::min(high, edge - product(x - 1));
+      if (x <= bound_) found.low = std::max(found.low, edge - product(x));
+      if (x > -bound_) found.high = std::min(found.high, edge - product(x - 1));
     }
-    if (low == -kInfinity && high == kInfinity)
-      return zero_point_ - real_ * static_cast<double>(offset);
-    if (low == -kInfinity) return high - 0.5 * real_;
-    if (high == kInfinity) return low + 0.5 * real_;
-    return 0.5 * (low + high);
+    if (found.low == -kInfinity && found.high == kInfinity) {
+      found.low = found.high = zero_point_ - real_ * static_cast<double>(offset);
+    }
+    if (found.low == -kInfinity) found.low = found.high - real_;
+    if (found.high == kInfinity) found.high = found.low + real_;
+    return found;
   }
 
   bool agrees(const FloatStep& step) const {
@@ -110,10 +116,14 @@ std::optional<FloatStep> find_float_step(std::int32_t multiplier, std::int32_t s
   if (reach >= INT32_MAX || reach * real + 1024 >= 1 << 30) return std::nullopt;
   const auto offset = static_cast<std::int32_t>(std::lrint(middle));
   const Thresholds thresholds(multiplier, shift, zero_point, qmin, qmax, bound);
-  for (int i = 0; i < kCandidates; ++i) {
+  for (int i = 0; i < kScales; ++i) {
     const float scale = neighbour(real, i);
-    const FloatStep step{offset, scale, static_cast<float>(thresholds.bias(scale, offset))};
-    if (thresholds.agrees(step)) return step;
+    const Interval biases = thresholds.biases(scale, offset);
+    for (const double place : kPlaces) {
+      const double bias = biases.low + place * (biases.high - biases.low);
+      const FloatStep step{offset, scale, static_cast<float>(bias)};
+      if (thresholds.agrees(step)) return step;
+    }
   }
   return std::nullopt;
 }
