@@ -14,6 +14,7 @@ from intact.exec.native import (
 )
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
+from intact.exec.native.windows import canonical
 from intact.ir import float_ops, int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
@@ -76,4 +77,4 @@ def build(node: Node[IntOp], constants: Constants) -> Built:
             f'{type(node.op).__name__} at "{node.name}" has no native form;'
             ' use executor="reference"'
         ) from None
-    return builder(node.op, node, constants)
+    return builder(canonical(node), node, constants)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from intact.errors import UnsupportedOpError
 from intact.exec.native.library import native
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
@@ -42,8 +43,17 @@ def built(op: native.Op, node: Node[IntOp], count: int = 1) -> Built:
 
 
 def dtype(format: Format) -> native.DType:
-    """How the codes of a format are stored."""
-    return native.DType[format.storage.name]
+    """How the codes of a format are stored.
+
+    Raises:
+        UnsupportedOpError: if the engine has no such type.
+    """
+    name = format.storage.name
+    if name not in native.DType.__members__:
+        raise UnsupportedOpError(
+            f'values of {format} ({name}) have no native form; use executor="reference"'
+        )
+    return native.DType[name]
 
 
 def int32(values: IntArray) -> NDArray[np.int32]:
