@@ -119,7 +119,9 @@ def prelu(
 def interpolated_lookup(
     table: NDArray[np.int32], bits: int, source: _Pair, output: _Pair
 ) -> Op: ...
-def softmax(multiplier: int, shift: int, diff_min: int, bits: int, output: _Pair) -> Op: ...
+def softmax(
+    multiplier: int, shift: int, diff_min: int, bits: int, output: _Pair, isa: Isa
+) -> Op: ...
 def softmax16(
     multiplier: int,
     shift: int,
