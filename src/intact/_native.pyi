@@ -165,6 +165,15 @@ def sum_s8(
     requant: Requant,
     isa: Isa,
 ) -> Op | None: ...
+def mul_s8(
+    a_zero_point: int,
+    b_zero_point: int,
+    a_codes: _Codes,
+    b_codes: _Codes,
+    output: DType,
+    requant: Requant,
+    isa: Isa,
+) -> Op | None: ...
 def conv2d_s8(
     weight: NDArray[np.int8],
     bias: NDArray[np.int32],
