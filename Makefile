@@ -2,6 +2,7 @@
 # make test      everything CI checks: lint, types, layers, tests
 # make lint      the same without the tests
 # make sanitize  run the native engine's tests with AddressSanitizer and UBSan
+# make fuzz      feed a million mutated networks to the native engine
 # make clean     remove the virtual environment, caches and build output
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ BUILD_TOOLS := scikit-build-core nanobind 'cmake>=3.24' ninja
 INSTALL := $(PIP) install -q -c constraints.txt $(BUILD_TOOLS) && \
   $(PIP) install -q -c constraints.txt --no-build-isolation
 
-.PHONY: help demo test lint sanitize clean system
+.PHONY: help demo test lint sanitize fuzz clean system
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -43,6 +44,9 @@ lint: $(VENV)/test.stamp
 
 sanitize: system $(VENV)/test.stamp
 	$(BIN)/python tools/sanitize.py
+
+fuzz: system $(VENV)/test.stamp
+	$(BIN)/python tools/fuzz_native.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -39,8 +39,8 @@ void bind_elementwise(nb::module_& m) {
 
 void bind_normalizations(nb::module_& m) {
   m.def("softmax", [](std::int32_t multiplier, std::int32_t shift, std::int32_t diff_min,
-                      std::int32_t bits, const Range& output) {
-    return make_softmax(multiplier, shift, diff_min, bits, to_range(output));
+                      std::int32_t bits, const Range& output, Isa isa) {
+    return make_softmax(multiplier, shift, diff_min, bits, to_range(output), isa);
   });
   m.def("softmax16",
         [](std::int32_t multiplier, std::int32_t shift, const Vector<std::int32_t>& exp_table,

@@ -27,6 +27,11 @@ void bind_codes8(nb::module_& m) {
                         to_codes(a_codes), to_codes(b_codes), output};
     return make_sum8(spec, requant, isa);
   });
+  m.def("mul_s8", [](std::int32_t a_zero_point, std::int32_t b_zero_point, const Codes& a_codes,
+                     const Codes& b_codes, DType output, const Requant& requant, Isa isa) {
+    const Mul8Spec spec{a_zero_point, b_zero_point, to_codes(a_codes), to_codes(b_codes), output};
+    return make_mul8(spec, requant, isa);
+  });
 }
 
 }  // namespace intact

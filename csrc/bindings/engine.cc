@@ -21,8 +21,7 @@ std::shared_ptr<Plan> make_plan(const Network& network, const std::vector<Placem
 
 template <typename Array>
 void check_sizes(const std::vector<Array>& arrays, const std::vector<std::size_t>& expected) {
-  // Inputs that nothing reads need not be there in `expected`.
-  if (arrays.size() < expected.size()) throw std::invalid_argument("too few arrays");
+  if (arrays.size() != expected.size()) throw std::invalid_argument("too few or too many arrays");
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (arrays[i].nbytes() != expected[i]) {
       throw std::invalid_argument("array " + std::to_string(i) + " has " +

@@ -77,6 +77,16 @@ Plan::Plan(const Network& network, std::span<const Location> locations, std::siz
   const auto tensor_of = [&](int value) {
     return Tensor{nullptr, network.dtype(value), locations[index(value)].shape};
   };
+  // An input that no step reads is passed all the same.
+  for (std::size_t value = 0; value < locations.size(); ++value) {
+    const Location& location = locations[value];
+    if (location.place != Place::kInput && location.place != Place::kOutput) continue;
+    auto& sizes = location.place == Place::kInput ? input_bytes_ : output_bytes_;
+    if (location.offset < 0) throw std::invalid_argument("an input or output of no number");
+    const std::size_t number = static_cast<std::size_t>(location.offset);
+    if (sizes.size() <= number) sizes.resize(number + 1);
+    sizes[number] = tensor_of(static_cast<int>(value)).bytes();
+  }
   std::size_t scratch = 0;
   for (const Network::Step& step : network.steps()) {
     BoundStep bound{step.op.get(), {}, tensor_of(step.output)};
@@ -91,13 +101,6 @@ Plan::Plan(const Network& network, std::span<const Location> locations, std::siz
   const auto bind = [&](Tensor& tensor, int value) {
     const int owner = storage_of(locations, value);
     const Location& location = locations[index(owner)];
-    const auto place = [&](std::vector<External>& externals, std::vector<std::size_t>& sizes) {
-      if (location.offset < 0) throw std::invalid_argument("an input or output of no number");
-      const std::size_t number = static_cast<std::size_t>(location.offset);
-      if (sizes.size() <= number) sizes.resize(number + 1);
-      sizes[number] = tensor.bytes();
-      externals.push_back({&tensor, static_cast<int>(location.offset)});
-    };
     switch (location.place) {
       case Place::kConstant: {
         const Tensor* constant = network.constant(owner);
@@ -116,10 +119,10 @@ Plan::Plan(const Network& network, std::span<const Location> locations, std::siz
         break;
       }
       case Place::kInput:
-        place(inputs_, input_bytes_);
+        inputs_.push_back({&tensor, static_cast<int>(location.offset)});
         break;
       case Place::kOutput:
-        place(outputs_, output_bytes_);
+        outputs_.push_back({&tensor, static_cast<int>(location.offset)});
         break;
       case Place::kAlias:
         break;

@@ -36,7 +36,7 @@ OpPtr make_interpolated_lookup(std::vector<std::int32_t> table, std::int32_t bit
 
 // softmax.cc: over the last axis; `bits` of the output.
 OpPtr make_softmax(std::int32_t multiplier, std::int32_t shift, std::int32_t diff_min,
-                   std::int32_t bits, CodeRange output);
+                   std::int32_t bits, CodeRange output, Isa isa);
 OpPtr make_softmax16(std::int32_t multiplier, std::int32_t shift,
                      std::vector<std::int32_t> exp_table,
                      std::vector<std::int32_t> reciprocal_table, std::int32_t bits);

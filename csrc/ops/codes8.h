@@ -29,4 +29,13 @@ struct Sum8Spec {
 // sum8.cc: QAdd and QSub.
 OpPtr make_sum8(const Sum8Spec& spec, const Requant& requant, Isa isa);
 
+struct Mul8Spec {
+  std::int32_t a_zero_point, b_zero_point;
+  Codes8 a_codes, b_codes;
+  DType output;
+};
+
+// mul8.cc: QMul.
+OpPtr make_mul8(const Mul8Spec& spec, const Requant& requant, Isa isa);
+
 }  // namespace intact

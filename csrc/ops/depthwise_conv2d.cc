@@ -71,8 +71,9 @@ class DepthwiseConv2d final : public Op {
       const auto excess = static_cast<std::size_t>(op.panels_.excess());
       row = align_up(static_cast<std::size_t>(x.shape.elements(2, 4)) + excess);
       columns = align_up(static_cast<std::size_t>(op.rows_) * sizeof(const std::uint8_t*));
+      const std::int64_t outputs = std::min(op.tile_, output.shape[2]);
       const std::int64_t count =
-          op.column_bytes_ == 0 ? 0 : (op.tile_ - 1) * op.spec_.stride[1] + op.reach_;
+          op.column_bytes_ == 0 ? 0 : (outputs - 1) * op.spec_.stride[1] + op.reach_;
       out = columns + align_up(static_cast<std::size_t>(count * op.column_bytes_));
       copies = out;
       worker = out;

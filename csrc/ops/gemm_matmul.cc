@@ -7,33 +7,10 @@
 #include "gemm/multiply.h"
 #include "kernels/requantize/table.h"
 #include "ops/gemm.h"
+#include "ops/matrix_strides.h"
 
 namespace intact {
 namespace {
-
-// Elements from one matrix of an operand to the next along each leading axis of the output; 0 where
-// it is broadcast.
-struct Strides {
-  std::int64_t values[Shape::kMaxRank] = {};
-
-  Strides(const Shape& operand, const Shape& output) {
-    std::int64_t step = operand.elements(operand.rank() - 2, operand.rank());
-    for (int i = 3; i <= operand.rank(); ++i) {
-      if (operand[operand.rank() - i] != 1) values[output.rank() - i] = step;
-      step *= operand[operand.rank() - i];
-    }
-  }
-
-  // Element at which matrix `number` of the output reads its operand.
-  std::int64_t at(std::int64_t number, const Shape& output) const {
-    std::int64_t element = 0;
-    for (int i = output.rank() - 3; i >= 0; --i) {
-      element += number % output[i] * values[i];
-      number /= output[i];
-    }
-    return element;
-  }
-};
 
 class GemmMatMul final : public Op {
  public:
@@ -60,7 +37,7 @@ class GemmMatMul final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Shape& shape = output.shape;
     const std::int64_t matrices = shape.elements(0, shape.rank() - 2), rows = shape[-2];
-    const Strides a_strides(inputs[0].shape, shape), b_strides(inputs[1].shape, shape);
+    const MatrixStrides a_strides(inputs[0].shape, shape), b_strides(inputs[1].shape, shape);
     const auto* a = inputs[0].as<const std::uint8_t>();
     const auto* b = inputs[1].as<const std::uint8_t>();
     // Few matrices: their rows are shared, each thread packs b for itself.

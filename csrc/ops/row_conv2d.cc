@@ -38,14 +38,14 @@ class RowConv2d final : public Op {
   std::string kernel() const override { return std::string("conv2d rows ") + kernel_.name; }
   std::size_t packed_bytes() const override { return packed_.bytes() + requant_.bytes(); }
 
-  std::size_t scratch_bytes(Inputs inputs, const Tensor& /*output*/, int threads) const override {
-    return own_bytes(inputs[0].shape[2]) * static_cast<std::size_t>(threads);
+  std::size_t scratch_bytes(Inputs inputs, const Tensor& output, int threads) const override {
+    return own_bytes(inputs[0].shape[2], output.shape[1]) * static_cast<std::size_t>(threads);
   }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const std::int64_t out_height = output.shape[1];
     const std::int64_t blocks = (out_height + kRows - 1) / kRows;
-    const std::size_t own = own_bytes(inputs[0].shape[2]);
+    const std::size_t own = own_bytes(inputs[0].shape[2], out_height);
     workspace.pool.parallel_for(output.shape[0] * blocks, [&](std::int64_t task, int worker) {
       std::byte* image = workspace.scratch + own * static_cast<std::size_t>(worker);
       const std::int64_t first = task % blocks * kRows;
@@ -67,8 +67,9 @@ class RowConv2d final : public Op {
     return static_cast<std::size_t>(pixels * spec_.depth) * kernel_.element;
   }
   // One cache line more: packing writes, and the last groups read, past the last row.
-  std::size_t own_bytes(std::int64_t width) const {
-    return align_up(row_bytes(width) * static_cast<std::size_t>(image_rows(kRows))) + kCacheLine;
+  std::size_t own_bytes(std::int64_t width, std::int64_t out_height) const {
+    const std::int64_t rows = image_rows(std::min(kRows, out_height));
+    return align_up(row_bytes(width) * static_cast<std::size_t>(rows)) + kCacheLine;
   }
 
   // Packs image rows h .. h + count - 1, with padding on all sides.

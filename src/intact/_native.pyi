@@ -119,7 +119,9 @@ def prelu(
 def interpolated_lookup(
     table: NDArray[np.int32], bits: int, source: _Pair, output: _Pair
 ) -> Op: ...
-def softmax(multiplier: int, shift: int, diff_min: int, bits: int, output: _Pair) -> Op: ...
+def softmax(
+    multiplier: int, shift: int, diff_min: int, bits: int, output: _Pair, isa: Isa
+) -> Op: ...
 def softmax16(
     multiplier: int,
     shift: int,
@@ -157,6 +159,15 @@ def sum_s8(
     b: _Operand,
     left_shift: int,
     subtract: bool,
+    a_codes: _Codes,
+    b_codes: _Codes,
+    output: DType,
+    requant: Requant,
+    isa: Isa,
+) -> Op | None: ...
+def mul_s8(
+    a_zero_point: int,
+    b_zero_point: int,
     a_codes: _Codes,
     b_codes: _Codes,
     output: DType,
@@ -296,3 +307,52 @@ def float_linear(weight: NDArray[np.float32], isa: Isa) -> Op: ...
 def weight_only_linear(
     codes: NDArray[np.int8], bits: int, scales: NDArray[np.float32], isa: Isa
 ) -> Op: ...
+def float_matmul(isa: Isa) -> Op: ...
+def float_conv(
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    before: tuple[int, int],
+    dilation: tuple[int, int],
+    spread: tuple[int, int],
+    groups: int,
+    weight: NDArray[np.float32],
+    isa: Isa,
+) -> Op: ...
+def rows() -> Op: ...
+
+class Activation(Enum):
+    clamp = 0
+    leaky_relu = 1
+    hard_sigmoid = 2
+    hard_swish = 3
+    sigmoid = 4
+    tanh = 5
+    silu = 6
+    gelu = 7
+    gelu_tanh = 8
+
+def activation(kind: Activation, low: float, high: float, isa: Isa) -> Op: ...
+def float_add() -> Op: ...
+def float_sub() -> Op: ...
+def float_mul() -> Op: ...
+def float_prelu() -> Op: ...
+def channel_affine(gain: NDArray[np.float32], shift: NDArray[np.float32]) -> Op: ...
+def float_max_pool(
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    before: tuple[int, int],
+    dilation: tuple[int, int],
+) -> Op: ...
+def float_avg_pool(
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    before: tuple[int, int],
+    after: tuple[int, int],
+    count_include_pad: bool,
+) -> Op: ...
+def float_adaptive_avg_pool() -> Op: ...
+def float_mean(axes: Sequence[int]) -> Op: ...
+def float_resize_bilinear(align_corners: bool) -> Op: ...
+def float_softmax(axis: int, isa: Isa) -> Op: ...
+def float_layer_norm(axes: int, eps: float, isa: Isa) -> Op: ...
+def float_group_norm(groups: int, eps: float, isa: Isa) -> Op: ...

@@ -10,6 +10,7 @@ import numpy as np
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value
+from intact.ir.int_ops import Program
 from intact.ir.text import to_text
 from intact.lower.lower import lower
 from intact.model import Dynamic, QuantizedModel
@@ -101,8 +102,8 @@ def _model(net: _Network, activation: QuantParams | Dynamic | None, weight: Form
     return QuantizedModel(graph, weights, {n: activation for n in names if activation})
 
 
-def texts() -> dict[str, str]:
-    """The printed Program of each network, by file name."""
+def programs() -> dict[str, Program]:
+    """The Program of each network, by file name."""
     int8, int4 = Int(8, narrow=True), Int(4, narrow=True)
     models = {
         "residual_w8a8": _model(_residual(), _params(0.0625, -3), int8),
@@ -111,7 +112,12 @@ def texts() -> dict[str, str]:
         "residual_float16": _model(_residual(), None, FP16),
         "attention_w4a8": _model(_attention(), _params(0.0625, 5), int4),
     }
-    return {name: to_text(lower(model)) for name, model in models.items()}
+    return {name: lower(model) for name, model in models.items()}
+
+
+def texts() -> dict[str, str]:
+    """What is printed of each, by file name."""
+    return {name: to_text(program) for name, program in programs().items()}
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ def test_no_memory_error_and_no_undefined_behaviour() -> None:
     assert "passed" in sanitized()
 
 
+def test_mutated_networks_under_sanitizers(tmp_path: Path) -> None:
+    arguments = ("--inputs", "400", "--findings", str(tmp_path))
+    assert "finding 0" in sanitized("tools/fuzz_native.py", *arguments)
+
+
 @pytest.mark.parametrize("isa", ["none", "avx2"])
 def test_lesser_instruction_sets_give_the_same_integers(isa: str) -> None:
     assert "passed" in run(*TESTS, isa=isa)

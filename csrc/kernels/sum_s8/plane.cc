@@ -6,7 +6,6 @@
 namespace intact {
 namespace {
 
-constexpr int kCodes = 256;
 constexpr int kHalf = 15;  // bits of the lower halves
 constexpr double kSteepest = 1 << 13;
 // Slopes are a little too steep, so that ties, which round away from zero, lie on their proper
@@ -42,8 +41,8 @@ std::int64_t low(std::int64_t x) { return x - high(x) * (std::int64_t{1} << kHal
 SumS8 sum_of(const Plane& plane, const SumS8Operand& a, const SumS8Operand& b,
              const SumS8Output& output) {
   SumS8 sum{};
-  sum.a_flip = a.is_signed ? 0x80 : 0;
-  sum.b_flip = b.is_signed ? 0x80 : 0;
+  sum.a_flip = a.codes.flip();
+  sum.b_flip = b.codes.flip();
   sum.high[0] = static_cast<std::int16_t>(high(plane.p));
   sum.high[1] = static_cast<std::int16_t>(high(plane.q));
   sum.low[0] = static_cast<std::int16_t>(low(plane.p));
@@ -59,26 +58,17 @@ SumS8 sum_of(const Plane& plane, const SumS8Operand& a, const SumS8Operand& b,
 
 // Adds a correction for each pair at which the kernel is wrong; false if they are too many.
 bool correct(SumS8& sum, const Plane& plane, const SumS8Kernel& kernel,
-             std::span<const std::uint8_t> table, const SumS8Operand& a, const SumS8Operand& b) {
+             std::span<const std::uint8_t> table, const PairCodes& a, const PairCodes& b) {
   const SumS8 plain = sum;
-  std::uint8_t codes[kCodes], found[kCodes];
-  for (int j = 0; j < kCodes; ++j) codes[j] = static_cast<std::uint8_t>(j ^ plain.b_flip);
-  for (std::int32_t i = a.first; i <= a.last; ++i) {
-    const auto code = static_cast<std::uint8_t>(i ^ plain.a_flip);
-    const SumS8Row row{&code, codes, found, kCodes, 0, 1};
-    kernel.run(&plain, &row);
-    const std::uint8_t* wanted = table.data() + std::ptrdiff_t{kCodes} * i;
-    if (std::equal(wanted + b.first, wanted + b.last + 1, found + b.first)) continue;
-    for (std::int32_t j = b.first; j <= b.last; ++j) {
-      if (wanted[j] == found[j]) continue;
-      if (sum.corrections == kSumS8Corrections) return false;
-      const int y = sum.is_unsigned ? wanted[j] : static_cast<std::int8_t>(wanted[j]);
-      const std::int64_t floor = (plane.p * i + plane.q * j + plane.c) >> plane.f;
-      sum.key[sum.corrections] = i | j << 16;
-      sum.delta[sum.corrections++] = static_cast<std::int32_t>(y - floor);
-    }
-  }
-  return true;
+  const auto run = [&](const PairRows& rows) { kernel.run(&plain, &rows); };
+  return for_misses(table, a, b, run, [&](std::int32_t i, std::int32_t j, std::uint8_t wanted) {
+    if (sum.corrections == kSumS8Corrections) return false;
+    const int y = sum.is_unsigned ? wanted : static_cast<std::int8_t>(wanted);
+    const std::int64_t floor = (plane.p * i + plane.q * j + plane.c) >> plane.f;
+    sum.key[sum.corrections] = i | j << 16;
+    sum.delta[sum.corrections++] = static_cast<std::int32_t>(y - floor);
+    return true;
+  });
 }
 
 }  // namespace
@@ -91,7 +81,7 @@ std::optional<SumS8> find_sum_s8(const SumS8Kernel& kernel, std::span<const std:
   for (const double tilt : kTilts) {
     const Plane tilted = plane(a, b, output, tilt);
     SumS8 sum = sum_of(tilted, a, b, output);
-    if (!correct(sum, tilted, kernel, table, a, b)) continue;
+    if (!correct(sum, tilted, kernel, table, a.codes, b.codes)) continue;
     if (!best || sum.corrections < best->corrections) best = sum;
     if (best->corrections == 0) break;
   }

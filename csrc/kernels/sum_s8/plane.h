@@ -5,15 +5,15 @@
 #include <optional>
 #include <span>
 
+#include "kernels/pairs_s8/misses.h"
 #include "kernels/sum_s8/sum_s8.h"
 
 namespace intact {
 
-// One operand: its codes, counted from the lowest of their type, lie in first .. last; the one of
-// real 0; by how much the function grows, about, from one to the next.
+// One operand: the code of real 0, counted as `codes` are, and by how much the function grows,
+// about, from one code to the next.
 struct SumS8Operand {
-  bool is_signed;
-  std::int32_t first, last;
+  PairCodes codes;
   std::int32_t zero;
   double slope;
 };

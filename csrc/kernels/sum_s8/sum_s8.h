@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "kernels/pairs_s8/pairs_s8.h"
 
 namespace intact {
 
@@ -28,22 +29,13 @@ struct SumS8 {
   int32_t delta[kSumS8Corrections];
 };
 
-// `count` codes; a step of 0 repeats the first code of an operand, else it is 1.
-struct SumS8Row {
-  const uint8_t* a;
-  const uint8_t* b;
-  uint8_t* out;
-  int64_t count;
-  int32_t a_step, b_step;
-};
-
 struct SumS8Kernel {
   Isa isa;
   const char* name;
-  void (*run)(const SumS8* sum, const SumS8Row* row);
+  void (*run)(const SumS8* sum, const PairRows* rows);
 };
 
-#define SUM_S8(isa, name) void name(const SumS8* sum, const SumS8Row* row);
+#define SUM_S8(isa, name) void name(const SumS8* sum, const PairRows* rows);
 #include "kernels/sum_s8/kernels.inc"
 #undef SUM_S8
 

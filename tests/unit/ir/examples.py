@@ -50,7 +50,8 @@ def filled(format: Format, shape: Shape) -> Array:
     """Codes of the format, all of them if there is room."""
     if isinstance(format, Float):
         return np.linspace(-2, 2, int(np.prod(shape))).reshape(shape).astype(format.storage)
-    codes = format.codes() if format.bits <= 16 else np.arange(-3, 50, dtype=format.storage)
+    lowest = -3 if isinstance(format, Int) and format.signed else 0
+    codes = format.codes() if format.bits <= 16 else np.arange(lowest, 50, dtype=format.storage)
     return np.resize(codes, shape).astype(format.storage)
 
 

@@ -1,12 +1,16 @@
 """The one table from operations to the functions that build their native form."""
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 from intact.errors import UnsupportedOpError
 from intact.exec.native import (
     convert,
     elementwise,
+    float_convolution,
+    float_elements,
     float_linear,
+    float_pooling,
     layers,
     movement,
     normalization,
@@ -14,12 +18,15 @@ from intact.exec.native import (
 )
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
+from intact.exec.native.windows import canonical
 from intact.ir import float_ops, int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 
 
-def _copy(op: float_ops.Reshape, node: Node[IntOp], constants: Constants) -> Built:
+def _copy(
+    op: float_ops.Reshape | float_ops.Dropout, node: Node[IntOp], constants: Constants
+) -> Built:
     del op, constants
     return built(native.copy(), node)
 
@@ -52,7 +59,24 @@ _BUILDERS: Mapping[type, Callable[..., Built]] = {
     int_ops.QMean: pooling.mean,
     int_ops.QResizeNearest2d: pooling.resize_nearest2d,
     int_ops.QResizeBilinear2d: pooling.resize_bilinear2d,
+    float_ops.Conv: float_convolution.conv,
+    float_ops.ConvTranspose: float_convolution.conv_transpose,
     float_ops.Linear: float_linear.linear,
+    float_ops.MatMul: float_linear.matmul,
+    float_ops.Embedding: float_linear.embedding,
+    float_ops.BatchNorm: float_elements.batch_norm,
+    float_ops.LayerNorm: float_elements.layer_norm,
+    float_ops.GroupNorm: float_elements.group_norm,
+    float_ops.Softmax: float_elements.softmax,
+    float_ops.Add: float_elements.add,
+    float_ops.Sub: float_elements.sub,
+    float_ops.Mul: float_elements.mul,
+    float_ops.Prelu: float_elements.prelu,
+    float_ops.MaxPool: float_pooling.max_pool,
+    float_ops.AvgPool: float_pooling.avg_pool,
+    float_ops.AdaptiveAvgPool: float_pooling.adaptive_avg_pool,
+    float_ops.Mean: float_pooling.mean,
+    float_ops.ResizeBilinear: float_pooling.resize_bilinear,
     float_ops.ResizeNearest: pooling.resize_nearest,
     float_ops.Permute: movement.permute,
     float_ops.Slice: movement.slice_,
@@ -60,6 +84,8 @@ _BUILDERS: Mapping[type, Callable[..., Built]] = {
     float_ops.Pad: movement.pad,
     float_ops.Concat: movement.concat,
     float_ops.Reshape: _copy,
+    float_ops.Dropout: _copy,
+    **dict.fromkeys(get_args(float_ops.Activation), float_elements.activation),
 }
 
 
@@ -76,4 +102,4 @@ def build(node: Node[IntOp], constants: Constants) -> Built:
             f'{type(node.op).__name__} at "{node.name}" has no native form;'
             ' use executor="reference"'
         ) from None
-    return builder(node.op, node, constants)
+    return builder(canonical(node), node, constants)

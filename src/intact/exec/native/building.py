@@ -1,11 +1,12 @@
 """What the functions that turn nodes into native operations share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from intact.errors import UnsupportedOpError
 from intact.exec.native.library import native
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
@@ -42,8 +43,17 @@ def built(op: native.Op, node: Node[IntOp], count: int = 1) -> Built:
 
 
 def dtype(format: Format) -> native.DType:
-    """How the codes of a format are stored."""
-    return native.DType[format.storage.name]
+    """How the codes of a format are stored.
+
+    Raises:
+        UnsupportedOpError: if the engine has no such type.
+    """
+    name = format.storage.name
+    if name not in native.DType.__members__:
+        raise UnsupportedOpError(
+            f'values of {format} ({name}) have no native form; use executor="reference"'
+        )
+    return native.DType[name]
 
 
 def int32(values: IntArray) -> NDArray[np.int32]:
@@ -71,3 +81,35 @@ def requant(requant: Requant) -> native.Requant:
         int32(requant.qmax),
         requant.accumulator_bits == 64,
     )
+
+
+def given(value: Value, node: Node[IntOp], constants: Constants) -> Array:
+    """The array of a parameter.
+
+    Raises:
+        UnsupportedOpError: if it is known when the network runs only.
+    """
+    if value.name not in constants.arrays:
+        raise UnsupportedOpError(
+            f'{type(node.op).__name__} at "{node.name}" has no native form for the computed'
+            f' "{value.name}"; use executor="reference"'
+        )
+    return constants.arrays[value.name]
+
+
+def pair(numbers: Sequence[int], node: Node[IntOp], missing: int) -> tuple[int, int]:
+    """A number for height and width; `missing` is that of the height where there is one axis.
+
+    Raises:
+        UnsupportedOpError: if there are more.
+    """
+    match tuple(numbers):
+        case (width,):
+            return missing, width
+        case (height, width):
+            return height, width
+        case more:
+            raise UnsupportedOpError(
+                f'{type(node.op).__name__} of {len(more)} axes at "{node.name}" has no native'
+                ' form; use executor="reference"'
+            )

@@ -31,7 +31,10 @@ def sub(op: int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
 def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> Built:
     """QMul."""
     del constants
-    return built(native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant)), node, 2)
+    made = elementwise8.mul(op, node)
+    if made is None:
+        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant))
+    return built(made, node, 2)
 
 
 def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built:

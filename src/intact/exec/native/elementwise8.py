@@ -29,6 +29,22 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None
     )
 
 
+def mul(op: int_ops.QMul, node: Node[IntOp]) -> native.Op | None:
+    """QMul: a table of all pairs, or a scaled product that equals it."""
+    a, b = node.inputs
+    if not all(_is_byte(value) for value in (a, b, node.output)):
+        return None
+    return native.mul_s8(
+        op.a_zero_point,
+        op.b_zero_point,
+        _codes(a),
+        _codes(b),
+        dtype(node.output.dtype),
+        requant(op.requant),
+        codes8.isa(),
+    )
+
+
 def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QPrelu of one constant slope: a table."""
     x, slope = node.inputs

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from intact.exec.native.building import Built, Constants
+from intact.exec.native.building import Built, Constants, built, given
 from intact.exec.native.library import native
 from intact.ir import float_ops as ops
 from intact.ir.graph import Node
@@ -16,14 +16,30 @@ _SMALLEST_SCALE = 2.0**-90  # the kernels multiply codes by up to 2**28 and divi
 
 
 def linear(op: ops.Linear, node: Node[IntOp], constants: Constants) -> Built:
-    """Linear."""
+    """Linear.
+
+    Raises:
+        UnsupportedOpError: if the weight is computed.
+    """
     del op
     x, weight, *bias = node.inputs
     if weight.name in constants.packed:
         made = _packed_linear(constants.packed[weight.name])
     else:
-        made = native.float_linear(_float32(constants.arrays[weight.name]), native.best_isa())
+        made = native.float_linear(_float32(given(weight, node, constants)), native.best_isa())
     return Built(made, (x, *bias))
+
+
+def matmul(op: ops.MatMul, node: Node[IntOp], constants: Constants) -> Built:
+    """MatMul."""
+    del op, constants
+    return built(native.float_matmul(native.best_isa()), node, 2)
+
+
+def embedding(op: ops.Embedding, node: Node[IntOp], constants: Constants) -> Built:
+    """Embedding."""
+    del op, constants
+    return built(native.rows(), node, 2)
 
 
 def _packed_linear(weight: ScaledTensor) -> native.Op:

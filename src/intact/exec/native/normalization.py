@@ -15,8 +15,8 @@ def softmax(op: int_ops.QSoftmax, node: Node[IntOp], constants: Constants) -> Bu
     """QSoftmax."""
     del constants
     out = node.output
-    made = native.softmax(op.multiplier, op.shift, op.diff_min, out.dtype.bits, code_range(out))
-    return built(made, node)
+    numbers = op.multiplier, op.shift, op.diff_min, out.dtype.bits, code_range(out)
+    return built(native.softmax(*numbers, codes8.isa()), node)
 
 
 def softmax16(op: int_ops.QSoftmax16, node: Node[IntOp], constants: Constants) -> Built:

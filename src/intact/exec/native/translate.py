@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from intact.errors import UnsupportedOpError
 from intact.exec.native.build import build
 from intact.exec.native.building import Constants, dtype
 from intact.exec.native.library import native
@@ -15,6 +16,7 @@ from intact.ir.memory import plan
 from intact.numerics.arrays import Array
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+_MAX_AXES = 8  # of Shape in csrc/core/tensor.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def translate(program: Program) -> Translated:
     """Folds what is constant, and builds the native form of every other node.
 
     Raises:
-        UnsupportedOpError: if an operation has no native form.
+        UnsupportedOpError: if an operation or a value has no native form.
     """
     packed = kept_packed(program)
     arrays, nodes = fold(program, packed)
@@ -81,7 +83,7 @@ def translate(program: Program) -> Translated:
     network = native.Network()
     numbers: dict[str, int] = {}
     for value in program.inputs:
-        numbers[value.name] = network.add_value(dtype(value.dtype))
+        numbers[value.name] = network.add_value(_dtype_of(value))
     for node in running:
         _add(node, constants, network, numbers, aliased=node.name in aliases)
     ops = {node.name: type(node.op).__name__ for node in running}
@@ -99,15 +101,26 @@ def _add(
 ) -> None:
     """Adds the node's step, unless it is an alias, after the constants that it reads."""
     if aliased:
-        numbers[node.name] = network.add_value(dtype(node.output.dtype))
+        numbers[node.name] = network.add_value(_dtype_of(node.output))
         return
     made = build(node, constants)
     for value in made.inputs:
         if value.name not in numbers:
+            _dtype_of(value)
             numbers[value.name] = network.add_constant(_contiguous(constants.arrays[value.name]))
-    numbers[node.name] = network.add_value(dtype(node.output.dtype))
+    numbers[node.name] = network.add_value(_dtype_of(node.output))
     inputs = [numbers[value.name] for value in made.inputs]
     network.add_step(node.name, made.op, inputs, numbers[node.name])
+
+
+def _dtype_of(value: Value) -> native.DType:
+    """How a value is stored, if the engine takes values of its axes and format."""
+    if len(value.shape) > _MAX_AXES:
+        raise UnsupportedOpError(
+            f'"{value.name}" has {len(value.shape)} axes, of which the native engine takes at most'
+            f' {_MAX_AXES}; use executor="reference"'
+        )
+    return dtype(value.dtype)
 
 
 def _contiguous(array: Array) -> Array:

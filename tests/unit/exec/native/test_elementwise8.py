@@ -11,7 +11,7 @@ from intact.exec.native.library import native
 from intact.ir import float_ops as ops
 from intact.ir.attributes import operand_reach
 from intact.ir.graph import Node, Value
-from intact.ir.int_ops import IntOp, Lookup, Operand, QAdd, QPrelu, QSub
+from intact.ir.int_ops import IntOp, Lookup, Operand, QAdd, QMul, QPrelu, QSub
 from intact.ir.shapes import output_shape
 from intact.numerics.fixedpoint import INT32_MAX, Requant, quantize_multiplier
 from intact.numerics.formats import Int
@@ -168,3 +168,85 @@ def test_prelu_of_one_slope() -> None:
         op = QPrelu(*points, positive, draw_requant(rng, output, largest))
         inputs = [(source, source.codes()[:, None]), (slope, draw(rng, (1,), slope))]
         check(op, inputs, output, [1])
+
+
+def real_product(rng: np.random.Generator, formats: list[Int], spread: float) -> QMul:
+    """Products reach over `spread` times the output's codes."""
+    points = [draw_zero_point(rng, format) for format in formats]
+    reaches = [
+        max(format.qmax - point, point - format.qmin)
+        for format, point in zip(formats, points, strict=True)
+    ]
+    multiplier = spread * (formats[2].qmax - formats[2].qmin) / (reaches[0] * reaches[1])
+    return QMul(*points[:2], real_requant(multiplier, points[2], formats[2]))
+
+
+def test_products_of_every_pair_of_codes(isa: native.Isa) -> None:
+    rng = np.random.default_rng(10)
+    for _ in range(CASES):
+        formats = [Int(8, signed=bool(rng.random() < 0.7)) for _ in range(3)]
+        op = real_product(rng, formats, float(2.0 ** rng.uniform(-1, 3)))
+        a, b = every_pair(*formats[:2])
+        inputs = [(formats[0], a), (formats[1], b)]
+        check(op, inputs, formats[2])
+        made = elementwise.mul(op, node_of(op, inputs, formats[2]), NO_CONSTANTS)
+        vectors = isa is not native.Isa.none
+        assert made.op.kernel == (f"mul mul_s8_{isa.name}" if vectors else "mul table")
+
+
+@each_level
+@pytest.mark.parametrize("exponent", range(-10, 1))
+def test_products_with_many_ties(exponent: int) -> None:
+    rng = np.random.default_rng(11)
+    for output in (Int(8), Int(8, signed=False)):
+        for points in [(0, 128), (-128, 0), (3, 77)]:
+            scaled = real_requant(2.0**exponent, draw_zero_point(rng, output), output)
+            a, b = every_pair(Int(8), Int(8, signed=False))
+            inputs = [(Int(8), a), (Int(8, signed=False), b)]
+            check(QMul(*points, scaled), inputs, output)
+
+
+@each_level
+def test_products_that_broadcast() -> None:
+    rng = np.random.default_rng(12)
+    for _ in range(CASES):
+        formats = [draw_format(rng, high=8) for _ in range(3)]
+        op = real_product(rng, formats, float(2.0 ** rng.uniform(-1, 3)))
+        shapes = draw_shapes(rng)
+        if rng.random() < 0.3:  # a gate for each channel
+            channels = int(rng.choice([3, 16, 40, 64, 100]))
+            shapes = (2, between(rng, 1, 40), 7, channels), (2, 1, 1, channels)
+        inputs = [
+            (format, draw(rng, shape, format))
+            for format, shape in zip(formats, shapes, strict=False)
+        ]
+        check(op, inputs, formats[2])
+
+
+@each_level
+def test_products_of_any_parameters() -> None:
+    rng = np.random.default_rng(13)
+    for _ in range(CASES):
+        a, b, output = (draw_format(rng, high=8) for _ in range(3))
+        points = draw_zero_point(rng, a), draw_zero_point(rng, b)
+        x, y = every_pair(a, b)
+        check(QMul(*points, draw_requant(rng, output, 65025)), [(a, x), (b, y)], output)
+
+
+@each_level
+def test_codes_anywhere_in_memory() -> None:
+    rng = np.random.default_rng(14)
+    formats = [Int(8), Int(8, signed=False), Int(8)]
+    for op in (real_product(rng, formats, 2.0), real_sum(rng, QAdd, formats, (1, 0.7, 1.3))):
+        x, y = (draw(rng, (5, 111), format) for format in formats[:2])
+        expected = check(op, [(formats[0], x), (formats[1], y)], formats[2])
+        inputs = [(formats[0], x), (formats[1], y)]
+        kind = type(op).__name__[1:].lower()
+        made = getattr(elementwise, kind)(op, node_of(op, inputs, formats[2]), NO_CONSTANTS).op
+        for offset in (1, 3):
+            moved = []
+            for codes in (x, y):
+                storage = np.zeros(codes.size + offset, codes.dtype)[offset:]
+                storage[:] = codes.ravel()
+                moved.append(storage.reshape(codes.shape))
+            np.testing.assert_array_equal(run_op(made, moved, expected), expected)

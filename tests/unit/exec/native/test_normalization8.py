@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
 from intact.exec.native import codes8
 from intact.exec.native.library import native
-from intact.ir.int_ops import Normalization, QGroupNorm, QLayerNorm
+from intact.ir.int_ops import Normalization, QGroupNorm, QLayerNorm, QSoftmax
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant
 from intact.numerics.formats import Int
 from tests.unit.exec.native.sweeping import between, check, draw, draw_format, draw_zero_point
@@ -54,7 +55,36 @@ def draw_normalization(rng: np.random.Generator, output: Int, channels: int) -> 
     )
 
 
-def test_layer_norm(isa: native.Isa) -> None:
+@pytest.mark.usefixtures("isa")
+def test_softmax() -> None:
+    for seed in range(2 * CASES):
+        rng = np.random.default_rng(seed)
+        format, output = draw_format(rng, 1, 8), draw_format(rng, 1, 8)
+        length = int(rng.choice([*LENGTHS, 23, 24, 96, 128, 1000, 8191]))
+        x = draw(rng, (between(rng, 1, 19), length), format)
+        shift = between(rng, 15, 30) if rng.random() < 0.8 else between(rng, -31, 30)
+        diff_min = -math.floor(31 * 2**26 / 2.0 ** max(shift, 0))
+        if rng.random() < 0.2:
+            diff_min = between(rng, -255, 0)
+        op = QSoftmax(between(rng, 1 << 30, INT32_MAX), shift, max(diff_min, INT32_MIN))
+        check(op, [(format, x)], output)
+
+
+@pytest.mark.usefixtures("isa")
+def test_softmax_of_every_difference() -> None:
+    """Rows that hold a highest code and all below it, and rows of one code."""
+    for format, shift in product((Int(8), Int(8, signed=False)), range(10, 27)):
+        lowest = format.qmin
+        x = np.tile(np.arange(lowest, lowest + 256), (6, 1)).astype(format.storage)
+        x[1:4] = np.minimum(x[1:4], np.array([[lowest], [lowest + 100], [lowest + 200]]))
+        x[4:, :200] = lowest
+        diff_min = -math.floor(31 * 2**26 / 2.0**shift)
+        op = QSoftmax(1 << 30, shift, max(diff_min, INT32_MIN))
+        check(op, [(format, x)], format)
+
+
+@pytest.mark.usefixtures("isa")
+def test_layer_norm() -> None:
     for seed in range(CASES):
         rng = np.random.default_rng(seed)
         format, output = draw_format(rng, 1, 8), draw_format(rng, 1, 8)
@@ -64,7 +94,8 @@ def test_layer_norm(isa: native.Isa) -> None:
         check(op, [(format, draw(rng, shape, format))], output)
 
 
-def test_group_norm(isa: native.Isa) -> None:
+@pytest.mark.usefixtures("isa")
+def test_group_norm() -> None:
     for seed in range(CASES):
         rng = np.random.default_rng(seed)
         format, output = draw_format(rng, 1, 8), draw_format(rng, 1, 8)
@@ -75,8 +106,9 @@ def test_group_norm(isa: native.Isa) -> None:
         check(op, [(format, draw(rng, shape, format))], output)
 
 
+@pytest.mark.usefixtures("isa")
 @pytest.mark.parametrize("count", [8191, 8192])
-def test_the_longest_rows_of_vectors_and_longer_ones(isa: native.Isa, count: int) -> None:
+def test_the_longest_rows_of_vectors_and_longer_ones(count: int) -> None:
     rng = np.random.default_rng(count)
     for format in (Int(8), Int(8, signed=False)):
         op = QLayerNorm(1, replace(draw_normalization(rng, Int(8), count), epsilon=1))
@@ -87,7 +119,8 @@ def test_the_longest_rows_of_vectors_and_longer_ones(isa: native.Isa, count: int
         check(op, [(format, x)], Int(8))
 
 
-def test_roots_at_the_ends_of_their_range(isa: native.Isa) -> None:
+@pytest.mark.usefixtures("isa")
+def test_roots_at_the_ends_of_their_range() -> None:
     """Of m = 4^30, whose reciprocal has 32 bits, and the numbers beside it and below 4^31."""
     rng = np.random.default_rng(4)
     x = np.zeros((1, 40), np.int8)

@@ -1,0 +1,18 @@
+#include "kernels/mul_s8/mul_s8.h"
+
+namespace intact {
+
+const MulS8Kernel* pick_mul_s8(Isa best) {
+  static constexpr MulS8Kernel kKernels[] = {
+#define MUL_S8(isa, name) {Isa::isa, #name, name},
+#include "kernels/mul_s8/kernels.inc"
+#undef MUL_S8
+      {Isa::kNone, nullptr, nullptr},
+  };
+  for (const MulS8Kernel& kernel : kKernels) {
+    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
+  }
+  return nullptr;
+}
+
+}  // namespace intact

@@ -1,0 +1,91 @@
+"""The native engine with unusual Programs: refused when loaded, or run as the reference does."""
+
+import numpy as np
+import pytest
+
+from intact.errors import UnsupportedOpError
+from intact.exec import native, reference
+from intact.ir import float_ops as ops
+from intact.ir import int_ops as q
+from intact.ir.graph import Graph, Node, Value
+from intact.ir.int_ops import Program
+from intact.ir.verify import verify
+from intact.numerics.formats import BF16, FP16, Int
+from tests.unit.ir.examples import S8, coded, filled, one, requant
+
+X = Value("x", (-1, 3), S8)
+
+
+def check(program: Program, **inputs: np.ndarray) -> None:
+    """One and two threads give the reference's outputs."""
+    verify(program)
+    expected = reference.load(program)(inputs)
+    for threads in (1, 2):
+        made = native.load(program, threads)(inputs)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(made[name], array)
+
+
+def test_inputs_that_nothing_reads_are_taken() -> None:
+    y = Value("y", (-1, 3), S8)
+    first, last = Value("first", (-1, 5), S8), Value("last", (-1, 7), S8)
+    node = Node(q.Requantize(0, requant()), (X,), y)
+    program = Graph((first, X, last), (y,), (node,), {})
+    codes = {v.name: filled(S8, (2, v.shape[1])) for v in program.inputs}
+    check(program, **codes)
+
+
+@pytest.mark.parametrize("dtype", [FP16, BF16, Int(32, signed=False), Int(64, signed=False)])
+def test_formats_without_native_form_are_refused(dtype) -> None:
+    x, y = Value("x", (2, 3), dtype), Value("y", (3, 2), dtype)
+    node = Node(ops.Permute((1, 0)), (x,), y)
+    for constants in ({}, {"x": filled(dtype, (2, 3))}):
+        program = Graph(() if constants else (x,), (y,), (node,), constants)
+        verify(program)
+        with pytest.raises(UnsupportedOpError, match="no native form"):
+            native.load(program)
+
+
+def test_nine_axes_are_refused_when_loaded() -> None:
+    shape = (-1, *(1,) * 7, 3)
+    program = one(ops.Reshape(shape), X, shape, S8)
+    verify(program)
+    with pytest.raises(UnsupportedOpError, match='"layer" has 9 axes, .* at most 8'):
+        native.load(program)
+
+
+def test_eight_axes_are_run() -> None:
+    x = coded(-1, 1, 2, 1, 2, 1, 1, 3)
+    axes = (0, 7, 6, 5, 4, 3, 2, 1)
+    program = one(ops.Permute(axes), x, (-1, 3, 1, 1, 2, 1, 2, 1), S8)
+    check(program, x=filled(S8, (2, 1, 2, 1, 2, 1, 1, 3)))
+
+
+LARGE = 2**31 - 1
+
+
+@pytest.mark.parametrize("groups", [1, 2, 16], ids=["few channels", "groups", "depthwise"])
+@pytest.mark.parametrize("dtype", [S8, Int(16)], ids=["vectors", "portable"])
+def test_strides_and_dilations_without_effect_may_be_any_number(groups: int, dtype: Int) -> None:
+    channels = 16 if groups > 1 else 3
+    x = coded(-1, 3, 3, channels, dtype=dtype)
+    pads = ((0, 0), (0, 0))
+    for kernel, stride, dilation, out in (
+        ((3, 3), (LARGE, LARGE), (1, 1), (1, 1)),
+        ((1, 3), (1, LARGE), (LARGE, 1), (3, 1)),
+        ((2, 1), (2, 1), (1, LARGE), (1, 3)),
+    ):
+        op = q.QConv2d(stride, pads, dilation, groups, 0, None, requant(16, accumulator_bits=64))
+        if dtype == S8:
+            op = q.QConv2d(stride, pads, dilation, groups, 0, None, requant(16))
+        weight = (S8, (16, *kernel, channels // groups))
+        program = one(op, x, (-1, *out, 16), S8, weight, (Int(32), (16,)))
+        check(program, x=filled(dtype, (2, 3, 3, channels)))
+
+
+def test_pools_with_strides_without_effect() -> None:
+    x = coded(-1, 3, 3, 5)
+    largest = q.QMaxPool2d((3, 1), (LARGE, 1), ((0, 0), (0, 0)), (1, LARGE))
+    check(one(largest, x, (-1, 1, 3, 5), S8), x=filled(S8, (2, 3, 3, 5)))
+    mean = q.QAvgPool2d((2, 3), (LARGE, LARGE), ((0, 0), (0, 0)), True, (0, 0), 0)
+    check(one(mean, x, (-1, 1, 1, 5), S8), x=filled(S8, (2, 3, 3, 5)))

@@ -1,0 +1,1 @@
+"""What tools/fuzz_native.py is made of."""
