@@ -20,21 +20,23 @@ std::shared_ptr<Plan> make_plan(const Network& network, const std::vector<Placem
 }
 
 template <typename Array>
-void check_sizes(const std::vector<Array>& arrays, const std::vector<std::size_t>& expected) {
+void check_sizes(const std::vector<Array>& arrays, const std::vector<std::size_t>& expected,
+                 std::size_t parts) {
   if (arrays.size() != expected.size()) throw std::invalid_argument("too few or too many arrays");
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (arrays[i].nbytes() != expected[i]) {
+    if (arrays[i].nbytes() != parts * expected[i]) {
       throw std::invalid_argument("array " + std::to_string(i) + " has " +
                                   std::to_string(arrays[i].nbytes()) + " bytes, expected " +
-                                  std::to_string(expected[i]));
+                                  std::to_string(parts * expected[i]));
     }
   }
 }
 
-std::vector<double> run(Engine& engine, Plan& plan, const std::vector<AnyArray>& inputs,
+std::vector<double> run(Engine& engine, Plan& plan, std::size_t parts,
+                        const std::vector<AnyArray>& inputs,
                         const std::vector<WritableArray>& outputs, bool timed) {
-  check_sizes(inputs, plan.input_bytes());
-  check_sizes(outputs, plan.output_bytes());
+  check_sizes(inputs, plan.input_bytes(), parts);
+  check_sizes(outputs, plan.output_bytes(), parts);
   std::vector<const std::byte*> sources;
   std::vector<std::byte*> targets;
   for (const AnyArray& array : inputs) {
@@ -46,7 +48,7 @@ std::vector<double> run(Engine& engine, Plan& plan, const std::vector<AnyArray>&
   std::vector<double> seconds(timed ? engine.network().steps().size() : 0);
   {
     const nb::gil_scoped_release release;
-    engine.run(plan, sources, targets, seconds);
+    engine.run(plan, parts, sources, targets, seconds);
   }
   return seconds;
 }
@@ -107,14 +109,14 @@ void bind_engine(nb::module_& m) {
       }))
       .def_prop_ro("threads", &Engine::threads)
       .def("run",
-           [](Engine& engine, Plan& plan, const std::vector<AnyArray>& inputs,
+           [](Engine& engine, Plan& plan, std::size_t parts, const std::vector<AnyArray>& inputs,
               const std::vector<WritableArray>& outputs) {
-             run(engine, plan, inputs, outputs, false);
+             run(engine, plan, parts, inputs, outputs, false);
            })
       .def("profile",
-           [](Engine& engine, Plan& plan, const std::vector<AnyArray>& inputs,
+           [](Engine& engine, Plan& plan, std::size_t parts, const std::vector<AnyArray>& inputs,
               const std::vector<WritableArray>& outputs) {
-             return run(engine, plan, inputs, outputs, true);
+             return run(engine, plan, parts, inputs, outputs, true);
            })
       .def("close", &Engine::close, nb::call_guard<nb::gil_scoped_release>());
 }

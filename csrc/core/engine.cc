@@ -142,16 +142,26 @@ Engine::Engine(std::shared_ptr<const Network> network, int threads)
   if (threads < 1) throw std::invalid_argument("an engine needs at least one thread");
 }
 
-void Engine::run(Plan& plan, std::span<const std::byte* const> inputs,
+void Engine::run(Plan& plan, std::size_t parts, std::span<const std::byte* const> inputs,
                  std::span<std::byte* const> outputs, std::span<double> seconds) {
-  using Clock = std::chrono::steady_clock;
   const std::lock_guard lock(mutex_);
   if (closed_) throw std::runtime_error("the engine is closed");
+  for (std::size_t part = 0; part < parts; ++part) {
+    run_part(plan, part, inputs, outputs, seconds);
+  }
+}
+
+void Engine::run_part(Plan& plan, std::size_t part, std::span<const std::byte* const> inputs,
+                      std::span<std::byte* const> outputs, std::span<double> seconds) {
+  using Clock = std::chrono::steady_clock;
   for (const Plan::External& input : plan.inputs_) {
-    input.tensor->data = const_cast<std::byte*>(inputs[index(input.number)]);
+    const std::size_t number = index(input.number);
+    input.tensor->data =
+        const_cast<std::byte*>(inputs[number] + part * plan.input_bytes_[number]);
   }
   for (const Plan::External& output : plan.outputs_) {
-    output.tensor->data = outputs[index(output.number)];
+    const std::size_t number = index(output.number);
+    output.tensor->data = outputs[number] + part * plan.output_bytes_[number];
   }
   Workspace workspace{pool_, plan.scratch_};
   for (std::size_t i = 0; i < plan.steps_.size(); ++i) {
@@ -159,7 +169,7 @@ void Engine::run(Plan& plan, std::span<const std::byte* const> inputs,
     const Clock::time_point start = seconds.empty() ? Clock::time_point{} : Clock::now();
     step.op->run(step.inputs, step.output, workspace);
     if (!seconds.empty()) {
-      seconds[i] = std::chrono::duration<double>(Clock::now() - start).count();
+      seconds[i] += std::chrono::duration<double>(Clock::now() - start).count();
     }
   }
 }

@@ -106,15 +106,19 @@ class Engine {
   const Network& network() const { return *network_; }
   int threads() const { return pool_.size(); }
 
-  // Runs `plan`, which must be of this engine's network. `seconds`, if not empty, receives the
-  // time of each step. Throws std::runtime_error after close(), and what operations throw.
-  void run(Plan& plan, std::span<const std::byte* const> inputs,
+  // Runs `plan`, which must be of this engine's network, on each of `parts` parts that lie one
+  // behind the other in every input and output. `seconds`, if not empty, receives the time of each
+  // step. Throws std::runtime_error after close(), and what operations throw.
+  void run(Plan& plan, std::size_t parts, std::span<const std::byte* const> inputs,
            std::span<std::byte* const> outputs, std::span<double> seconds = {});
 
   // Waits for a running call; later calls throw.
   void close();
 
  private:
+  void run_part(Plan& plan, std::size_t part, std::span<const std::byte* const> inputs,
+                std::span<std::byte* const> outputs, std::span<double> seconds);
+
   std::shared_ptr<const Network> network_;
   ThreadPool pool_;
   std::mutex mutex_;

@@ -36,6 +36,14 @@ class Memory:
     arenas: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """How a batch runs: in parts that are as large as the plan."""
+
+    plan: native.Plan
+    parts: int
+
+
 class NativeEngine:
     """A Program on native kernels: from named arrays to named arrays.
 
@@ -46,7 +54,7 @@ class NativeEngine:
     def __init__(self, program: Program, threads: int = 1) -> None:
         self._translated = translate(program)
         self._engine = native.Engine(self._translated.network, threads)
-        self._plans: OrderedDict[int, native.Plan] = OrderedDict()
+        self._plans: OrderedDict[int, _Prepared] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -58,13 +66,15 @@ class NativeEngine:
             RuntimeError: if the engine is closed.
         """
         prepared, arrays, outputs = self._prepare(inputs)
-        self._engine.run(prepared, arrays, list(outputs.values()))
+        self._engine.run(prepared.plan, prepared.parts, arrays, list(outputs.values()))
         return outputs
 
     def profile(self, inputs: Mapping[str, Array]) -> list[StepTime]:
         """The time of each step of one call, in order."""
         prepared, arrays, outputs = self._prepare(inputs)
-        seconds = self._engine.profile(prepared, arrays, list(outputs.values()))
+        seconds = self._engine.profile(
+            prepared.plan, prepared.parts, arrays, list(outputs.values())
+        )
         ops = self._translated.ops
         return [
             StepTime(name, ops[name], kernel, spent)
@@ -77,7 +87,7 @@ class NativeEngine:
     def memory(self) -> Memory:
         """What the engine holds now."""
         with self._lock:
-            arenas = sum(prepared.arena_bytes for prepared in self._plans.values())
+            arenas = sum(prepared.plan.arena_bytes for prepared in self._plans.values())
         network = self._translated.network
         return Memory(network.constant_bytes, network.packed_bytes, arenas)
 
@@ -89,7 +99,7 @@ class NativeEngine:
 
     def _prepare(
         self, inputs: Mapping[str, Array]
-    ) -> tuple[native.Plan, list[Array], dict[str, Array]]:
+    ) -> tuple[_Prepared, list[Array], dict[str, Array]]:
         program = self._translated.program
         batch = check_inputs(program, inputs)
         arrays = [np.ascontiguousarray(inputs[value.name]) for value in program.inputs]
@@ -99,11 +109,13 @@ class NativeEngine:
         }
         return self._plan(batch), arrays, outputs
 
-    def _plan(self, batch: int) -> native.Plan:
+    def _plan(self, batch: int) -> _Prepared:
         with self._lock:
             found = self._plans.get(batch)
             if found is None:
-                found = self._translated.plan(batch, self._engine.threads)
+                samples = self._translated.samples_at_once(batch)
+                plan = self._translated.plan(samples, self._engine.threads)
+                found = _Prepared(plan, batch // max(samples, 1))
                 self._plans[batch] = found
                 if len(self._plans) > _PLANS:
                     self._plans.popitem(last=False)

@@ -7,12 +7,13 @@ from intact.errors import UnsupportedOpError
 from intact.exec.native.build import build
 from intact.exec.native.building import Constants, dtype
 from intact.exec.native.library import native
+from intact.exec.native.parts import samples_at_once
 from intact.exec.native.weight_only import kept_packed
 from intact.exec.reference import fold
 from intact.ir.float_ops import Reshape
 from intact.ir.graph import Graph, Node, Value, free_name, with_batch
 from intact.ir.int_ops import IntOp, Program
-from intact.ir.memory import plan
+from intact.ir.memory import MemoryPlan, plan
 from intact.numerics.arrays import Array
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -34,18 +35,18 @@ class Translated:
     sources: Mapping[str, str]  # the value that each program output is computed as, in order
     ops: Mapping[str, str]  # class of each step's operation, by name
 
+    def samples_at_once(self, batch: int) -> int:
+        """How many of `batch` samples a plan should be for."""
+        if batch <= 1:
+            return batch
+        return samples_at_once(self.program, batch, self._placed(1).size)
+
     def plan(self, batch: int, threads: int) -> native.Plan:
         """The network at a batch size, with its arena."""
         program = self.program
         inputs = {value.name: k for k, value in enumerate(program.inputs)}
         outputs = {name: k for k, name in enumerate(self.sources.values())}
-        placed = plan(
-            replace(program, outputs=()),
-            batch,
-            aliases=self.aliases,
-            elsewhere={*inputs, *outputs},
-            alignment=_ALIGNMENT,
-        )
+        placed = self._placed(batch)
         shapes = {value.name: value.shape for value in program.values()}
         locations = []
         for name in self.numbers:
@@ -60,6 +61,15 @@ class Translated:
                 place, offset = native.Place.arena, placed.offsets[name]
             locations.append((with_batch(shapes[name], batch), place, offset))
         return native.plan(self.network, locations, placed.size, threads)
+
+    def _placed(self, batch: int) -> MemoryPlan:
+        return plan(
+            replace(self.program, outputs=()),
+            batch,
+            aliases=self.aliases,
+            elsewhere={*(value.name for value in self.program.inputs), *self.sources.values()},
+            alignment=_ALIGNMENT,
+        )
 
 
 def translate(program: Program) -> Translated:

@@ -21,7 +21,7 @@ def run_op(
     plan = native.plan(network, [*places, (like.shape, native.Place.output, 0)], 0, threads)
     result = np.full_like(like, 77)
     engine = native.Engine(network, threads)
-    engine.run(plan, [np.ascontiguousarray(array) for array in inputs], [result])
+    engine.run(plan, 1, [np.ascontiguousarray(array) for array in inputs], [result])
     return result
 
 
