@@ -168,6 +168,39 @@ void gemm_s8_avx2_pack(const uint8_t* codes, int64_t count, int32_t is_signed, v
   }
 }
 
+void gemm_s8_avx2_pack_panel(const uint8_t* b, int64_t stride, int32_t depth, int32_t columns,
+                             uint8_t flip, int8_t* packed, int32_t* sums) {
+  const int64_t step = (int64_t)(columns + 7) / 8 * 16;
+  const __m128i flips = _mm_set1_epi8((char)flip);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int32_t first = 0; first < columns; first += 8, packed += 16) {
+    const size_t count = (size_t)(columns - first < 8 ? columns - first : 8);
+    // Columns that do not exist are the codes of 0.
+    const uint64_t empty = 0x0101010101010101ull * flip;
+    __m256i total = _mm256_setzero_si256();
+    int8_t* target = packed;
+    for (int32_t k = 0; k < depth; k += 2, target += step) {
+      uint64_t rows[2] = {empty, empty};
+      const uint8_t* row = b + k * stride + first;
+      if (count == 8) {
+        memcpy(&rows[0], row, 8);
+        if (k + 1 < depth) memcpy(&rows[1], row + stride, 8);
+      } else {
+        memcpy(&rows[0], row, count);
+        if (k + 1 < depth) memcpy(&rows[1], row + stride, count);
+      }
+      const __m128i pairs = _mm_xor_si128(
+          _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)rows[0]), _mm_cvtsi64_si128((int64_t)rows[1])),
+          flips);
+      _mm_store_si128((__m128i*)target, pairs);
+      total = _mm256_add_epi32(total, _mm256_madd_epi16(_mm256_cvtepi8_epi16(pairs), ones));
+    }
+    int32_t lanes[8];
+    _mm256_storeu_si256((__m256i*)lanes, total);
+    memcpy(sums + first, lanes, 4 * count);
+  }
+}
+
 void gemm_s8_avx2_run(const GemmS8Tile* tile) {
   if (tile->columns <= 8) return run_rows<1>(tile);
   return run_rows<2>(tile);
