@@ -38,6 +38,11 @@ def expected(program: Program = PROGRAM, codes: Array = CODES) -> Array:
     return load(program)({"x": codes})["layer"]
 
 
+def test_networks_run_natively_by_default() -> None:
+    with intact.compile(PROGRAM, threads=2) as engine:
+        assert engine.memory.packed > 0
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_native_integers_are_the_references(threads: int) -> None:
     with intact.compile(PROGRAM, executor="native", threads=threads) as engine:
