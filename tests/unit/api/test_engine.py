@@ -138,7 +138,7 @@ def test_other_executors_neither_profile_nor_take_threads() -> None:
         _ = engine.memory
     with pytest.raises(ValueError, match="takes none"):
         intact.compile(PROGRAM, executor="reference", threads=2)
-    with pytest.raises(ValueError, match="at least one thread"):
+    with pytest.raises(ValueError, match="1 to 1024 threads, not 0"):
         intact.compile(PROGRAM, executor="native", threads=0)
 
 

@@ -50,7 +50,7 @@ def test_nine_axes_are_refused_when_loaded() -> None:
     shape = (-1, *(1,) * 7, 3)
     program = one(ops.Reshape(shape), X, shape, S8)
     verify(program)
-    with pytest.raises(UnsupportedOpError, match='"layer" has 9 axes, .* at most 8'):
+    with pytest.raises(UnsupportedOpError, match=r'"layer" has 9 axes, .* at most 8'):
         native.load(program)
 
 
