@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from intact.errors import UnsupportedOpError
 from intact.exec.native.building import Built, Constants, built, given
 from intact.exec.native.library import native
 from intact.ir import float_ops as ops

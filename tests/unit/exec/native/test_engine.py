@@ -10,8 +10,8 @@ from intact.ir import int_ops as q
 from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import Program
 from intact.ir.verify import verify
-from intact.numerics.formats import BF16, FP16, FP32, Int
-from tests.unit.ir.examples import S8, coded, filled, one, requant, two
+from intact.numerics.formats import BF16, FP16, Int
+from tests.unit.ir.examples import S8, coded, filled, one, requant
 
 X = Value("x", (-1, 3), S8)
 
@@ -44,13 +44,6 @@ def test_formats_without_native_form_are_refused(dtype) -> None:
         verify(program)
         with pytest.raises(UnsupportedOpError, match="no native form"):
             native.load(program)
-
-
-def test_computed_weights_of_a_float_layer_are_refused() -> None:
-    program = two(ops.Linear(), (-1, 6), FP32, (5, 6), (-1, 5))
-    verify(program)
-    with pytest.raises(UnsupportedOpError, match="a weight that is computed"):
-        native.load(program)
 
 
 def test_nine_axes_are_refused_when_loaded() -> None:
