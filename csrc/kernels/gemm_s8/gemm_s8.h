@@ -24,6 +24,7 @@ struct GemmS8Tile {
   const int8_t* b;         // packed panel, zeros where K was filled up
   int32_t columns;         // of the panel
   const int32_t* row_sum;  // added to each row's accumulators; null: nothing
+  const int32_t* start;    // of kernels for pairs: rows x 16 that are added likewise; may be null
   // 8-bit codes of the panel's columns, through requant (from the panel's first channel on) ...
   const RequantView* requant;
   void* out;

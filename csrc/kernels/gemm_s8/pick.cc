@@ -1,5 +1,7 @@
 #include "kernels/gemm_s8/gemm_s8.h"
 
+#include "kernels/gemm_s8/gemm_pairs.h"
+
 namespace intact {
 
 const GemmS8Kernel* pick_gemm_s8(Isa best) {
@@ -13,6 +15,18 @@ const GemmS8Kernel* pick_gemm_s8(Isa best) {
   for (const GemmS8Kernel& kernel : kKernels) {
     if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
   }
+  return nullptr;
+}
+
+const GemmPairsKernel* pick_gemm_pairs(Isa best) {
+#if defined(INTACT_X86)
+  static constexpr GemmPairsKernel kAvx2{
+      {Isa::kAvx2, "gemm_pairs_avx2", 16, 8, 4, 1, 128, gemm_pairs_avx2_pack, nullptr,
+       gemm_pairs_avx2_run},
+      gemm_pairs_avx2_transpose,
+      gemm_pairs_avx2_excess};
+  if (best == Isa::kAvx2) return &kAvx2;
+#endif
   return nullptr;
 }
 
