@@ -292,9 +292,14 @@ def dynamic_conv2d(
     weight: Array,
     weight_scale: NDArray[np.float32],
     bias: NDArray[np.float32],
+    isa: Isa,
 ) -> Op: ...
 def dynamic_linear(
-    bits: int, weight: Array, weight_scale: NDArray[np.float32], bias: NDArray[np.float32]
+    bits: int,
+    weight: Array,
+    weight_scale: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    isa: Isa,
 ) -> Op: ...
 
 # Element i has the scale and zero point (i / elements of the last inner_axes axes) % entries.
