@@ -72,11 +72,12 @@ void bind_convolutions(nb::module_& m) {
   bind("conv_transpose2d", make_conv_transpose2d);
   m.def("dynamic_conv2d",
         [](const Window& window, int bits, const AnyArray& weight,
-           const Vector<float>& weight_scale, const Vector<float>& bias) {
+           const Vector<float>& weight_scale, const Vector<float>& bias, Isa isa) {
           const Conv2dSpec spec =
               conv2d_spec(window, 0, DType::kFloat32, DType::kFloat32, weight);
-          return make_dynamic_conv2d(spec, bits, integers(weight),
-                                     real_channels(weight_scale, bias, spec.out_channels));
+          const RealChannels channels = real_channels(weight_scale, bias, spec.out_channels);
+          OpPtr op = make_dynamic_conv2d8(spec, bits, integers(weight), channels, isa);
+          return op ? op : make_dynamic_conv2d(spec, bits, integers(weight), channels);
         });
 }
 
@@ -94,10 +95,11 @@ void bind_layers(nb::module_& m) {
     return make_embedding(size(weight, 0), size(weight, 1), integers(weight), requant);
   });
   m.def("dynamic_linear", [](int bits, const AnyArray& weight, const Vector<float>& weight_scale,
-                             const Vector<float>& bias) {
-    const int outputs = size(weight, 0);
-    return make_dynamic_linear(size(weight, 1), outputs, bits, integers(weight),
-                               real_channels(weight_scale, bias, outputs));
+                             const Vector<float>& bias, Isa isa) {
+    const int inputs = size(weight, 1), outputs = size(weight, 0);
+    const RealChannels channels = real_channels(weight_scale, bias, outputs);
+    OpPtr op = make_dynamic_linear8(inputs, bits, integers(weight), channels, isa);
+    return op ? op : make_dynamic_linear(inputs, outputs, bits, integers(weight), channels);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <system_error>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -38,7 +39,11 @@ struct ThreadPool::Workers {
 
   explicit Workers(int helpers) {
     threads.reserve(static_cast<std::size_t>(helpers));
-    for (int i = 1; i <= helpers; ++i) threads.emplace_back([this, i] { serve(i); });
+    try {
+      for (int i = 1; i <= helpers; ++i) threads.emplace_back([this, i] { serve(i); });
+    } catch (const std::system_error&) {
+      // The system gives no more of them: those that there are do all tasks.
+    }
   }
 
   ~Workers() {

@@ -10,7 +10,8 @@
 namespace intact {
 
 // The calling thread works too: a pool of n threads starts n - 1. They are started at the first
-// call that has work for them, and again after a fork, whose child inherits none.
+// call that has work for them, and again after a fork, whose child inherits none. If the system
+// gives fewer, these do all the work.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);

@@ -1,7 +1,6 @@
 #include "gemm/packed_matrix.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace intact {
 
@@ -54,25 +53,10 @@ std::vector<std::int32_t> pack_rows(const GemmS8Kernel& kernel, const PanelLayou
 
 void pack_columns(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::uint8_t* b,
                   bool is_unsigned, std::int8_t* packed, std::int32_t* sums) {
-  const int group = kernel.group;
-  const std::uint8_t flip = is_unsigned ? 0x80 : 0;
-  std::fill_n(sums, layout.columns(), 0);
   for (int panel = 0; panel < layout.panels(); ++panel) {
-    const int padded = layout.padded_width(panel), width = layout.width(panel);
     const int first = panel * kernel.panel;
-    std::int8_t* target = packed + layout.begin(panel);
-    for (int k0 = 0; k0 < layout.groups() * group; k0 += group, target += padded * group) {
-      if (k0 + group > layout.depth() || width < padded) std::memset(target, 0, padded * group);
-      const int rows = std::min(group, layout.depth() - k0);
-      for (int k = 0; k < rows; ++k) {
-        const std::uint8_t* row = b + static_cast<std::size_t>(k0 + k) * layout.columns() + first;
-        for (int n = 0; n < width; ++n) {
-          const std::int8_t code = static_cast<std::int8_t>(row[n] ^ flip);
-          target[n * group + k] = code;
-          sums[first + n] += code;
-        }
-      }
-    }
+    kernel.pack_panel(b + first, layout.columns(), layout.depth(), layout.width(panel),
+                      is_unsigned ? 0x80 : 0, packed + layout.begin(panel), sums + first);
   }
 }
 

@@ -55,15 +55,17 @@ OpPtr make_layer_norm(std::int32_t axes, Normalization normalization, DType inpu
 OpPtr make_group_norm(std::int32_t groups, Normalization normalization, DType input, DType output,
                       Isa isa);
 
-// pooling.cc: pairs are (height, width); padding is ((top, bottom), (left, right)).
+// pooling.cc: pairs are (height, width); padding is ((top, bottom), (left, right)). With an `isa`
+// beyond kNone, all codes have 8 bits.
 using Pair = std::array<std::int32_t, 2>;
 using Padding = std::array<Pair, 2>;
-OpPtr make_max_pool2d(Pair kernel, Pair stride, Padding padding, Pair dilation);
+OpPtr make_max_pool2d(Pair kernel, Pair stride, Padding padding, Pair dilation, Isa isa);
 OpPtr make_avg_pool2d(Pair kernel, Pair stride, Padding padding, bool count_include_pad,
-                      std::int32_t zero_point);
-OpPtr make_adaptive_avg_pool2d();
+                      std::int32_t zero_point, Isa isa);
+// `pixels`: of the input, at most.
+OpPtr make_adaptive_avg_pool2d(std::int64_t pixels, Isa isa);
 OpPtr make_mean(const std::vector<std::int32_t>& axes, std::int32_t input_zero_point,
-                Requant requant);
+                Requant requant, DType output, Isa isa);
 
 // resize.cc: to the output's size. Nearest takes elements of any type; its space axes are 1 and 2
 // of (N, H, W, C), or 2 and 3 of (N, C, H, W) if `channels_first`, where W may be missing.
@@ -71,7 +73,7 @@ OpPtr make_resize_nearest2d(bool channels_first);
 OpPtr make_resize_bilinear2d(bool align_corners);
 
 // movement.cc: elements of any type.
-OpPtr make_permute(std::vector<std::int32_t> axes);
+OpPtr make_permute(std::vector<std::int32_t> axes, Isa isa);
 OpPtr make_slice(std::int32_t axis, std::int32_t start, std::int32_t stop, std::int32_t step);
 OpPtr make_expand();
 // `before` has one entry for each axis; `value` the bytes of one element.

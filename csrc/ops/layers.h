@@ -78,4 +78,9 @@ OpPtr make_dynamic_conv2d(const Conv2dSpec& spec, int bits, Integers weight, Rea
 OpPtr make_dynamic_linear(int inputs, int outputs, int bits, Integers weight,
                           RealChannels channels);
 
+// The same on vectors; nullptr where codes or weights do not fit int8, or no kernel up to `isa` does.
+OpPtr make_dynamic_conv2d8(const Conv2dSpec& spec, int bits, Integers weight, RealChannels channels,
+                           Isa isa);
+OpPtr make_dynamic_linear8(int inputs, int bits, Integers weight, RealChannels channels, Isa isa);
+
 }  // namespace intact

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <utility>
 
+#include "kernels/transpose_s8/transpose_s8.h"
 #include "ops/codes.h"
 #include "ops/portable.h"
 #include "portable/intact_movement.h"
@@ -14,8 +16,8 @@ intact_view view_of(const Tensor& x) {
   return view;
 }
 
-void copy_view(const Tensor& x, intact_view view, const Tensor& output, Workspace& workspace) {
-  intact_view_finish(&view);
+void copy_view(const Tensor& x, const intact_view& view, const Tensor& output,
+               Workspace& workspace) {
   workspace.pool.parallel_ranges(
       output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
         intact_view_copy(x.data, output.data, &view, size(begin), size(end));
@@ -24,18 +26,52 @@ void copy_view(const Tensor& x, intact_view view, const Tensor& output, Workspac
 
 class Permute final : public Op {
  public:
-  explicit Permute(std::vector<std::int32_t> axes) : axes_(std::move(axes)) {}
+  Permute(std::vector<std::int32_t> axes, const TransposeKernel* kernel)
+      : axes_(std::move(axes)), kernel_(kernel) {}
 
-  std::string kernel() const override { return "permute portable"; }
+  std::string kernel() const override {
+    return std::string("permute ") + (kernel_ == nullptr ? "portable" : kernel_->name);
+  }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
-    intact_view view = view_of(inputs[0]);
+    const Tensor& x = inputs[0];
+    intact_view view = view_of(x);
     intact_view_permute(&view, axes_.data());
-    copy_view(inputs[0], view, output, workspace);
+    intact_view_finish(&view);
+    if (kernel_ != nullptr && size_of(x.dtype) == 1 && is_transposed(view.grid)) {
+      transpose(x, view.grid, output, workspace);
+    } else {
+      copy_view(x, view, output, workspace);
+    }
   }
 
  private:
+  // Whether the last two axes of bytes are those of a matrix, the other way round.
+  static bool is_transposed(const intact_grid& grid) {
+    return grid.rank >= 2 && grid.stride[0][grid.rank - 2] == 1;
+  }
+
+  void transpose(const Tensor& x, const intact_grid& grid, const Tensor& output,
+                 Workspace& workspace) const {
+    const std::int64_t rows = grid.shape[grid.rank - 1], columns = grid.shape[grid.rank - 2];
+    const auto stride = static_cast<std::int64_t>(grid.stride[0][grid.rank - 1]);
+    const auto* source = x.as<const std::uint8_t>();
+    auto* target = output.as<std::uint8_t>();
+    workspace.pool.parallel_ranges(
+        output.shape.elements() / rows, grain_of(rows),
+        [&](std::int64_t begin, std::int64_t end, int) {
+          for (std::int64_t at = begin; at < end;) {
+            const std::int64_t count = std::min(end - at, columns - at % columns);
+            intact_row place;
+            intact_row_seek(&grid, size(at), &place);
+            kernel_->run(source + place.offset[0], stride, rows, count, target + at * rows);
+            at += count;
+          }
+        });
+  }
+
   std::vector<std::int32_t> axes_;
+  const TransposeKernel* kernel_;
 };
 
 class Slice final : public Op {
@@ -48,6 +84,7 @@ class Slice final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     intact_view view = view_of(inputs[0]);
     intact_view_slice(&view, axis_, start_, stop_, step_);
+    intact_view_finish(&view);
     copy_view(inputs[0], view, output, workspace);
   }
 
@@ -66,6 +103,7 @@ class Expand final : public Op {
     const Dims shape(output.shape);
     intact_view view = view_of(inputs[0]);
     intact_view_expand(&view, shape.sizes);
+    intact_view_finish(&view);
     copy_view(inputs[0], view, output, workspace);
   }
 };
@@ -139,8 +177,9 @@ class Concat final : public Op {
 
 }  // namespace
 
-OpPtr make_permute(std::vector<std::int32_t> axes) {
-  return std::make_shared<Permute>(std::move(axes));
+OpPtr make_permute(std::vector<std::int32_t> axes, Isa isa) {
+  const bool keeps_last = !axes.empty() && axes.back() + 1 == static_cast<int>(axes.size());
+  return std::make_shared<Permute>(std::move(axes), keeps_last ? nullptr : pick_transpose_s8(isa));
 }
 
 OpPtr make_slice(std::int32_t axis, std::int32_t start, std::int32_t stop, std::int32_t step) {

@@ -1,82 +1,32 @@
 #include <algorithm>
 #include <utility>
 
-#include "ops/codes.h"
-#include "ops/portable.h"
-#include "portable/intact_pooling.h"
+#include "ops/pooling.h"
 
 namespace intact {
 namespace {
 
-// The sizes of a pool's tensors; windows are the caller's.
-intact_pool_params sizes(const Tensor& x, const Tensor& output) {
-  intact_pool_params params{};
-  params.n = to_int32(x.shape[0]);
-  params.h = to_int32(x.shape[1]);
-  params.w = to_int32(x.shape[2]);
-  params.c = to_int32(x.shape[3]);
-  params.out_h = to_int32(output.shape[1]);
-  params.out_w = to_int32(output.shape[2]);
-  params.dilation_h = 1;
-  params.dilation_w = 1;
-  params.type = portable_type(x.dtype);
-  return params;
-}
-
-struct Window {
-  Pair kernel;
-  Pair stride;
-  Padding padding;
-  Pair dilation;
-
-  intact_pool_params params(const Tensor& x, const Tensor& output) const {
-    intact_pool_params params = sizes(x, output);
-    params.kernel_h = kernel[0];
-    params.kernel_w = kernel[1];
-    params.stride_h = stride[0];
-    params.stride_w = stride[1];
-    params.dilation_h = dilation[0];
-    params.dilation_w = dilation[1];
-    params.top = padding[0][0];
-    params.bottom = padding[0][1];
-    params.left = padding[1][0];
-    params.right = padding[1][1];
-    return params;
-  }
-
-  std::int64_t taps() const { return std::int64_t{kernel[0]} * kernel[1]; }
-};
-
-// Calls task(begin, end) on ranges of the output's rows; `taps`: reads for each of its elements.
-template <typename Task>
-void share_rows(const Tensor& output, std::int64_t taps, Workspace& workspace, const Task& task) {
-  const Shape& shape = output.shape;
-  workspace.pool.parallel_ranges(
-      shape[0] * shape[1], grain_of(shape[2] * shape[3] * taps),
-      [&](std::int64_t begin, std::int64_t end, int) { task(size(begin), size(end)); });
-}
-
 class MaxPool2d final : public Op {
  public:
-  explicit MaxPool2d(const Window& window) : window_(window) {}
+  explicit MaxPool2d(const PoolWindow& window) : window_(window) {}
 
   std::string kernel() const override { return "max pool portable"; }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const intact_pool_params params = window_.params(x, output);
-    share_rows(output, window_.taps(), workspace, [&](std::size_t begin, std::size_t end) {
+    share_pool_rows(output, window_.taps(), workspace, [&](std::size_t begin, std::size_t end) {
       intact_max_pool2d(x.data, output.data, &params, begin, end);
     });
   }
 
  private:
-  Window window_;
+  PoolWindow window_;
 };
 
 class AvgPool2d final : public Op {
  public:
-  AvgPool2d(const Window& window, bool count_include_pad, std::int32_t zero_point)
+  AvgPool2d(const PoolWindow& window, bool count_include_pad, std::int32_t zero_point)
       : window_(window), count_include_pad_(count_include_pad), zero_point_(zero_point) {}
 
   std::string kernel() const override { return "average pool portable"; }
@@ -84,14 +34,14 @@ class AvgPool2d final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const intact_pool_params params = window_.params(x, output);
-    share_rows(output, window_.taps(), workspace, [&](std::size_t begin, std::size_t end) {
+    share_pool_rows(output, window_.taps(), workspace, [&](std::size_t begin, std::size_t end) {
       intact_avg_pool2d(x.data, output.data, &params, count_include_pad_ ? 1 : 0, zero_point_,
                         begin, end);
     });
   }
 
  private:
-  Window window_;
+  PoolWindow window_;
   bool count_include_pad_;
   std::int32_t zero_point_;
 };
@@ -103,9 +53,9 @@ class AdaptiveAvgPool2d final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     if (output.bytes() == 0) return;
-    const intact_pool_params params = sizes(x, output);
+    const intact_pool_params params = pool_sizes(x, output);
     const std::int64_t taps = x.shape.elements() / output.shape.elements() + 1;
-    share_rows(output, taps, workspace, [&](std::size_t begin, std::size_t end) {
+    share_pool_rows(output, taps, workspace, [&](std::size_t begin, std::size_t end) {
       intact_adaptive_avg_pool2d(x.data, output.data, &params, begin, end);
     });
   }
@@ -147,20 +97,27 @@ class Mean final : public Op {
 
 }  // namespace
 
-OpPtr make_max_pool2d(Pair kernel, Pair stride, Padding padding, Pair dilation) {
-  return std::make_shared<MaxPool2d>(Window{kernel, stride, padding, dilation});
+OpPtr make_max_pool2d(Pair kernel, Pair stride, Padding padding, Pair dilation, Isa isa) {
+  const PoolWindow window{kernel, stride, padding, dilation};
+  if (OpPtr op = make_max_pool8(window, isa)) return op;
+  return std::make_shared<MaxPool2d>(window);
 }
 
 OpPtr make_avg_pool2d(Pair kernel, Pair stride, Padding padding, bool count_include_pad,
-                      std::int32_t zero_point) {
-  return std::make_shared<AvgPool2d>(Window{kernel, stride, padding, {1, 1}}, count_include_pad,
-                                     zero_point);
+                      std::int32_t zero_point, Isa isa) {
+  const PoolWindow window{kernel, stride, padding, {1, 1}};
+  if (OpPtr op = make_avg_pool8(window, count_include_pad, zero_point, isa)) return op;
+  return std::make_shared<AvgPool2d>(window, count_include_pad, zero_point);
 }
 
-OpPtr make_adaptive_avg_pool2d() { return std::make_shared<AdaptiveAvgPool2d>(); }
+OpPtr make_adaptive_avg_pool2d(std::int64_t pixels, Isa isa) {
+  if (OpPtr op = make_adaptive_avg_pool8(pixels, isa)) return op;
+  return std::make_shared<AdaptiveAvgPool2d>();
+}
 
 OpPtr make_mean(const std::vector<std::int32_t>& axes, std::int32_t input_zero_point,
-                Requant requant) {
+                Requant requant, DType output, Isa isa) {
+  if (OpPtr op = make_mean8(axes, input_zero_point, requant, output, isa)) return op;
   return std::make_shared<Mean>(axes, input_zero_point, std::move(requant));
 }
 

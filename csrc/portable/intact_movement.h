@@ -168,7 +168,11 @@ INTACT_INLINE int32_t intact_pad_source(int32_t i, int32_t before, int32_t size,
 }
 
 INTACT_INLINE void intact_fill(uint8_t* y, const void* value, size_t element, size_t count) {
-  for (size_t i = 0; i < count; ++i) memcpy(y + i * element, value, element);
+  if (element == 1) {
+    memset(y, *(const uint8_t*)value, count);
+  } else {
+    for (size_t i = 0; i < count; ++i) memcpy(y + i * element, value, element);
+  }
 }
 
 /* Output positions low .. high - 1 of the padded axis of one row. */
@@ -177,14 +181,13 @@ INTACT_INLINE void intact_pad_edge(const uint8_t* x, uint8_t* y, const intact_pa
   const int32_t axis = intact_pad_axis(p);
   const size_t inner = intact_volume(p->shape + axis + 1, p->rank - axis - 1);
   const size_t bytes = inner * p->element;
+  if (p->mode == INTACT_PAD_CONSTANT) {
+    intact_fill(y + (size_t)low * bytes, value, p->element, (size_t)(high - low) * inner);
+    return;
+  }
   for (int32_t i = low; i < high; ++i) {
     const int32_t source = intact_pad_source(i, p->before[axis], p->shape[axis], p->mode);
-    uint8_t* out = y + (size_t)i * bytes;
-    if (source < 0) {
-      intact_fill(out, value, p->element, inner);
-    } else {
-      memcpy(out, x + (size_t)source * bytes, bytes);
-    }
+    memcpy(y + (size_t)i * bytes, x + (size_t)source * bytes, bytes);
   }
 }
 

@@ -24,6 +24,7 @@ struct GemmS8Tile {
   const int8_t* b;         // packed panel, zeros where K was filled up
   int32_t columns;         // of the panel
   const int32_t* row_sum;  // added to each row's accumulators; null: nothing
+  const int32_t* start;    // of kernels for pairs: rows x 16 that are added likewise; may be null
   // 8-bit codes of the panel's columns, through requant (from the panel's first channel on) ...
   const RequantView* requant;
   void* out;
@@ -42,11 +43,18 @@ struct GemmS8Kernel {
   // Packs `count` codes; is_signed: int8_t, else uint8_t. Reads no more than that, but may write
   // up to 64 bytes more.
   void (*pack)(const uint8_t* codes, int64_t count, int32_t is_signed, void* a);
+  // Packs `depth` rows of codes, `stride` bytes apart, as the first `columns` columns of a panel,
+  // zeros where it is filled up, and writes the sum of each column of what was packed. `flip` is
+  // what makes codes signed: 0, or 0x80 for uint8_t.
+  void (*pack_panel)(const uint8_t* b, int64_t stride, int32_t depth, int32_t columns, uint8_t flip,
+                     int8_t* packed, int32_t* sums);
   void (*run)(const GemmS8Tile* tile);
 };
 
 #define GEMM_S8(isa, name, panel, granule, group, element, shift) \
   void name##_pack(const uint8_t* codes, int64_t count, int32_t is_signed, void* a); \
+  void name##_pack_panel(const uint8_t* b, int64_t stride, int32_t depth, int32_t columns, \
+                         uint8_t flip, int8_t* packed, int32_t* sums); \
   void name##_run(const GemmS8Tile* tile);
 #include "kernels/gemm_s8/kernels.inc"
 #undef GEMM_S8

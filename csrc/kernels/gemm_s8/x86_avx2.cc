@@ -1,7 +1,9 @@
-// vpmaddubsw would saturate: codes are packed as int16, weights widened when they are loaded, and
-// vpmaddwd adds two exact products.
+// vpmaddubsw saturates sums of two products. One kernel packs codes as int16, widens weights when
+// they are loaded, and has vpmaddwd add two exact products; the other relies on weights that were
+// packed such that nothing saturates (gemm_pairs.h), for three instructions instead of four.
 #include <string.h>
 
+#include "kernels/gemm_s8/gemm_pairs.h"
 #include "kernels/gemm_s8/gemm_s8.h"
 #include "kernels/requantize/x86_avx2.h"
 
@@ -9,8 +11,9 @@ namespace intact {
 namespace {
 
 struct Args {
-  const int16_t* a;
+  const uint8_t* a;
   const int32_t* row_sum;
+  const int32_t* start;
   uint8_t* out;
 };
 
@@ -68,42 +71,91 @@ static inline void store_accumulators(__m256i (&acc)[kRows][kVectors], const Gem
   }
 }
 
+// The offsets of the columns, with the excess of the rows where there is any.
 template <int kRows, int kVectors>
-static void multiply(const GemmS8Tile* tile, const Args& args) {
-  __m256i acc[kRows][kVectors], start[kVectors];
+static inline void start(__m256i (&acc)[kRows][kVectors], const GemmS8Tile* tile,
+                         const Args& args) {
 #pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
-    start[v] = tile->requant == nullptr
-                   ? _mm256_setzero_si256()
-                   : _mm256_load_si256((const __m256i*)(tile->requant->offset + 8 * v));
+    const __m256i offset =
+        tile->requant == nullptr
+            ? _mm256_setzero_si256()
+            : _mm256_load_si256((const __m256i*)(tile->requant->offset + 8 * v));
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) acc[r][v] = offset;
   }
+  if (args.start == nullptr) return;
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = start[v];
+    for (int v = 0; v < kVectors; ++v) {
+      const __m256i excess = _mm256_load_si256((const __m256i*)(args.start + 16 * r + 8 * v));
+      acc[r][v] = _mm256_add_epi32(acc[r][v], excess);
+    }
   }
-  const int8_t* b = tile->b;
-  const int64_t stride = tile->a_stride / 2;
-  for (int32_t segment = 0; segment < tile->segments; ++segment) {
-    const int16_t* a = args.a + segment * (tile->segment_stride / 2);
-    for (int32_t group = 0; group < tile->groups; ++group) {
-      __m256i weights[kVectors];
+}
+
+// Codes as int16 by two weights of each column.
+struct Words {
+  static constexpr int kBytes = 4;     // of a row's group
+  static constexpr int kWeights = 16;  // bytes of a group in a vector of columns
+
+  template <int kRows, int kVectors>
+  static inline void add(__m256i (&acc)[kRows][kVectors], const uint8_t* a, int64_t stride,
+                         const int8_t* b) {
+    __m256i weights[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      weights[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i*)(b + 16 * v)));
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      int32_t group;
+      memcpy(&group, a + r * stride, 4);
+      const __m256i codes = _mm256_set1_epi32(group);
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        weights[v] = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i*)(b + 16 * v)));
+        acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(codes, weights[v]));
       }
+    }
+  }
+};
+
+// Codes as bytes by four weights of each column.
+struct Bytes {
+  static constexpr int kBytes = 4;
+  static constexpr int kWeights = 32;
+
+  template <int kRows, int kVectors>
+  static inline void add(__m256i (&acc)[kRows][kVectors], const uint8_t* a, int64_t stride,
+                         const int8_t* b) {
+    const __m256i ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        int32_t pair;
-        memcpy(&pair, a + r * stride, 4);
-        const __m256i codes = _mm256_set1_epi32(pair);
+    for (int r = 0; r < kRows; ++r) {
+      int32_t group;
+      memcpy(&group, a + r * stride, 4);
+      const __m256i codes = _mm256_set1_epi32(group);
 #pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) {
-          acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(codes, weights[v]));
-        }
+      for (int v = 0; v < kVectors; ++v) {
+        const __m256i weights = _mm256_load_si256((const __m256i*)(b + 32 * v));
+        const __m256i pairs = _mm256_maddubs_epi16(codes, weights);
+        acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(pairs, ones));
       }
-      a += 2;
-      b += 16 * kVectors;
+    }
+  }
+};
+
+template <typename Group, int kRows, int kVectors>
+static void multiply(const GemmS8Tile* tile, const Args& args) {
+  __m256i acc[kRows][kVectors];
+  start<kRows, kVectors>(acc, tile, args);
+  const int8_t* b = tile->b;
+  for (int32_t segment = 0; segment < tile->segments; ++segment) {
+    const uint8_t* a = args.a + segment * tile->segment_stride;
+    for (int32_t group = 0; group < tile->groups; ++group) {
+      Group::add(acc, a, tile->a_stride, b);
+      a += Group::kBytes;
+      b += Group::kWeights * kVectors;
     }
   }
   if (args.row_sum != nullptr) {
@@ -125,26 +177,88 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
   }
 }
 
-template <int kVectors>
+template <typename Group, int kVectors>
 static void run_rows(const GemmS8Tile* tile) {
-  Args args = {(const int16_t*)tile->a, tile->row_sum, (uint8_t*)tile->out};
+  Args args = {(const uint8_t*)tile->a, tile->row_sum, tile->start, (uint8_t*)tile->out};
   const int64_t element = tile->requant != nullptr ? 1 : 4;
   int32_t left = tile->rows;
   while (left > 0) {
     int done;
     if (left >= 6) {
-      multiply<6, kVectors>(tile, args), done = 6;
+      multiply<Group, 6, kVectors>(tile, args), done = 6;
     } else if (left >= 4) {
-      multiply<4, kVectors>(tile, args), done = 4;
+      multiply<Group, 4, kVectors>(tile, args), done = 4;
     } else if (left >= 2) {
-      multiply<2, kVectors>(tile, args), done = 2;
+      multiply<Group, 2, kVectors>(tile, args), done = 2;
     } else {
-      multiply<1, kVectors>(tile, args), done = 1;
+      multiply<Group, 1, kVectors>(tile, args), done = 1;
     }
     left -= done;
-    args.a += done * tile->a_stride / 2;
+    args.a += done * tile->a_stride;
     args.out += done * tile->out_stride * element;
     if (args.row_sum != nullptr) args.row_sum += done;
+    if (args.start != nullptr) args.start += done * 16;
+  }
+}
+
+// x[i] = row i of an 8 x 8 matrix; afterwards its column.
+static inline void transpose8(__m256i (&x)[8]) {
+  __m256i pairs[8], quads[8];
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = _mm256_unpacklo_epi32(x[i], x[i + 1]);
+    pairs[i + 1] = _mm256_unpackhi_epi32(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    quads[i] = _mm256_unpacklo_epi64(pairs[i], pairs[i + 2]);
+    quads[i + 1] = _mm256_unpackhi_epi64(pairs[i], pairs[i + 2]);
+    quads[i + 2] = _mm256_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+    quads[i + 3] = _mm256_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    x[i] = _mm256_permute2x128_si256(quads[i], quads[i + 4], 0x20);
+    x[i + 4] = _mm256_permute2x128_si256(quads[i], quads[i + 4], 0x31);
+  }
+}
+
+// 16 kHalves rows of one column's excess.
+template <int kHalves>
+static inline void add_excess(__m256i (&acc)[2 * kHalves], const uint8_t* codes, int64_t stride,
+                              const ExcessPair* pair) {
+  int32_t values;
+  memcpy(&values, pair->value, 4);
+  const __m256i weights = _mm256_set1_epi32(values);
+#pragma GCC unroll 2
+  for (int i = 0; i < kHalves; ++i) {
+    const __m128i first = _mm_load_si128((const __m128i*)(codes + pair->k[0] * stride + 16 * i));
+    const __m128i second = _mm_load_si128((const __m128i*)(codes + pair->k[1] * stride + 16 * i));
+    const __m256i low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
+    const __m256i high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second));
+    acc[2 * i] = _mm256_add_epi32(acc[2 * i], _mm256_madd_epi16(low, weights));
+    acc[2 * i + 1] = _mm256_add_epi32(acc[2 * i + 1], _mm256_madd_epi16(high, weights));
+  }
+}
+
+// 16 kHalves rows of all columns.
+template <int kHalves>
+static void start_rows(const uint8_t* codes, int64_t stride, const ExcessPair* pairs,
+                       const int32_t* begin, int32_t columns, int32_t* start) {
+  __m256i sums[4 * kHalves][8];  // [8 rows, first or last 8 columns][column]
+  for (int32_t n = 0; n < 16; ++n) {
+    __m256i acc[2 * kHalves];
+#pragma GCC unroll 4
+    for (int i = 0; i < 2 * kHalves; ++i) acc[i] = _mm256_setzero_si256();
+    if (n < columns) {
+      for (int32_t i = begin[n]; i < begin[n + 1]; ++i) {
+        add_excess<kHalves>(acc, codes, stride, pairs + i);
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 2 * kHalves; ++i) sums[2 * i + n / 8][n % 8] = acc[i];
+  }
+  for (int i = 0; i < 4 * kHalves; ++i) {
+    transpose8(sums[i]);
+    int32_t* to = start + 16 * 8 * (i / 2) + 8 * (i % 2);
+    for (int r = 0; r < 8; ++r) _mm256_store_si256((__m256i*)(to + 16 * r), sums[i][r]);
   }
 }
 
@@ -168,9 +282,93 @@ void gemm_s8_avx2_pack(const uint8_t* codes, int64_t count, int32_t is_signed, v
   }
 }
 
+void gemm_s8_avx2_pack_panel(const uint8_t* b, int64_t stride, int32_t depth, int32_t columns,
+                             uint8_t flip, int8_t* packed, int32_t* sums) {
+  const int64_t step = (int64_t)(columns + 7) / 8 * 16;
+  const __m128i flips = _mm_set1_epi8((char)flip);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int32_t first = 0; first < columns; first += 8, packed += 16) {
+    const size_t count = (size_t)(columns - first < 8 ? columns - first : 8);
+    // Columns that do not exist are the codes of 0.
+    const uint64_t empty = 0x0101010101010101ull * flip;
+    __m256i total = _mm256_setzero_si256();
+    int8_t* target = packed;
+    for (int32_t k = 0; k < depth; k += 2, target += step) {
+      uint64_t rows[2] = {empty, empty};
+      const uint8_t* row = b + k * stride + first;
+      if (count == 8) {
+        memcpy(&rows[0], row, 8);
+        if (k + 1 < depth) memcpy(&rows[1], row + stride, 8);
+      } else {
+        memcpy(&rows[0], row, count);
+        if (k + 1 < depth) memcpy(&rows[1], row + stride, count);
+      }
+      const __m128i pairs = _mm_xor_si128(
+          _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)rows[0]), _mm_cvtsi64_si128((int64_t)rows[1])),
+          flips);
+      _mm_store_si128((__m128i*)target, pairs);
+      total = _mm256_add_epi32(total, _mm256_madd_epi16(_mm256_cvtepi8_epi16(pairs), ones));
+    }
+    int32_t lanes[8];
+    _mm256_storeu_si256((__m256i*)lanes, total);
+    memcpy(sums + first, lanes, 4 * count);
+  }
+}
+
 void gemm_s8_avx2_run(const GemmS8Tile* tile) {
-  if (tile->columns <= 8) return run_rows<1>(tile);
-  return run_rows<2>(tile);
+  if (tile->columns <= 8) return run_rows<Words, 1>(tile);
+  return run_rows<Words, 2>(tile);
+}
+
+void gemm_pairs_avx2_pack(const uint8_t* codes, int64_t count, int32_t is_signed, void* a) {
+  const uint8_t flip = is_signed != 0 ? 0x80 : 0;
+  const __m256i flips = _mm256_set1_epi8((char)flip);
+  uint8_t* out = (uint8_t*)a;
+  int64_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m256i bytes = _mm256_loadu_si256((const __m256i*)(codes + i));
+    _mm256_storeu_si256((__m256i*)(out + i), _mm256_xor_si256(bytes, flips));
+  }
+  for (; i < count; ++i) out[i] = (uint8_t)(codes[i] ^ flip);
+}
+
+void gemm_pairs_avx2_run(const GemmS8Tile* tile) {
+  if (tile->columns <= 8) return run_rows<Bytes, 1>(tile);
+  return run_rows<Bytes, 2>(tile);
+}
+
+void gemm_pairs_avx2_transpose(const uint8_t* a, int64_t stride, int32_t rows, int32_t depth,
+                               uint8_t* out, int64_t out_stride) {
+  for (int32_t row = 0; row < rows; row += 16) {
+    for (int32_t k = 0; k < depth; k += 16) {
+      __m128i x[16], y[16];
+      for (int i = 0; i < 16; ++i) {
+        const int32_t own = row + i < rows ? row + i : rows - 1;
+        x[i] = _mm_loadu_si128((const __m128i*)(a + own * stride + k));
+      }
+      // Each of four rounds puts rows i and i + 8 side by side.
+      for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < 8; ++i) {
+          y[2 * i] = _mm_unpacklo_epi8(x[i], x[i + 8]);
+          y[2 * i + 1] = _mm_unpackhi_epi8(x[i], x[i + 8]);
+        }
+        for (int i = 0; i < 16; ++i) x[i] = y[i];
+      }
+      for (int i = 0; i < 16; ++i) {
+        _mm_store_si128((__m128i*)(out + (k + i) * out_stride + row), x[i]);
+      }
+    }
+  }
+}
+
+void gemm_pairs_avx2_excess(const uint8_t* codes, int64_t stride, int32_t rows,
+                            const ExcessPair* pairs, const int32_t* begin, int32_t columns,
+                            int32_t* start) {
+  int32_t row = 0;
+  for (; row + 16 < rows; row += 32) {
+    start_rows<2>(codes + row, stride, pairs, begin, columns, start + 16 * row);
+  }
+  if (row < rows) start_rows<1>(codes + row, stride, pairs, begin, columns, start + 16 * row);
 }
 
 }  // namespace intact

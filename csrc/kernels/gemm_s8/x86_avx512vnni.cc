@@ -189,6 +189,43 @@ void gemm_s8_avx512vnni_pack(const uint8_t* codes, int64_t count, int32_t is_sig
   }
 }
 
+void gemm_s8_avx512vnni_pack_panel(const uint8_t* b, int64_t stride, int32_t depth,
+                                   int32_t columns, uint8_t flip, int8_t* packed, int32_t* sums) {
+  const int64_t step = (int64_t)(columns + 15) / 16 * 64;
+  const __m128i flips = _mm_set1_epi8((char)flip), ones = _mm_set1_epi8(1);
+  for (int32_t first = 0; first < columns; first += 16, packed += 64) {
+    const __mmask16 lanes = first_lanes16(columns - first);
+    __m128i total[4];
+    for (int i = 0; i < 4; ++i) total[i] = _mm_setzero_si128();
+    int8_t* target = packed;
+    for (int32_t k = 0; k < depth; k += 4, target += step) {
+      __m128i rows[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        const uint8_t* row = b + (k + i < depth ? k + i : k) * stride + first;
+        const __mmask16 own = k + i < depth ? lanes : 0;
+        rows[i] =
+            _mm_maskz_mov_epi8(own, _mm_xor_si128(_mm_maskz_loadu_epi8(own, row), flips));
+      }
+      const __m128i low[2] = {_mm_unpacklo_epi8(rows[0], rows[1]),
+                              _mm_unpacklo_epi8(rows[2], rows[3])};
+      const __m128i high[2] = {_mm_unpackhi_epi8(rows[0], rows[1]),
+                               _mm_unpackhi_epi8(rows[2], rows[3])};
+      const __m128i quads[4] = {
+          _mm_unpacklo_epi16(low[0], low[1]), _mm_unpackhi_epi16(low[0], low[1]),
+          _mm_unpacklo_epi16(high[0], high[1]), _mm_unpackhi_epi16(high[0], high[1])};
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        _mm_store_si128((__m128i*)(target + 16 * i), quads[i]);
+        total[i] = _mm_dpbusd_epi32(total[i], ones, quads[i]);
+      }
+    }
+    for (int i = 0; i < 4; ++i) {
+      _mm_mask_storeu_epi32(sums + first + 4 * i, (__mmask8)((lanes >> (4 * i)) & 15), total[i]);
+    }
+  }
+}
+
 void gemm_s8_avx512vnni_run(const GemmS8Tile* tile) {
   switch ((tile->columns + 15) / 16) {
     case 1:

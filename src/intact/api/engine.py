@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ExecutorName: TypeAlias = Literal["native", "reference", "onnxruntime"]
 EXECUTORS: tuple[ExecutorName, ...] = ("native", "reference", "onnxruntime")
-DEFAULT: ExecutorName = "reference"
+DEFAULT: ExecutorName = "native"
 Run: TypeAlias = Callable[[tuple[Array, ...]], tuple[Array, ...]]
 
 

@@ -18,10 +18,11 @@ from intact.exec.exact import Kernel
 from intact.exec.runner import Runner, check_inputs
 from intact.ir import int_ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node, with_batch
+from intact.ir.graph import Graph, Node, elements, with_batch
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Array
 
+MOST_FOLDED = 1 << 20  # elements of a value, where the constants have fewer together
 Step: TypeAlias = Callable[[Sequence[Array], int], Array]  # inputs, batch size
 
 # (op, node) → kernel over all inputs.
@@ -134,17 +135,23 @@ def fold(
 ) -> tuple[dict[str, Array], list[Node[IntOp]]]:
     """Constants, with the results of nodes that read nothing else, and the remaining nodes.
 
-    Nodes named in `keep` remain whatever they read.
+    Nodes named in `keep` remain whatever they read; so do those that would make much of few
+    constants, or that read an index of no row: that is an error of the run.
     """
     constants = dict(graph.constants)
+    most = max(MOST_FOLDED, sum(array.size for array in constants.values()))
     nodes = []
     for node in graph.nodes:
         fixed = node.name not in keep and all(dim >= 0 for dim in node.output.shape)
-        if fixed and all(value.name in constants for value in node.inputs):
+        small = elements(node.output.shape) <= most
+        if fixed and small and all(value.name in constants for value in node.inputs):
             inputs = [constants[value.name] for value in node.inputs]
-            constants[node.name] = prepare(node, constants)(inputs, 1)
-        else:
-            nodes.append(node)
+            try:
+                constants[node.name] = prepare(node, constants)(inputs, 1)
+                continue
+            except IndexError:
+                pass
+        nodes.append(node)
     return constants, nodes
 
 

@@ -38,6 +38,11 @@ def expected(program: Program = PROGRAM, codes: Array = CODES) -> Array:
     return load(program)({"x": codes})["layer"]
 
 
+def test_networks_run_natively_by_default() -> None:
+    with intact.compile(PROGRAM, threads=2) as engine:
+        assert engine.memory.packed > 0
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_native_integers_are_the_references(threads: int) -> None:
     with intact.compile(PROGRAM, executor="native", threads=threads) as engine:
@@ -133,7 +138,7 @@ def test_other_executors_neither_profile_nor_take_threads() -> None:
         _ = engine.memory
     with pytest.raises(ValueError, match="takes none"):
         intact.compile(PROGRAM, executor="reference", threads=2)
-    with pytest.raises(ValueError, match="at least one thread"):
+    with pytest.raises(ValueError, match="1 to 1024 threads, not 0"):
         intact.compile(PROGRAM, executor="native", threads=0)
 
 

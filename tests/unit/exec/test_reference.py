@@ -183,3 +183,27 @@ def test_a_node_that_breaks_its_declared_shape_is_an_error() -> None:
     wrong = Graph((X,), (Y,), (Node(ops.Relu(), (X,), Y),), {})
     with pytest.raises(AssertionError, match=r"y: Relu gave \(1, 3\) float32"):
         load(wrong)(batch(1))
+
+
+def test_little_is_not_folded_into_much() -> None:
+    few, many = Value("few", (1,), FP32), Value("many", (1 << 31,), FP32)
+    one = {"few": np.ones(1, np.float32)}
+    for size, folded in ((1 << 20, True), (1 << 31, False)):
+        value = Value("many", (size,), FP32)
+        expand: Node[IntOp] = Node(ops.Expand((size,)), (few,), value)
+        constants, nodes = reference.fold(Graph((), (value,), (expand,), one))
+        assert ("many" in constants, nodes == []) == (folded, folded)
+    load(Graph((), (many,), (Node(ops.Expand((1 << 31,)), (few,), many),), one))
+
+
+def test_a_constant_index_of_no_row_is_an_error_of_the_run() -> None:
+    small, index = Value("small", (2,), Int(8)), Value("index", (2,), Int(8))
+    rows = Value("rows", (2, 3), FP32)
+    nodes: tuple[Node[IntOp], ...] = (
+        Node(ops.Add(), (small, small), index),
+        Node(ops.Embedding(), (index, Value("table", (2, 3), FP32)), rows),
+    )
+    constants = {"small": np.array([0, 1], np.int8), "table": np.ones((2, 3), np.float32)}
+    run = load(Graph((), (rows,), nodes, constants))
+    with pytest.raises(IndexError):
+        run({})

@@ -18,6 +18,12 @@ def isa() -> native.Isa:
     return native.best_isa()
 
 
+def isa_for(node: Node[IntOp]) -> native.Isa:
+    """That level if all of the node's codes have 8 bits, else none."""
+    narrow = all(_is_byte(value) for value in (*node.inputs, node.output))
+    return isa() if narrow else native.Isa.none
+
+
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QConv2d with 8-bit codes and weights."""
     weight = _weight(node, constants, op.weight_zero_point)
@@ -76,9 +82,11 @@ def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
 
 def _narrow(requant: Requant, *values: Value) -> bool:
     """Whether all values have codes of a byte, and the accumulator 32 bits."""
-    return requant.accumulator_bits == 32 and all(
-        isinstance(value.dtype, Int) and value.dtype.storage.itemsize == 1 for value in values
-    )
+    return requant.accumulator_bits == 32 and all(_is_byte(value) for value in values)
+
+
+def _is_byte(value: Value) -> bool:
+    return isinstance(value.dtype, Int) and value.dtype.storage.itemsize == 1
 
 
 def _weight(

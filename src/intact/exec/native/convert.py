@@ -1,5 +1,7 @@
 """Native conversions between real numbers and codes, and between codes."""
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ from intact.numerics.arrays import Array
 from intact.numerics.formats import Int
 from intact.numerics.granularity import stretch
 from intact.numerics.qtensor import QuantParams
+
+_MOST_SCALES = 1 << 24  # entries of a native table, however few the file has
 
 
 def quantize(op: int_ops.Quantize, node: Node[IntOp], constants: Constants) -> Built:
@@ -64,6 +68,11 @@ def _entries(
         raise UnsupportedOpError(
             f'{type(node.op).__name__} at "{node.name}" has no native form for scales on both'
             ' sides of the batch axis; use executor="reference"'
+        )
+    if prod(shape[first:last]) > _MOST_SCALES:
+        raise UnsupportedOpError(
+            f'{type(node.op).__name__} at "{node.name}" has no native form for scales that'
+            f' alternate over {prod(shape[first:last])} elements; use executor="reference"'
         )
     scale = _spread(params.scale, shape, first, last)
     return scale, int32(_spread(params.offset, shape, first, last)), len(shape) - last

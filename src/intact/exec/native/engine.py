@@ -15,6 +15,7 @@ from intact.ir.int_ops import Program
 from intact.numerics.arrays import Array
 
 _PLANS = 4  # batch sizes that keep their arena
+_MOST_THREADS = 1024  # each has scratch memory of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,9 @@ def load(program: Program, threads: int = 1) -> NativeEngine:
     """An engine that runs the Program with the reference's integers.
 
     Raises:
-        ValueError: if `threads` is not positive.
-        UnsupportedOpError: if an operation has no native form.
+        ValueError: if `threads` is not a number of 1 to 1024.
+        UnsupportedOpError: if an operation or a value has no native form.
     """
-    if threads < 1:
-        raise ValueError(f"an engine needs at least one thread, not {threads}")
+    if threads not in range(1, _MOST_THREADS + 1):
+        raise ValueError(f"an engine takes 1 to {_MOST_THREADS} threads, not {threads}")
     return NativeEngine(program, threads)

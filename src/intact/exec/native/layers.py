@@ -1,6 +1,6 @@
 """Native layers and matrix products: the fastest kernel for each."""
 
-from intact.exec.native import codes8, portable
+from intact.exec.native import codes8, dynamic, portable
 from intact.exec.native.building import Built, Constants, built
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -40,9 +40,9 @@ def embedding(op: int_ops.QEmbedding, node: Node[IntOp], constants: Constants) -
 
 def dynamic_conv2d(op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants) -> Built:
     """DynamicConv2d."""
-    return built(portable.dynamic_conv2d(op, node, constants), node)
+    return built(dynamic.conv2d(op, node, constants, codes8.isa()), node)
 
 
 def dynamic_linear(op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants) -> Built:
     """DynamicLinear."""
-    return built(portable.dynamic_linear(op, node, constants), node)
+    return built(dynamic.linear(op, node, constants, codes8.isa()), node)

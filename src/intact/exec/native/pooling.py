@@ -1,7 +1,8 @@
 """Native pooling, means and resizing."""
 
 from intact.errors import UnsupportedOpError
-from intact.exec.native.building import Built, Constants, built, requant
+from intact.exec.native import codes8
+from intact.exec.native.building import Built, Constants, built, dtype, requant
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
 from intact.ir.float_ops import Pads
@@ -12,7 +13,8 @@ from intact.ir.int_ops import IntOp
 def max_pool2d(op: int_ops.QMaxPool2d, node: Node[IntOp], constants: Constants) -> Built:
     """QMaxPool2d."""
     del constants
-    made = native.max_pool2d(op.kernel, op.stride, _padding(op.padding), op.dilation)
+    isa = codes8.isa_for(node)
+    made = native.max_pool2d(op.kernel, op.stride, _padding(op.padding), op.dilation, isa)
     return built(made, node)
 
 
@@ -20,7 +22,14 @@ def avg_pool2d(op: int_ops.QAvgPool2d, node: Node[IntOp], constants: Constants) 
     """QAvgPool2d; the overhang shows in the output's size alone."""
     del constants
     padding = _padding(op.padding)
-    made = native.avg_pool2d(op.kernel, op.stride, padding, op.count_include_pad, op.zero_point)
+    made = native.avg_pool2d(
+        op.kernel,
+        op.stride,
+        padding,
+        op.count_include_pad,
+        op.zero_point,
+        codes8.isa_for(node),
+    )
     return built(made, node)
 
 
@@ -34,13 +43,19 @@ def adaptive_avg_pool2d(
 ) -> Built:
     """QAdaptiveAvgPool2d."""
     del op, constants
-    return built(native.adaptive_avg_pool2d(), node)
+    height, width = node.inputs[0].shape[1:3]
+    return built(native.adaptive_avg_pool2d(height * width, codes8.isa_for(node)), node)
 
 
 def mean(op: int_ops.QMean, node: Node[IntOp], constants: Constants) -> Built:
     """QMean."""
     del constants
-    return built(native.mean(op.axes, op.input_zero_point, requant(op.requant)), node)
+    numbers, codes = requant(op.requant), dtype(node.output.dtype)
+    # The vector kernel sums columns; rows have none.
+    rows = len(node.inputs[0].shape) - 1 in op.axes
+    isa = native.Isa.none if rows else codes8.isa_for(node)
+    made = native.mean(op.axes, op.input_zero_point, numbers, codes, isa)
+    return built(made, node)
 
 
 def resize_nearest2d(

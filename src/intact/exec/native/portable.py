@@ -45,32 +45,10 @@ def embedding(op: int_ops.QEmbedding, node: Node[IntOp], constants: Constants) -
     return native.embedding(integers, requant(op.requant))
 
 
-def dynamic_conv2d(op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants) -> native.Op:
-    """DynamicConv2d."""
-    _, codes, scale, bias = node.inputs
-    return native.dynamic_conv2d(
-        _window(op),
-        op.activation.bits,
-        weight(codes, constants, None),
-        constants.arrays[scale.name],
-        constants.arrays[bias.name],
-    )
-
-
-def dynamic_linear(op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants) -> native.Op:
-    """DynamicLinear."""
-    _, codes, scale, bias = node.inputs
-    return native.dynamic_linear(
-        op.activation.bits,
-        weight(codes, constants, None),
-        constants.arrays[scale.name],
-        constants.arrays[bias.name],
-    )
-
-
-def _window(
+def window(
     op: int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.DynamicConv2d,
 ) -> native.Window:
+    """The attributes of a convolution."""
     return native.Window(op.stride, op.padding, op.dilation, op.groups)
 
 
@@ -82,7 +60,7 @@ def _convolution(
 ) -> native.Op:
     x, codes, bias = node.inputs
     return make(
-        _window(op),
+        window(op),
         op.input_zero_point,
         dtype(x.dtype),
         dtype(node.output.dtype),

@@ -10,7 +10,8 @@ from intact.ir import int_ops as q
 from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import Program
 from intact.ir.verify import verify
-from intact.numerics.formats import BF16, FP16, Int
+from intact.numerics.formats import BF16, FP16, FP32, Int
+from intact.numerics.qtensor import QuantParams
 from tests.unit.ir.examples import S8, coded, filled, one, requant
 
 X = Value("x", (-1, 3), S8)
@@ -89,3 +90,25 @@ def test_pools_with_strides_without_effect() -> None:
     check(one(largest, x, (-1, 1, 3, 5), S8), x=filled(S8, (2, 3, 3, 5)))
     mean = q.QAvgPool2d((2, 3), (LARGE, LARGE), ((0, 0), (0, 0)), True, (0, 0), 0)
     check(one(mean, x, (-1, 1, 1, 5), S8), x=filled(S8, (2, 3, 3, 5)))
+
+
+def test_scales_that_alternate_over_more_elements_than_a_table_has_are_refused() -> None:
+    size = 1 << 25
+    params = QuantParams(S8, np.array([[1, 2]], np.float32))
+    x, y = Value("x", (-1, size), FP32), Value("y", (-1, size), S8)
+    program = Graph((x,), (y,), (Node(q.Quantize(params), (x,), y),), {})
+    verify(program)
+    with pytest.raises(UnsupportedOpError, match="alternate over 33554432 elements"):
+        native.load(program)
+
+
+def test_a_constant_index_of_no_row_is_an_error_of_the_run() -> None:
+    codes, index = Value("codes", (2,), S8), Value("index", (2,), S8)
+    table, rows = Value("table", (5, 3), FP32), Value("rows", (2, 3), FP32)
+    fives = q.Lookup(np.full(256, 5), ops.Relu())
+    nodes = (Node(fives, (codes,), index), Node(ops.Embedding(), (index, table), rows))
+    constants = {"codes": np.zeros(2, np.int8), "table": np.ones((5, 3), np.float32)}
+    program = Graph((), (rows,), nodes, constants)
+    verify(program)
+    with pytest.raises(IndexError):
+        native.load(program)({})

@@ -1,5 +1,7 @@
 """Native operations that move elements equal the reference."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +35,19 @@ def test_permute(seed: int, format: Format, rank: int) -> None:
     rng = np.random.default_rng(seed)
     axes = tuple(int(axis) for axis in rng.permutation(rank))
     check(ops.Permute(axes), [(format, drawn(rng, draw_shape(rng, rank), format))], format)
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("format", [Int(8), Int(8, signed=False), Int(16)], ids=repr)
+def test_transposed_matrices(format: Int) -> None:
+    rng = np.random.default_rng(0)
+    sizes = (1, 2, 3, 4, 12, 15, 16, 17, 31, 32, 33, 50, 300)
+    for rows, columns in product(sizes, sizes):
+        x = rng.integers(format.qmin, format.qmax + 1, (2, rows, columns))
+        check(ops.Permute((0, 2, 1)), [(format, x.astype(format.storage))], format)
+    for axes in [(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 1, 3), (0, 3, 2, 1)]:
+        x = rng.integers(format.qmin, format.qmax + 1, (3, 20, 7, 37))
+        check(ops.Permute(axes), [(format, x.astype(format.storage))], format)
 
 
 @given(seeds, formats, ranks)

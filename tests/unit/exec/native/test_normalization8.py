@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from intact.exec.native import codes8
+from intact.exec.native.building import requant
 from intact.exec.native.library import native
 from intact.ir.int_ops import Normalization, QGroupNorm, QLayerNorm, QSoftmax
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant
@@ -21,10 +22,11 @@ LENGTHS = (1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 200, 768)
 @pytest.fixture(params=list(native.Isa), ids=lambda isa: isa.name)
 def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> native.Isa:
     """Each level that this CPU has."""
-    if request.param.value > native.best_isa().value:
-        pytest.skip(f"this CPU has no {request.param.name}")
-    monkeypatch.setattr(codes8, "isa", lambda: request.param)
-    return request.param
+    level: native.Isa = request.param
+    if level.value > native.best_isa().value:
+        pytest.skip(f"this CPU has no {level.name}")
+    monkeypatch.setattr(codes8, "isa", lambda: level)
+    return level
 
 
 def draw_normalization(rng: np.random.Generator, output: Int, channels: int) -> Normalization:
@@ -134,16 +136,11 @@ def test_roots_at_the_ends_of_their_range() -> None:
 
 def test_kernels_are_chosen(isa: native.Isa) -> None:
     """For bytes and usual gains."""
-    numbers = draw_normalization(np.random.default_rng(0), Int(8), 16)
-    requant = native.Requant(
-        *(np.array([v], np.int32) for v in (1 << 30, -7)),
-        0,
-        *(np.array([v], np.int32) for v in (INT32_MIN, INT32_MAX)),
-        False,
-    )
+    ends = np.array([INT32_MIN]), np.array([INT32_MAX])
+    gain = Requant(np.array([1 << 30]), np.array([-7]), 0, *ends)
     sign, beta = np.ones(16, np.int8), np.zeros(16, np.int32)
-    made = native.Normalization(numbers.epsilon, sign, requant, beta, 0, (-128, 127))
+    numbers = native.Normalization(1, sign, requant(gain), beta, 0, (-128, 127))
     expected = "portable" if isa == native.Isa.none else f"normalize_s8_{isa.name}"
     for dtype, name in ((native.DType.int8, expected), (native.DType.int16, "portable")):
-        op = native.layer_norm(1, made, dtype, native.DType.uint8, isa)
+        op = native.layer_norm(1, numbers, dtype, native.DType.uint8, isa)
         assert op.kernel == f"layer norm {name}"

@@ -1,0 +1,19 @@
+#include "kernels/pool_s8/pool_s8.h"
+
+namespace intact {
+
+const PoolS8Kernel* pick_pool_s8(Isa best) {
+  static constexpr PoolS8Kernel kKernels[] = {
+#define POOL_S8(isa, name) \
+  {Isa::isa, #name, name##_maximum, name##_sum, name##_divide, name##_requantize},
+#include "kernels/pool_s8/kernels.inc"
+#undef POOL_S8
+      {Isa::kNone, nullptr, nullptr, nullptr, nullptr, nullptr},
+  };
+  for (const PoolS8Kernel& kernel : kKernels) {
+    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
+  }
+  return nullptr;
+}
+
+}  // namespace intact

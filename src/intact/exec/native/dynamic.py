@@ -1,0 +1,37 @@
+"""Native layers that quantize what they read when they run."""
+
+from intact.exec.native.building import Constants, weight
+from intact.exec.native.library import native
+from intact.exec.native.portable import window
+from intact.ir import int_ops
+from intact.ir.graph import Node
+from intact.ir.int_ops import IntOp
+
+
+def conv2d(
+    op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants, isa: native.Isa
+) -> native.Op:
+    """DynamicConv2d, with kernels up to `isa`."""
+    _, codes, scale, bias = node.inputs
+    return native.dynamic_conv2d(
+        window(op),
+        op.activation.bits,
+        weight(codes, constants, None),
+        constants.arrays[scale.name],
+        constants.arrays[bias.name],
+        isa,
+    )
+
+
+def linear(
+    op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants, isa: native.Isa
+) -> native.Op:
+    """DynamicLinear, with kernels up to `isa`."""
+    _, codes, scale, bias = node.inputs
+    return native.dynamic_linear(
+        op.activation.bits,
+        weight(codes, constants, None),
+        constants.arrays[scale.name],
+        constants.arrays[bias.name],
+        isa,
+    )
