@@ -28,6 +28,7 @@ struct Avx2 {
     _mm256_storeu_si256((__m256i*)out, (__m256i)values);
   }
 
+  template <RequantKind kKind>
   class Requant {
    public:
     Requant(const RequantView* view, int channel)
@@ -64,12 +65,15 @@ struct Avx2 {
     static inline __m256i limits(const int8_t* codes) {
       return _mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i*)codes));
     }
+    inline __m256i rescale(S32 sums) const {
+      return rescale8<kKind>(_mm256_add_epi32((__m256i)sums, constants_.offset), &constants_);
+    }
     // Channels of pixel v in quadword v.
     inline __m256i to_codes(S32 a, S32 b, S32 c, S32 d) const {
-      const __m256i ab = _mm256_packs_epi32(requantize8((__m256i)a, &constants_),
-                                            requantize8((__m256i)b, &constants_));
-      const __m256i cd = _mm256_packs_epi32(requantize8((__m256i)c, &constants_),
-                                            requantize8((__m256i)d, &constants_));
+      const __m256i ab = _mm256_packs_epi32(rescale(a),
+                                            rescale(b));
+      const __m256i cd = _mm256_packs_epi32(rescale(c),
+                                            rescale(d));
       const __m256i words_ab = _mm256_adds_epi16(ab, zero_point_);
       const __m256i words_cd = _mm256_adds_epi16(cd, zero_point_);
       // The packs work within 128 bits: dword 4 l + v holds channels 4 l .. 4 l + 3 of pixel v.

@@ -30,6 +30,7 @@ struct Avx512 {
     }
   }
 
+  template <RequantKind kKind>
   class Requant {
    public:
     Requant(const RequantView* view, int channel)
@@ -65,12 +66,15 @@ struct Avx512 {
     static inline __m512i limits(const int8_t* codes) {
       return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)codes));
     }
+    inline __m512i rescale(S32 sums) const {
+      return rescale16<kKind>(_mm512_add_epi32((__m512i)sums, constants_.offset), &constants_);
+    }
     // Channels of pixel v in 128 bits v.
     inline __m512i to_codes(S32 a, S32 b, S32 c, S32 d) const {
-      const __m512i ab = _mm512_packs_epi32(requantize16((__m512i)a, &constants_),
-                                            requantize16((__m512i)b, &constants_));
-      const __m512i cd = _mm512_packs_epi32(requantize16((__m512i)c, &constants_),
-                                            requantize16((__m512i)d, &constants_));
+      const __m512i ab = _mm512_packs_epi32(rescale(a),
+                                            rescale(b));
+      const __m512i cd = _mm512_packs_epi32(rescale(c),
+                                            rescale(d));
       const __m512i words_ab = _mm512_adds_epi16(ab, zero_point_);
       const __m512i words_cd = _mm512_adds_epi16(cd, zero_point_);
       // The packs work within 128 bits: dword 4 l + v holds channels 4 l .. 4 l + 3 of pixel v.

@@ -103,15 +103,15 @@ static inline typename Vectors::S32 exact_quotient(typename Vectors::U32 y, int 
   return (typename Vectors::S32)(y * kInverseOf9) >> (kExponents[i] + kExponents[j]);
 }
 
-template <typename Vectors, int kOutputs>
-static void output_tiles(const WinogradSums* sums, const RequantView* requant,
-                         const WinogradTile* tiles, int count, int first, int channels,
-                         ptrdiff_t row_stride, ptrdiff_t pixel_stride) {
+template <typename Vectors, int kOutputs, RequantKind kKind>
+static inline void output_tiles_of(const WinogradSums* sums, const RequantView* requant,
+                                   const WinogradTile* tiles, int count, int first, int channels,
+                                   ptrdiff_t row_stride, ptrdiff_t pixel_stride) {
   using U32 = typename Vectors::U32;
   using S32 = typename Vectors::S32;
   constexpr int n = kOutputs + 2;
   for (int c = 0; c < channels; c += Vectors::kLanes32) {
-    const typename Vectors::Requant constants(requant, first + c);
+    const typename Vectors::template Requant<kKind> constants(requant, first + c);
     U32 center;
     memcpy(&center, sums->center + first + c, sizeof(center));
     for (int t = 0; t < count; ++t) {
@@ -142,6 +142,23 @@ static void output_tiles(const WinogradSums* sums, const RequantView* requant,
                         channels - c);
       }
     }
+  }
+}
+
+template <typename Vectors, int kOutputs>
+static void output_tiles(const WinogradSums* sums, const RequantView* requant,
+                         const WinogradTile* tiles, int count, int first, int channels,
+                         ptrdiff_t row_stride, ptrdiff_t pixel_stride) {
+  switch (requant->kind) {
+    case RequantKind::kNoneBelowZero:
+      return output_tiles_of<Vectors, kOutputs, RequantKind::kNoneBelowZero>(
+          sums, requant, tiles, count, first, channels, row_stride, pixel_stride);
+    case RequantKind::kRightShifts:
+      return output_tiles_of<Vectors, kOutputs, RequantKind::kRightShifts>(
+          sums, requant, tiles, count, first, channels, row_stride, pixel_stride);
+    case RequantKind::kAnyShift:
+      return output_tiles_of<Vectors, kOutputs, RequantKind::kAnyShift>(
+          sums, requant, tiles, count, first, channels, row_stride, pixel_stride);
   }
 }
 
