@@ -114,7 +114,7 @@ class DynamicLinear8 final : public Op {
     const std::size_t row_bytes = packed_row_bytes(gemm_, layout_);
     Workspace rest{workspace.pool, workspace.scratch + Range8::scratch_bytes(inputs[0], rows)};
     multiply(
-        gemm_, layout_, packed_.data(), rows, rest,
+        gemm_, layout_, packed_.data(), Apart{}, rows, rest,
         [&](std::int64_t first, std::int64_t count, std::byte* target, int) {
           for (std::int64_t i = 0; i < count; ++i) {
             gemm_.pack(codes + (first + i) * depth, depth, 1, target + size(i) * row_bytes);
@@ -174,7 +174,8 @@ class DynamicConv2d8 final : public Op {
     for (int group = 0; group < spec_.groups; ++group) {
       const Patches patches(spec_, gemm_, x.codes, output, group);
       multiply(
-          gemm_, layout_, packed_.data() + layout_.bytes() * size(group), samples * pixels, rest,
+          gemm_, layout_, packed_.data() + layout_.bytes() * size(group), Apart{},
+          samples * pixels, rest,
           [&](std::int64_t first, std::int64_t count, std::byte* target, int) {
             patches.pack(first, count, row_bytes, target);
           },
