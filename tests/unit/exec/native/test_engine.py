@@ -55,7 +55,7 @@ def test_sums_with_integers_are_refused(op: ops.FloatOp) -> None:
     mixed = Graph((a, b), (replace(a, name="y"),), (Node(op, (a, b), replace(a, name="y")),), {})
     for program in (mixed, two(op, (-1, 6), S8, (6,), (-1, 6))):
         verify(program)
-        with pytest.raises(UnsupportedOpError, match='no native form for ".*" of int'):
+        with pytest.raises(UnsupportedOpError, match=r'no native form for ".*" of int'):
             native.load(program)
 
 
