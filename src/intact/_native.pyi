@@ -284,6 +284,13 @@ def linear(
 ) -> Op: ...
 def matmul(a_zero_point: int, b_zero_point: int, requant: Requant) -> Op: ...
 def embedding(weight: Array, requant: Requant) -> Op: ...
+def conv2d_16(
+    window: Window,
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int64],
+    requant: Requant,
+    isa: Isa,
+) -> Op | None: ...
 def dynamic_conv2d(
     window: Window,
     bits: int,
