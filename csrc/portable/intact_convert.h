@@ -133,7 +133,8 @@ INTACT_INLINE void intact_requantize_codes(const intact_requant* requant, int32_
   int32_t codes[INTACT_BLOCK];
   int64_t acc[INTACT_BLOCK];
   for (size_t first = begin; first < end; first += INTACT_BLOCK) {
-    const size_t count = end - first < INTACT_BLOCK ? end - first : INTACT_BLOCK;
+    const size_t block = INTACT_BLOCK, left = end - first;
+    const size_t count = left < block ? left : block;
     intact_load_block(x, x_type, first, 1, count, codes);
     for (size_t i = 0; i < count; ++i) acc[i] = (int64_t)codes[i] - zero_point;
     intact_requantize_block(acc, count, requant, out, out_type, first);
