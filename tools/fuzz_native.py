@@ -39,7 +39,8 @@ from intact.errors import FormatError, VerifyError  # noqa: E402
 from intact.ir.file import save  # noqa: E402
 from tests.unit.ir.sealed import seal, unseal  # noqa: E402
 
-BATCH = 20_000  # inputs of one worker process
+BATCH = 10_000  # inputs of one worker process
+ISAS = ("", "avx2", "none")  # INTACT_MAX_ISA of one worker process after the other
 MEMORY = 4 << 30  # bytes of address space; more is an absurd allocation
 KEPT = 3  # files of one kind of finding
 SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
@@ -72,7 +73,6 @@ def make_input(seeds: list[seeding.Seed], seed: int, number: int, path: Path) ->
 
 def work(folder: Path, seeds_folder: Path, seed: int, first: int, last: int) -> None:
     """Judges inputs first .. last - 1; findings that can be caught are printed as JSON lines."""
-    warnings.simplefilter("ignore")
     if not SANITIZED:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     state = np.memmap(folder / "state", np.int64, "r+")
@@ -154,14 +154,16 @@ class Watchdog:
         self._state = np.memmap(self.folder / "state", np.int64, "w+", shape=(len(STATE),))
         self._state[0] = self._number = self.next
         self._since = time.monotonic() + 60  # to import everything
-        until = min(self.next + BATCH, self.last)
+        until = min((self.next // BATCH + 1) * BATCH, self.last)
         command = [
             sys.executable, __file__, "--work", str(self.folder), str(self.next), str(until),
             "--seed", str(self.options.seed), "--seeds", str(self.options.seeds),
         ]  # fmt: skip
+        self._isa = os.environ.get("INTACT_MAX_ISA", ISAS[self.next // BATCH % len(ISAS)])
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=environment())
-        self._until = until
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=err, env=environment(self._isa)
+            )
 
     def _finish(self, code: int | str | None) -> None:
         self._process = None
@@ -193,13 +195,13 @@ class Watchdog:
         target = self.options.findings / f"{self.options.seed}-{number}"
         target.parent.mkdir(parents=True, exist_ok=True)
         tool = "tools/sanitize.py tools/fuzz_native.py" if SANITIZED else "tools/fuzz_native.py"
+        run = f"INTACT_MAX_ISA={self._isa} python {tool}"
         commands = [
-            f"python {tool} --seed {self.options.seed} --first {number} --inputs 1"
-            f"{self.options.again}"
+            f"{run} --seed {self.options.seed} --first {number} --inputs 1{self.options.again}"
         ]
         if source.exists():
             shutil.copy(source, target.with_suffix(".intact"))
-            commands.append(f"python {tool} {target.with_suffix('.intact')}")
+            commands.append(f"{run} {target.with_suffix('.intact')}")
         target.with_suffix(".txt").write_text("\n".join([kind, *commands, "", text]))
         print(f"FOUND {kind}: {target}.txt", flush=True)
 
@@ -210,12 +212,13 @@ def crash_kind(errors: str, code: int | str) -> str:
     return lines[0][:200] if lines else f"crash, exit status {code}"
 
 
-def environment() -> dict[str, str]:
+def environment(isa: str) -> dict[str, str]:
     """One thread for NumPy; absurd allocations fail under the sanitizers too."""
     limits = f"allocator_may_return_null=1:max_allocation_size_mb={MEMORY >> 20}"
     options = os.environ.get("ASAN_OPTIONS", "")
     return {
         **os.environ,
+        "INTACT_MAX_ISA": isa,
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "ASAN_OPTIONS": f"{options}:{limits}" if options else limits,
@@ -293,6 +296,7 @@ def programs(options: argparse.Namespace) -> Iterator[seeding.Program]:
 def main() -> int:
     """The exit status."""
     options = parsed()
+    warnings.simplefilter("ignore")
     if options.files:
         for path in options.files:
             print(f"{path}: {judge(path)}")

@@ -22,18 +22,21 @@ intact_operand to_operand(const Operand& operand) { return {operand[0], operand[
 
 void bind_elementwise(nb::module_& m) {
   m.def("add",
-        [](const Operand& a, const Operand& b, std::int32_t left_shift, const Requant& requant) {
-          return make_sum(to_operand(a), to_operand(b), left_shift, false, requant);
+        [](const Operand& a, const Operand& b, std::int32_t left_shift, const Requant& requant,
+           Isa isa) {
+          return make_sum(to_operand(a), to_operand(b), left_shift, false, requant, isa);
         });
   m.def("sub",
-        [](const Operand& a, const Operand& b, std::int32_t left_shift, const Requant& requant) {
-          return make_sum(to_operand(a), to_operand(b), left_shift, true, requant);
+        [](const Operand& a, const Operand& b, std::int32_t left_shift, const Requant& requant,
+           Isa isa) {
+          return make_sum(to_operand(a), to_operand(b), left_shift, true, requant, isa);
         });
   m.def("mul", &make_mul);
   m.def("prelu", &make_prelu);
   m.def("interpolated_lookup", [](const Vector<std::int32_t>& table, std::int32_t bits,
-                                  const Range& input, const Range& output) {
-    return make_interpolated_lookup(to_vector(table), bits, to_range(input), to_range(output));
+                                  const Range& input, const Range& output, Isa isa) {
+    return make_interpolated_lookup(to_vector(table), bits, to_range(input), to_range(output),
+                                    isa);
   });
 }
 

@@ -22,18 +22,16 @@ std::vector<float> to_vector(const Vector<float>& array) {
 }
 
 void bind_products(nb::module_& m) {
-  m.def("float_linear", [](const Matrix<float>& weight, Isa isa) {
-    return make_linear(to_matrix(weight), isa);
+  m.def("float_linear",
+        [](const Matrix<float>& weight, Isa isa) { return make_linear(to_matrix(weight), isa); });
+  m.def("weight_only_linear", [](const Matrix<std::int8_t>& codes, int bits,
+                                 const Matrix<float>& scales, Isa isa) {
+    if (codes.shape(0) != scales.shape(0)) {
+      throw std::invalid_argument("codes and scales must have the same rows");
+    }
+    return make_weight_only_linear(codes.data(), bits, static_cast<std::int64_t>(codes.shape(1)),
+                                   to_matrix(scales), isa);
   });
-  m.def("weight_only_linear",
-        [](const Matrix<std::int8_t>& codes, int bits, const Matrix<float>& scales, Isa isa) {
-          if (codes.shape(0) != scales.shape(0)) {
-            throw std::invalid_argument("codes and scales must have the same rows");
-          }
-          return make_weight_only_linear(codes.data(), bits,
-                                         static_cast<std::int64_t>(codes.shape(1)),
-                                         to_matrix(scales), isa);
-        });
   m.def("float_matmul", &make_float_matmul);
   m.def("float_conv", [](Pair kernel, Pair stride, Pair before, Pair dilation, Pair spread,
                          int groups, const Matrix<float>& weight, Isa isa) {
@@ -70,10 +68,10 @@ void bind_float_windows(nb::module_& m) {
   m.def("float_max_pool", [](Pair kernel, Pair stride, Pair before, Pair dilation) {
     return make_float_max_pool({kernel, stride, before, {0, 0}, dilation});
   });
-  m.def("float_avg_pool", [](Pair kernel, Pair stride, Pair before, Pair after,
-                             bool count_include_pad) {
-    return make_float_avg_pool({kernel, stride, before, after, {1, 1}}, count_include_pad);
-  });
+  m.def("float_avg_pool",
+        [](Pair kernel, Pair stride, Pair before, Pair after, bool count_include_pad) {
+          return make_float_avg_pool({kernel, stride, before, after, {1, 1}}, count_include_pad);
+        });
   m.def("float_adaptive_avg_pool", &make_float_adaptive_avg_pool);
   m.def("float_mean", &make_float_mean);
   m.def("float_resize_bilinear", &make_float_resize_bilinear);

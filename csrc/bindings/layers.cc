@@ -3,6 +3,7 @@
 #include <nanobind/stl/array.h>
 
 #include "bindings/bindings.h"
+#include "ops/codes16.h"
 
 namespace intact {
 namespace {
@@ -18,8 +19,8 @@ struct Window {
 };
 
 Integers integers(const AnyArray& array) {
-  return {dtype_of(array.dtype()), std::span(static_cast<const std::byte*>(array.data()),
-                                             array.nbytes())};
+  return {dtype_of(array.dtype()),
+          std::span(static_cast<const std::byte*>(array.data()), array.nbytes())};
 }
 
 int size(const AnyArray& array, std::size_t axis) {
@@ -58,9 +59,8 @@ RealChannels real_channels(const Vector<float>& weight_scale, const Vector<float
 void bind_convolutions(nb::module_& m) {
   nb::class_<Window>(m, "Window")
       .def("__init__", [](Window* self, const Pair& stride, const std::array<Pair, 2>& padding,
-                          const Pair& dilation, int groups) {
-        new (self) Window{stride, padding, dilation, groups};
-      });
+                          const Pair& dilation,
+                          int groups) { new (self) Window{stride, padding, dilation, groups}; });
   const auto bind = [&m](const char* name, auto make) {
     m.def(name, [make](const Window& window, std::int32_t zero_point, DType input, DType output,
                        const AnyArray& weight, const AnyArray& bias, const Requant& requant) {
@@ -70,11 +70,19 @@ void bind_convolutions(nb::module_& m) {
   };
   bind("conv2d", make_portable_conv2d);
   bind("conv_transpose2d", make_conv_transpose2d);
+  m.def("conv2d_16",
+        [](const Window& window,
+           const nb::ndarray<const std::int8_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>& weight,
+           const Vector<std::int64_t>& bias, const Requant& requant, Isa isa) {
+          const Conv2dSpec spec =
+              conv2d_spec(window, 0, DType::kInt16, DType::kInt16, AnyArray(weight));
+          return make_conv2d_16(spec, std::span(weight.data(), weight.size()), to_span(bias),
+                                requant, isa);
+        });
   m.def("dynamic_conv2d",
         [](const Window& window, int bits, const AnyArray& weight,
            const Vector<float>& weight_scale, const Vector<float>& bias, Isa isa) {
-          const Conv2dSpec spec =
-              conv2d_spec(window, 0, DType::kFloat32, DType::kFloat32, weight);
+          const Conv2dSpec spec = conv2d_spec(window, 0, DType::kFloat32, DType::kFloat32, weight);
           const RealChannels channels = real_channels(weight_scale, bias, spec.out_channels);
           OpPtr op = make_dynamic_conv2d8(spec, bits, integers(weight), channels, isa);
           return op ? op : make_dynamic_conv2d(spec, bits, integers(weight), channels);

@@ -20,7 +20,7 @@ int take(std::int8_t* weight, int& value) {
 
 }  // namespace
 
-Excess::Excess(int depth, std::span<std::int8_t> weight) {
+Excess::Excess(int depth, std::span<std::int8_t> weight) : weights_(weight.size()) {
   const std::size_t columns = weight.size() / static_cast<std::size_t>(depth);
   begin_.push_back(0);
   for (std::size_t column = 0; column < columns; ++column) {

@@ -1,6 +1,7 @@
 // What is taken from weights so that vpmaddubsw does not saturate (kernels/gemm_s8/gemm_pairs.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,8 +17,8 @@ class Excess {
   Excess(int depth, std::span<std::int8_t> weight);
 
   bool empty() const { return pairs_.empty(); }
-  // Weights that had any, or one more for each column.
-  std::size_t size() const { return 2 * pairs_.size(); }
+  // Whether multiplying it apart costs less than the faster products gain.
+  bool is_little() const { return 2 * pairs_.size() * kWeights <= weights_; }
   std::size_t bytes() const {
     return pairs_.size() * sizeof(ExcessPair) + begin_.size() * sizeof(std::int32_t);
   }
@@ -29,6 +30,9 @@ class Excess {
   const std::int32_t* begin(int column) const { return begin_.data() + column; }
 
  private:
+  static constexpr std::size_t kWeights = 50;  // for each that has excess
+
+  std::size_t weights_ = 0;
   std::vector<ExcessPair> pairs_;
   std::vector<std::int32_t> begin_;
 };

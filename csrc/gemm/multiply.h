@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/op.h"
+#include "gemm/excess.h"
 #include "gemm/packed_matrix.h"
 #include "kernels/gemm_s8/gemm_s8.h"
 
@@ -37,50 +38,88 @@ struct Blocking {
   }
 };
 
-// Bytes of a packed row, and of each worker's scratch.
+// What was taken from the packed matrix, for the kernel that multiplies it apart; null: nothing.
+struct Apart {
+  const GemmPairsKernel* kernel = nullptr;
+  const Excess* excess = nullptr;
+};
+
+// Bytes of a packed row.
 inline std::size_t packed_row_bytes(const GemmS8Kernel& kernel, const PanelLayout& layout) {
   return static_cast<std::size_t>(layout.groups()) * kernel.group * kernel.element;
 }
+
+// Where in a worker's scratch are packed rows, the same by column, and a panel's accumulators.
+struct MultiplyScratch {
+  std::int64_t stride = 0;  // of the columns: rows, filled up
+  std::size_t codes = 0;
+  std::size_t start = 0;
+  std::size_t bytes = 0;
+
+  MultiplyScratch(const PanelLayout& layout, std::int64_t rows, std::size_t row_bytes,
+                  bool has_excess) {
+    // One cache line more, because packing may write past the last row.
+    codes = align_up(row_bytes * static_cast<std::size_t>(rows)) + kCacheLine;
+    start = codes;
+    bytes = codes;
+    if (!has_excess) return;
+    stride = (rows + 15) / 16 * 16;
+    const std::int64_t depth = (layout.depth() + 15) / 16 * 16;
+    start += align_up(static_cast<std::size_t>(depth * stride));
+    bytes = start + static_cast<std::size_t>(stride) * 16 * sizeof(std::int32_t);
+  }
+};
+
 inline std::size_t multiply_scratch(const GemmS8Kernel& kernel, const PanelLayout& layout,
-                                    std::int64_t rows, int threads) {
+                                    std::int64_t rows, int threads, bool has_excess = false) {
   const std::size_t row = packed_row_bytes(kernel, layout);
   const Blocking blocking(layout, rows, row, threads);
-  // One cache line more, because packing may write past the last row.
-  return (align_up(row * static_cast<std::size_t>(blocking.rows)) + kCacheLine) *
+  return MultiplyScratch(layout, blocking.rows, row, has_excess).bytes *
          static_cast<std::size_t>(threads);
 }
 
 // For each block of rows and each part of the panels: pack(first row, count, target, worker) writes
-// packed rows, then finish(tile, panel, first row, worker) completes the tile (rows, a and b are
-// set) and runs it.
+// packed rows, then finish(tile, panel, first row, worker) completes the tile (rows, a, b and start
+// are set) and runs it.
 template <typename Pack, typename Finish>
 void multiply(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::int8_t* packed,
-              std::int64_t rows, Workspace& workspace, Pack&& pack, Finish&& finish) {
+              const Apart& apart, std::int64_t rows, Workspace& workspace, Pack&& pack,
+              Finish&& finish) {
   const std::size_t row_bytes = packed_row_bytes(kernel, layout);
   const Blocking blocking(layout, rows, row_bytes, workspace.pool.size());
-  const std::size_t own =
-      align_up(row_bytes * static_cast<std::size_t>(blocking.rows)) + kCacheLine;
-  workspace.pool.parallel_for(
-      blocking.blocks * blocking.parts, [&](std::int64_t task, int worker) {
-        const std::int64_t first = task / blocking.parts * blocking.rows;
-        const std::int64_t count = std::min(blocking.rows, rows - first);
-        const int part = static_cast<int>(task % blocking.parts);
-        std::byte* a = workspace.scratch + own * static_cast<std::size_t>(worker);
-        pack(first, count, a, worker);
-        const int begin = layout.panels() * part / blocking.parts;
-        const int end = layout.panels() * (part + 1) / blocking.parts;
-        for (int panel = begin; panel < end; ++panel) {
-          GemmS8Tile tile{};
-          tile.a = a;
-          tile.a_stride = static_cast<std::int64_t>(row_bytes);
-          tile.rows = static_cast<std::int32_t>(count);
-          tile.groups = layout.groups();
-          tile.segments = 1;
-          tile.b = packed + layout.begin(panel);
-          tile.columns = layout.width(panel);
-          finish(tile, panel, first, worker);
-        }
-      });
+  const MultiplyScratch own(layout, blocking.rows, row_bytes, apart.excess != nullptr);
+  workspace.pool.parallel_for(blocking.blocks * blocking.parts, [&](std::int64_t task, int worker) {
+    const std::int64_t first = task / blocking.parts * blocking.rows;
+    const std::int64_t count = std::min(blocking.rows, rows - first);
+    const int part = static_cast<int>(task % blocking.parts);
+    std::byte* a = workspace.scratch + own.bytes * static_cast<std::size_t>(worker);
+    auto* codes = reinterpret_cast<std::uint8_t*>(a + own.codes);
+    auto* start = reinterpret_cast<std::int32_t*>(a + own.start);
+    pack(first, count, a, worker);
+    if (apart.excess != nullptr) {
+      apart.kernel->transpose(reinterpret_cast<const std::uint8_t*>(a),
+                              static_cast<std::int64_t>(row_bytes),
+                              static_cast<std::int32_t>(count), layout.depth(), codes, own.stride);
+    }
+    const int begin = layout.panels() * part / blocking.parts;
+    const int end = layout.panels() * (part + 1) / blocking.parts;
+    for (int panel = begin; panel < end; ++panel) {
+      GemmS8Tile tile{};
+      tile.a = a;
+      tile.a_stride = static_cast<std::int64_t>(row_bytes);
+      tile.rows = static_cast<std::int32_t>(count);
+      tile.groups = layout.groups();
+      tile.segments = 1;
+      tile.b = packed + layout.begin(panel);
+      tile.columns = layout.width(panel);
+      if (apart.excess != nullptr) {
+        apart.kernel->excess(codes, own.stride, tile.rows, apart.excess->pairs(),
+                             apart.excess->begin(panel * kernel.panel), tile.columns, start);
+        tile.start = start;
+      }
+      finish(tile, panel, first, worker);
+    }
+  });
 }
 
 }  // namespace intact

@@ -21,7 +21,8 @@ int PanelLayout::padded_width(int panel) const {
 }
 
 std::size_t PanelLayout::begin(int panel) const {
-  const std::size_t whole = align_up(static_cast<std::size_t>(segments_) * groups_ * group_ * panel_);
+  const std::size_t whole =
+      align_up(static_cast<std::size_t>(segments_) * groups_ * group_ * panel_);
   if (panel < panels_ || panels_ == 0) return whole * static_cast<std::size_t>(panel);
   const int last = panels_ - 1;
   const std::size_t size =

@@ -19,8 +19,8 @@ namespace intact {
 
 // elementwise.cc: sums, differences (`subtract`) and products broadcast.
 OpPtr make_sum(const intact_operand& a, const intact_operand& b, std::int32_t left_shift,
-               bool subtract, Requant requant);
-OpPtr make_mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant);
+               bool subtract, Requant requant, Isa isa);
+OpPtr make_mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant, Isa isa);
 // Inputs x and slope.
 OpPtr make_prelu(std::int32_t input_zero_point, std::int32_t slope_zero_point, Requant positive,
                  Requant negative);
@@ -32,7 +32,7 @@ struct CodeRange {
 };
 // 513 entries, for x of `bits` bits.
 OpPtr make_interpolated_lookup(std::vector<std::int32_t> table, std::int32_t bits, CodeRange input,
-                               CodeRange output);
+                               CodeRange output, Isa isa);
 
 // softmax.cc: over the last axis; `bits` of the output.
 OpPtr make_softmax(std::int32_t multiplier, std::int32_t shift, std::int32_t diff_min,
@@ -70,7 +70,7 @@ OpPtr make_mean(const std::vector<std::int32_t>& axes, std::int32_t input_zero_p
 // resize.cc: to the output's size. Nearest takes elements of any type; its space axes are 1 and 2
 // of (N, H, W, C), or 2 and 3 of (N, C, H, W) if `channels_first`, where W may be missing.
 OpPtr make_resize_nearest2d(bool channels_first);
-OpPtr make_resize_bilinear2d(bool align_corners);
+OpPtr make_resize_bilinear2d(bool align_corners, Isa isa);
 
 // movement.cc: elements of any type.
 OpPtr make_permute(std::vector<std::int32_t> axes, Isa isa);

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "kernels/loops/loops.h"
 #include "ops/portable.h"
 #include "portable/intact_convert.h"
 
@@ -51,15 +52,15 @@ void share_elements(const Tensor& output, ThreadPool& pool, Kernel&& kernel) {
 
 class Quantize final : public Op {
  public:
-  Quantize(const Scales& scales, std::int32_t qmin, std::int32_t qmax)
-      : scales_(scales), qmin_(qmin), qmax_(qmax) {}
+  Quantize(const Scales& scales, std::int32_t qmin, std::int32_t qmax, const Loops& loops)
+      : scales_(scales), qmin_(qmin), qmax_(qmax), loops_(loops) {}
 
-  std::string kernel() const override { return "quantize portable"; }
+  std::string kernel() const override { return std::string("quantize ") + loops_.name; }
   std::size_t packed_bytes() const override { return scales_.bytes(); }
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const intact_scales scales = scales_.view(output.shape, output.dtype, qmin_, qmax_);
     share_elements(output, workspace.pool, [&](std::size_t begin, std::size_t end) {
-      intact_quantize(&scales, inputs[0].as<const float>(), output.data, begin, end);
+      loops_.quantize(&scales, inputs[0].as<const float>(), output.data, begin, end);
     });
   }
 
@@ -67,57 +68,61 @@ class Quantize final : public Op {
   OwnedScales scales_;
   std::int32_t qmin_;
   std::int32_t qmax_;
+  const Loops& loops_;
 };
 
 class Dequantize final : public Op {
  public:
-  explicit Dequantize(const Scales& scales) : scales_(scales) {}
+  Dequantize(const Scales& scales, const Loops& loops) : scales_(scales), loops_(loops) {}
 
-  std::string kernel() const override { return "dequantize portable"; }
+  std::string kernel() const override { return std::string("dequantize ") + loops_.name; }
   std::size_t packed_bytes() const override { return scales_.bytes(); }
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const intact_scales scales = scales_.view(output.shape, inputs[0].dtype, 0, 0);
     share_elements(output, workspace.pool, [&](std::size_t begin, std::size_t end) {
-      intact_dequantize(&scales, inputs[0].data, output.as<float>(), begin, end);
+      loops_.dequantize(&scales, inputs[0].data, output.as<float>(), begin, end);
     });
   }
 
  private:
   OwnedScales scales_;
+  const Loops& loops_;
 };
 
 class Requantize final : public Op {
  public:
-  Requantize(std::int32_t input_zero_point, const Requant& requant)
-      : input_zero_point_(input_zero_point), requant_(requant) {}
+  Requantize(std::int32_t input_zero_point, const Requant& requant, const Loops& loops)
+      : input_zero_point_(input_zero_point), requant_(requant), loops_(loops) {}
 
-  std::string kernel() const override { return "requantize portable"; }
+  std::string kernel() const override { return std::string("requantize ") + loops_.name; }
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
-    const std::int32_t channels = output.shape.rank() == 0 ? 1 : to_int32(output.shape[-1]);
     const intact_requant requant = requant_.view();
     const intact_type from = portable_type(x.dtype), to = portable_type(output.dtype);
     share_elements(output, workspace.pool, [&](std::size_t begin, std::size_t end) {
-      intact_requantize_codes(&requant, input_zero_point_, channels, x.data, from, output.data, to,
-                              begin, end);
+      loops_.requantize_codes(&requant, input_zero_point_, x.data, from, output.data, to, begin,
+                              end);
     });
   }
 
  private:
   std::int32_t input_zero_point_;
   Requant requant_;
+  const Loops& loops_;
 };
 
 }  // namespace
 
-OpPtr make_quantize(const Scales& scales, std::int32_t qmin, std::int32_t qmax) {
-  return std::make_shared<Quantize>(scales, qmin, qmax);
+OpPtr make_quantize(const Scales& scales, std::int32_t qmin, std::int32_t qmax, Isa isa) {
+  return std::make_shared<Quantize>(scales, qmin, qmax, pick_loops(isa));
 }
 
-OpPtr make_dequantize(const Scales& scales) { return std::make_shared<Dequantize>(scales); }
+OpPtr make_dequantize(const Scales& scales, Isa isa) {
+  return std::make_shared<Dequantize>(scales, pick_loops(isa));
+}
 
-OpPtr make_requantize(std::int32_t input_zero_point, const Requant& requant) {
-  return std::make_shared<Requantize>(input_zero_point, requant);
+OpPtr make_requantize(std::int32_t input_zero_point, const Requant& requant, Isa isa) {
+  return std::make_shared<Requantize>(input_zero_point, requant, pick_loops(isa));
 }
 
 }  // namespace intact

@@ -18,12 +18,12 @@ struct Scales {
 };
 
 // Quantize to codes qmin .. qmax, of 8 or 16 bits.
-OpPtr make_quantize(const Scales& scales, std::int32_t qmin, std::int32_t qmax);
+OpPtr make_quantize(const Scales& scales, std::int32_t qmin, std::int32_t qmax, Isa isa);
 
 // Dequantize, of codes of up to 32 bits.
-OpPtr make_dequantize(const Scales& scales);
+OpPtr make_dequantize(const Scales& scales, Isa isa);
 
 // Requantize, channels along the last axis.
-OpPtr make_requantize(std::int32_t input_zero_point, const Requant& requant);
+OpPtr make_requantize(std::int32_t input_zero_point, const Requant& requant, Isa isa);
 
 }  // namespace intact

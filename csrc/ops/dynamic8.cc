@@ -102,8 +102,7 @@ class DynamicLinear8 final : public Op {
   std::size_t packed_bytes() const override { return packed_.bytes() + range_.bytes(); }
   std::size_t scratch_bytes(Inputs inputs, const Tensor&, int threads) const override {
     const std::int64_t rows = inputs[0].shape.elements() / layout_.depth();
-    return Range8::scratch_bytes(inputs[0], rows) +
-           multiply_scratch(gemm_, layout_, rows, threads);
+    return Range8::scratch_bytes(inputs[0], rows) + multiply_scratch(gemm_, layout_, rows, threads);
   }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
@@ -114,7 +113,7 @@ class DynamicLinear8 final : public Op {
     const std::size_t row_bytes = packed_row_bytes(gemm_, layout_);
     Workspace rest{workspace.pool, workspace.scratch + Range8::scratch_bytes(inputs[0], rows)};
     multiply(
-        gemm_, layout_, packed_.data(), rows, rest,
+        gemm_, layout_, packed_.data(), Apart{}, rows, rest,
         [&](std::int64_t first, std::int64_t count, std::byte* target, int) {
           for (std::int64_t i = 0; i < count; ++i) {
             gemm_.pack(codes + (first + i) * depth, depth, 1, target + size(i) * row_bytes);
@@ -174,7 +173,8 @@ class DynamicConv2d8 final : public Op {
     for (int group = 0; group < spec_.groups; ++group) {
       const Patches patches(spec_, gemm_, x.codes, output, group);
       multiply(
-          gemm_, layout_, packed_.data() + layout_.bytes() * size(group), samples * pixels, rest,
+          gemm_, layout_, packed_.data() + layout_.bytes() * size(group), Apart{},
+          samples * pixels, rest,
           [&](std::int64_t first, std::int64_t count, std::byte* target, int) {
             patches.pack(first, count, row_bytes, target);
           },
@@ -219,8 +219,7 @@ class DynamicDepthwise8 final : public Op {
     const std::int64_t samples = inputs[0].shape[0], rows = output.shape[1];
     if (samples == 0) return;
     const Range8::Encoded x = range_.encode(inputs[0], samples, workspace);
-    const std::int64_t products =
-        output.shape.elements(2, 4) * spec_.kernel[0] * spec_.kernel[1];
+    const std::int64_t products = output.shape.elements(2, 4) * spec_.kernel[0] * spec_.kernel[1];
     workspace.pool.parallel_ranges(samples * rows, grain(products),
                                    [&](std::int64_t begin, std::int64_t end, int) {
                                      for (std::int64_t i = begin; i < end; ++i) {
@@ -284,8 +283,8 @@ OpPtr make_dynamic_linear8(int inputs, int bits, Integers weight, RealChannels c
   return std::make_shared<DynamicLinear8>(inputs, bits, codes_of(weight), channels, *gemm, *kernel);
 }
 
-OpPtr make_dynamic_conv2d8(const Conv2dSpec& spec, int bits, Integers weight,
-                           RealChannels channels, Isa isa) {
+OpPtr make_dynamic_conv2d8(const Conv2dSpec& spec, int bits, Integers weight, RealChannels channels,
+                           Isa isa) {
   const GemmS8Kernel* gemm = pick_gemm_s8(isa);
   const DynamicS8Kernel* kernel = pick_dynamic_s8(isa);
   const std::int64_t depth = std::int64_t{spec.kernel[0]} * spec.kernel[1] * spec.depth;

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "kernels/loops/loops.h"
 #include "ops/broadcast.h"
 #include "ops/codes.h"
 
@@ -9,10 +10,17 @@ namespace {
 class Sum final : public Op {
  public:
   Sum(const intact_operand& a, const intact_operand& b, std::int32_t left_shift, bool subtract,
-      Requant requant)
-      : a_(a), b_(b), left_shift_(left_shift), subtract_(subtract), requant_(std::move(requant)) {}
+      Requant requant, const Loops& loops)
+      : a_(a),
+        b_(b),
+        left_shift_(left_shift),
+        subtract_(subtract),
+        requant_(std::move(requant)),
+        loops_(loops) {}
 
-  std::string kernel() const override { return subtract_ ? "sub portable" : "add portable"; }
+  std::string kernel() const override {
+    return std::string(subtract_ ? "sub " : "add ") + loops_.name;
+  }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor &a = inputs[0], &b = inputs[1];
@@ -27,7 +35,7 @@ class Sum final : public Op {
                                    portable_type(output.dtype)};
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
-          intact_sum(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
+          loops_.sum(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
         });
   }
 
@@ -37,14 +45,18 @@ class Sum final : public Op {
   std::int32_t left_shift_;
   bool subtract_;
   Requant requant_;
+  const Loops& loops_;
 };
 
 class Mul final : public Op {
  public:
-  Mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant)
-      : a_zero_point_(a_zero_point), b_zero_point_(b_zero_point), requant_(std::move(requant)) {}
+  Mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant, const Loops& loops)
+      : a_zero_point_(a_zero_point),
+        b_zero_point_(b_zero_point),
+        requant_(std::move(requant)),
+        loops_(loops) {}
 
-  std::string kernel() const override { return "mul portable"; }
+  std::string kernel() const override { return std::string("mul ") + loops_.name; }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor &a = inputs[0], &b = inputs[1];
@@ -54,7 +66,7 @@ class Mul final : public Op {
                                    portable_type(b.dtype), portable_type(output.dtype)};
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
-          intact_mul(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
+          loops_.mul(a.data, b.data, output.data, &grid, &params, size(begin), size(end));
         });
   }
 
@@ -62,6 +74,7 @@ class Mul final : public Op {
   std::int32_t a_zero_point_;
   std::int32_t b_zero_point_;
   Requant requant_;
+  const Loops& loops_;
 };
 
 class Prelu final : public Op {
@@ -97,14 +110,16 @@ class Prelu final : public Op {
 class InterpolatedLookup final : public Op {
  public:
   InterpolatedLookup(std::vector<std::int32_t> table, std::int32_t bits, CodeRange input,
-                     CodeRange output)
-      : table_(std::move(table)), bits_(bits), input_(input), output_(output) {
+                     CodeRange output, const Loops& loops)
+      : table_(std::move(table)), bits_(bits), input_(input), output_(output), loops_(loops) {
     if (table_.size() != 513 || bits < 9 || bits > 16) {
       throw std::invalid_argument("an interpolated table has 513 entries for 9 to 16 bits");
     }
   }
 
-  std::string kernel() const override { return "interpolated lookup portable"; }
+  std::string kernel() const override {
+    return std::string("interpolated lookup ") + loops_.name;
+  }
   std::size_t packed_bytes() const override { return table_.size() * sizeof(table_[0]); }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
@@ -119,7 +134,7 @@ class InterpolatedLookup final : public Op {
                                                    portable_type(output.dtype)};
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {
-          intact_interpolated_lookup(x.data, output.data, &params, size(begin), size(end));
+          loops_.interpolated_lookup(x.data, output.data, &params, size(begin), size(end));
         });
   }
 
@@ -128,17 +143,19 @@ class InterpolatedLookup final : public Op {
   std::int32_t bits_;
   CodeRange input_;
   CodeRange output_;
+  const Loops& loops_;
 };
 
 }  // namespace
 
 OpPtr make_sum(const intact_operand& a, const intact_operand& b, std::int32_t left_shift,
-               bool subtract, Requant requant) {
-  return std::make_shared<Sum>(a, b, left_shift, subtract, std::move(requant));
+               bool subtract, Requant requant, Isa isa) {
+  return std::make_shared<Sum>(a, b, left_shift, subtract, std::move(requant), pick_loops(isa));
 }
 
-OpPtr make_mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant) {
-  return std::make_shared<Mul>(a_zero_point, b_zero_point, std::move(requant));
+OpPtr make_mul(std::int32_t a_zero_point, std::int32_t b_zero_point, Requant requant,
+               Isa isa) {
+  return std::make_shared<Mul>(a_zero_point, b_zero_point, std::move(requant), pick_loops(isa));
 }
 
 OpPtr make_prelu(std::int32_t input_zero_point, std::int32_t slope_zero_point, Requant positive,
@@ -148,8 +165,9 @@ OpPtr make_prelu(std::int32_t input_zero_point, std::int32_t slope_zero_point, R
 }
 
 OpPtr make_interpolated_lookup(std::vector<std::int32_t> table, std::int32_t bits, CodeRange input,
-                               CodeRange output) {
-  return std::make_shared<InterpolatedLookup>(std::move(table), bits, input, output);
+                               CodeRange output, Isa isa) {
+  return std::make_shared<InterpolatedLookup>(std::move(table), bits, input, output,
+                                              pick_loops(isa));
 }
 
 }  // namespace intact

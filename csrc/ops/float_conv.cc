@@ -140,20 +140,20 @@ class FloatConv final : public Op {
     const Image in(x.shape), out(output.shape);
     const std::int64_t share = outputs_ / spec_.groups;  // outputs that read the same channel
     const std::int64_t products = out.pixels() * taps_;
-    pool.parallel_ranges(
-        x.shape[0] * outputs_, 1 + kTaskProducts / (products + 1),
-        [&](std::int64_t begin, std::int64_t end, int) {
-          for (std::int64_t map = begin; map < end; ++map) {
-            const std::int64_t o = map % outputs_;
-            const float* source = x.as<const float>() + map / share * in.pixels();
-            float* target = output.as<float>() + map * out.pixels();
-            for (std::int64_t row = 0; row < out.height; ++row, target += out.width) {
-              convolve_row(source, in, row, o, out.width, target);
-              if (bias == nullptr) continue;
-              for (std::int64_t c = 0; c < out.width; ++c) target[c] += bias[o];
-            }
-          }
-        });
+    pool.parallel_ranges(x.shape[0] * outputs_, 1 + kTaskProducts / (products + 1),
+                         [&](std::int64_t begin, std::int64_t end, int) {
+                           for (std::int64_t map = begin; map < end; ++map) {
+                             const std::int64_t o = map % outputs_;
+                             const float* source = x.as<const float>() + map / share * in.pixels();
+                             float* target = output.as<float>() + map * out.pixels();
+                             for (std::int64_t row = 0; row < out.height;
+                                  ++row, target += out.width) {
+                               convolve_row(source, in, row, o, out.width, target);
+                               if (bias == nullptr) continue;
+                               for (std::int64_t c = 0; c < out.width; ++c) target[c] += bias[o];
+                             }
+                           }
+                         });
   }
 
   // The taps' products are added in their order, as the reference does.

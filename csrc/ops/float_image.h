@@ -12,8 +12,7 @@ struct Image {
   std::int64_t height;
   std::int64_t width;
 
-  explicit Image(const Shape& shape)
-      : height(shape.rank() == 4 ? shape[2] : 1), width(shape[-1]) {}
+  explicit Image(const Shape& shape) : height(shape.rank() == 4 ? shape[2] : 1), width(shape[-1]) {}
   std::int64_t pixels() const { return height * width; }
 };
 

@@ -25,7 +25,8 @@ class Linear final : public Op {
   std::string kernel() const override { return std::string("linear ") + kernel_.name; }
   std::size_t packed_bytes() const override { return panels_.bytes(); }
 
-  std::size_t scratch_bytes(Inputs inputs, const Tensor& /*output*/, int /*threads*/) const override {
+  std::size_t scratch_bytes(Inputs inputs, const Tensor& /*output*/,
+                            int /*threads*/) const override {
     const std::int64_t rows = rows_of(inputs[0]);
     if (rows <= 1) return 0;
     return static_cast<std::size_t>(rows * spread(depth_)) * sizeof(float);

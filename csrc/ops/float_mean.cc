@@ -25,13 +25,13 @@ class FloatMean final : public Op {
     intact_reduction reduction;
     intact_reduce(&reduction, shape.sizes, shape.rank, axes_);
     const std::int64_t summed = x.shape.elements() / count;
-    workspace.pool.parallel_ranges(
-        count, std::max<std::int64_t>(grain_of(summed), kBlock),
-        [&](std::int64_t begin, std::int64_t end, int) {
-          for (std::size_t at = size(begin); at < size(end);) {
-            at += mean_run(x.as<const float>(), reduction, at, size(end), output.as<float>());
-          }
-        });
+    workspace.pool.parallel_ranges(count, std::max<std::int64_t>(grain_of(summed), kBlock),
+                                   [&](std::int64_t begin, std::int64_t end, int) {
+                                     for (std::size_t at = size(begin); at < size(end);) {
+                                       at += mean_run(x.as<const float>(), reduction, at, size(end),
+                                                      output.as<float>());
+                                     }
+                                   });
   }
 
  private:

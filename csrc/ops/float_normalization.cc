@@ -66,15 +66,15 @@ class FloatLayerNorm final : public Op {
     if (count == 0) return;
     const auto *x = inputs[0].as<const float>(), *gamma = inputs[1].as<const float>();
     const auto* beta = inputs[2].as<const float>();
-    workspace.pool.parallel_ranges(
-        shape.elements() / count, grain_of(4 * count),
-        [&](std::int64_t begin, std::int64_t end, int) {
-          for (std::int64_t row = begin; row < end; ++row) {
-            float* y = output.as<float>() + row * count;
-            kernel_.standardize(x + row * count, y, size(count), eps_);
-            for (std::int64_t i = 0; i < count; ++i) y[i] = y[i] * gamma[i] + beta[i];
-          }
-        });
+    workspace.pool.parallel_ranges(shape.elements() / count, grain_of(4 * count),
+                                   [&](std::int64_t begin, std::int64_t end, int) {
+                                     for (std::int64_t row = begin; row < end; ++row) {
+                                       float* y = output.as<float>() + row * count;
+                                       kernel_.standardize(x + row * count, y, size(count), eps_);
+                                       for (std::int64_t i = 0; i < count; ++i)
+                                         y[i] = y[i] * gamma[i] + beta[i];
+                                     }
+                                   });
   }
 
  private:

@@ -63,14 +63,15 @@ class FloatMaxPool final : public Op {
   std::string kernel() const override { return "max pool float"; }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
-    share_windows(spec_, inputs[0], output, workspace,
-                  [this](const float* x, const Taps& rows, const Taps& columns, std::int64_t width) {
-                    float largest = -std::numeric_limits<float>::infinity();
-                    visit_taps(spec_, x, rows, columns, width, [&largest](float v) {
-                      largest = v > largest || v != v ? v : largest;  // NaN wins and stays
-                    });
-                    return largest;
-                  });
+    share_windows(
+        spec_, inputs[0], output, workspace,
+        [this](const float* x, const Taps& rows, const Taps& columns, std::int64_t width) {
+          float largest = -std::numeric_limits<float>::infinity();
+          visit_taps(spec_, x, rows, columns, width, [&largest](float v) {
+            largest = v > largest || v != v ? v : largest;  // NaN wins and stays
+          });
+          return largest;
+        });
   }
 
  private:
@@ -85,14 +86,15 @@ class FloatAvgPool final : public Op {
   std::string kernel() const override { return "average pool float"; }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
-    share_windows(spec_, inputs[0], output, workspace,
-                  [this](const float* x, const Taps& rows, const Taps& columns, std::int64_t width) {
-                    float total = 0.0f;
-                    visit_taps(spec_, x, rows, columns, width, [&total](float v) { total += v; });
-                    const std::int64_t count = count_include_pad_ ? rows.padded * columns.padded
-                                                                  : rows.count * columns.count;
-                    return total / static_cast<float>(count);
-                  });
+    share_windows(
+        spec_, inputs[0], output, workspace,
+        [this](const float* x, const Taps& rows, const Taps& columns, std::int64_t width) {
+          float total = 0.0f;
+          visit_taps(spec_, x, rows, columns, width, [&total](float v) { total += v; });
+          const std::int64_t count =
+              count_include_pad_ ? rows.padded * columns.padded : rows.count * columns.count;
+          return total / static_cast<float>(count);
+        });
   }
 
  private:
@@ -107,19 +109,19 @@ class FloatAdaptiveAvgPool final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const Image in(x.shape), out(output.shape);
-    workspace.pool.parallel_ranges(
-        x.shape[0] * x.shape[1], grain_of(in.pixels()),
-        [&](std::int64_t begin, std::int64_t end, int) {
-          for (std::int64_t map = begin; map < end; ++map) {
-            const float* source = x.as<const float>() + map * in.pixels();
-            float* target = output.as<float>() + map * out.pixels();
-            for (std::int64_t i = 0; i < out.pixels(); ++i) {
-              const Range rows(i / out.width, in.height, out.height);
-              const Range columns(i % out.width, in.width, out.width);
-              target[i] = mean(source, in.width, rows, columns);
-            }
-          }
-        });
+    workspace.pool.parallel_ranges(x.shape[0] * x.shape[1], grain_of(in.pixels()),
+                                   [&](std::int64_t begin, std::int64_t end, int) {
+                                     for (std::int64_t map = begin; map < end; ++map) {
+                                       const float* source =
+                                           x.as<const float>() + map * in.pixels();
+                                       float* target = output.as<float>() + map * out.pixels();
+                                       for (std::int64_t i = 0; i < out.pixels(); ++i) {
+                                         const Range rows(i / out.width, in.height, out.height);
+                                         const Range columns(i % out.width, in.width, out.width);
+                                         target[i] = mean(source, in.width, rows, columns);
+                                       }
+                                     }
+                                   });
   }
 
  private:

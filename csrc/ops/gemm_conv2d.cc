@@ -11,29 +11,34 @@ namespace {
 
 class GemmConv2d final : public Op {
  public:
+  // `excess` is what was taken from each group's part of `weight`, for `pairs`; null: none is.
   GemmConv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
-             std::span<const std::int32_t> bias, const Requant& requant, const GemmS8Kernel& kernel)
+             std::span<const std::int32_t> bias, const Requant& requant, const GemmS8Kernel& kernel,
+             const GemmPairsKernel* pairs, std::vector<Excess> excess)
       : spec_(spec),
         kernel_(kernel),
         layout_(kernel, spec.kernel[0] * spec.kernel[1] * spec.depth,
                 spec.out_channels / spec.groups),
-        packed_(layout_.bytes() * static_cast<std::size_t>(spec.groups)) {
+        pairs_(pairs),
+        packed_(layout_.bytes() * static_cast<std::size_t>(spec.groups)),
+        excess_(std::move(excess)) {
     const std::size_t columns = static_cast<std::size_t>(layout_.columns());
     const std::size_t size = columns * static_cast<std::size_t>(layout_.depth());
     const std::uint32_t centre = static_cast<std::uint32_t>(
         spec.input_zero_point + (spec.input == DType::kInt8 ? kernel.shift : 0));
     for (int group = 0; group < spec.groups; ++group) {
       const std::size_t first = static_cast<std::size_t>(group) * columns;
-      const std::vector<std::int32_t> sums =
+      std::vector<std::int32_t> sums =
           pack_rows(kernel, layout_, weight.subspan(first * layout_.depth(), size), packed(group));
+      const Excess* apart = apart_of(group).excess;
       // Modulo 2^32: the accumulator and its offset may wrap, their sum does not.
       std::vector<std::int32_t> offset(columns);
       for (std::size_t c = 0; c < columns; ++c) {
+        if (apart != nullptr) sums[c] += apart->sum(static_cast<int>(c));
         offset[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[first + c]) -
                                               centre * static_cast<std::uint32_t>(sums[c]));
       }
-      requant_.emplace_back(requant.channels(first, columns), offset,
-                            spec.output == DType::kUint8);
+      requant_.emplace_back(requant.channels(first, columns), offset, spec.output == DType::kUint8);
     }
   }
 
@@ -42,11 +47,14 @@ class GemmConv2d final : public Op {
   std::size_t packed_bytes() const override {
     std::size_t total = packed_.bytes();
     for (const RequantTable& table : requant_) total += table.bytes();
+    for (const Excess& excess : excess_) total += excess.bytes();
     return total;
   }
 
   std::size_t scratch_bytes(Inputs /*inputs*/, const Tensor& output, int threads) const override {
-    return multiply_scratch(kernel_, layout_, output.shape.elements(0, 3), threads);
+    const bool has_excess = std::any_of(excess_.begin(), excess_.end(),
+                                        [](const Excess& excess) { return !excess.empty(); });
+    return multiply_scratch(kernel_, layout_, output.shape.elements(0, 3), threads, has_excess);
   }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
@@ -58,7 +66,7 @@ class GemmConv2d final : public Op {
       std::byte* out = output.data + group * layout_.columns();
       multiply(
           kernel_, layout_, packed_.data() + layout_.bytes() * static_cast<std::size_t>(group),
-          rows, workspace,
+          apart_of(group), rows, workspace,
           [&](std::int64_t first, std::int64_t count, std::byte* target, int) {
             patches.pack(first, count, row_bytes, target);
           },
@@ -74,6 +82,11 @@ class GemmConv2d final : public Op {
   }
 
  private:
+  Apart apart_of(int group) const {
+    if (excess_.empty() || excess_[static_cast<std::size_t>(group)].empty()) return {};
+    return {pairs_, &excess_[static_cast<std::size_t>(group)]};
+  }
+
   std::int8_t* packed(int group) {
     return packed_.data() + layout_.bytes() * static_cast<std::size_t>(group);
   }
@@ -81,7 +94,9 @@ class GemmConv2d final : public Op {
   const Conv2dSpec spec_;
   const GemmS8Kernel& kernel_;
   const PanelLayout layout_;
+  const GemmPairsKernel* pairs_;  // null: there is no excess
   Buffer<std::int8_t> packed_;
+  std::vector<Excess> excess_;  // of each group
   std::vector<RequantTable> requant_;
 };
 
@@ -89,9 +104,24 @@ class GemmConv2d final : public Op {
 
 OpPtr make_gemm_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
                        std::span<const std::int32_t> bias, const Requant& requant, Isa isa) {
+  if (const GemmPairsKernel* pairs = pick_gemm_pairs(isa)) {
+    std::vector<std::int8_t> rest(weight.begin(), weight.end());
+    std::vector<Excess> excess;
+    const std::size_t part = rest.size() / static_cast<std::size_t>(spec.groups);
+    for (std::size_t begin = 0; begin < rest.size(); begin += part) {
+      excess.emplace_back(spec.kernel[0] * spec.kernel[1] * spec.depth,
+                          std::span(rest).subspan(begin, part));
+    }
+    if (std::all_of(excess.begin(), excess.end(),
+                    [](const Excess& taken) { return taken.is_little(); })) {
+      return std::make_shared<GemmConv2d>(spec, rest, bias, requant, pairs->product, pairs,
+                                          std::move(excess));
+    }
+  }
   const GemmS8Kernel* kernel = pick_gemm_s8(isa);
   if (kernel == nullptr) return nullptr;
-  return std::make_shared<GemmConv2d>(spec, weight, bias, requant, *kernel);
+  return std::make_shared<GemmConv2d>(spec, weight, bias, requant, *kernel, nullptr,
+                                      std::vector<Excess>());
 }
 
 }  // namespace intact

@@ -1,4 +1,5 @@
-// Layers with weights, products of activations, embeddings: portable kernels for any types of codes.
+// Layers with weights, products of activations, embeddings: portable kernels for any types of
+// codes.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +24,7 @@ struct Integers {
 // A copy that owns its data.
 class OwnedIntegers {
  public:
-  explicit OwnedIntegers(Integers integers)
-      : dtype_(integers.dtype), data_(integers.data.size()) {
+  explicit OwnedIntegers(Integers integers) : dtype_(integers.dtype), data_(integers.data.size()) {
     if (!integers.data.empty()) {
       std::memcpy(data_.data(), integers.data.data(), integers.data.size());
     }
@@ -78,7 +78,8 @@ OpPtr make_dynamic_conv2d(const Conv2dSpec& spec, int bits, Integers weight, Rea
 OpPtr make_dynamic_linear(int inputs, int outputs, int bits, Integers weight,
                           RealChannels channels);
 
-// The same on vectors; nullptr where codes or weights do not fit int8, or no kernel up to `isa` does.
+// The same on vectors; nullptr where codes or weights do not fit int8, or no kernel up to `isa`
+// does.
 OpPtr make_dynamic_conv2d8(const Conv2dSpec& spec, int bits, Integers weight, RealChannels channels,
                            Isa isa);
 OpPtr make_dynamic_linear8(int inputs, int bits, Integers weight, RealChannels channels, Isa isa);

@@ -27,7 +27,8 @@ class Patches {
         is_signed_(x.dtype == DType::kInt8 ? 1 : 0) {}
 
   // Packs the patches of `count` pixels from number `first` on; a row has `row_bytes` bytes.
-  void pack(std::int64_t first, std::int64_t count, std::size_t row_bytes, std::byte* target) const {
+  void pack(std::int64_t first, std::int64_t count, std::size_t row_bytes,
+            std::byte* target) const {
     if (is_matrix(row_bytes)) {
       kernel_.pack(x_ + first * channels_, count * channels_, is_signed_, target);
       return;
@@ -98,8 +99,7 @@ class Patches {
     if (kernel_.element == 1) {
       std::memset(target, value, static_cast<std::size_t>(count));
     } else {
-      std::fill_n(reinterpret_cast<std::int16_t*>(target), count,
-                  static_cast<std::int16_t>(value));
+      std::fill_n(reinterpret_cast<std::int16_t*>(target), count, static_cast<std::int16_t>(value));
     }
   }
 

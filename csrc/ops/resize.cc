@@ -1,3 +1,6 @@
+#include <string>
+
+#include "kernels/loops/loops.h"
 #include "ops/codes.h"
 #include "ops/portable.h"
 #include "portable/intact_resize.h"
@@ -46,22 +49,24 @@ class ResizeNearest2d final : public Op {
 
 class ResizeBilinear2d final : public Op {
  public:
-  explicit ResizeBilinear2d(bool align_corners) : align_corners_(align_corners) {}
+  ResizeBilinear2d(bool align_corners, const Loops& loops)
+      : align_corners_(align_corners), loops_(loops) {}
 
-  std::string kernel() const override { return "resize bilinear portable"; }
+  std::string kernel() const override { return std::string("resize bilinear ") + loops_.name; }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const intact_resize_shape shape = channels_last(x.shape, output.shape);
     const intact_type type = portable_type(x.dtype);
     share_rows(shape, workspace, [&](std::size_t begin, std::size_t end) {
-      intact_resize_bilinear2d(x.data, output.data, &shape, type, align_corners_ ? 1 : 0, begin,
+      loops_.resize_bilinear2d(x.data, output.data, &shape, type, align_corners_ ? 1 : 0, begin,
                                end);
     });
   }
 
  private:
   bool align_corners_;
+  const Loops& loops_;
 };
 
 }  // namespace
@@ -70,8 +75,8 @@ OpPtr make_resize_nearest2d(bool channels_first) {
   return std::make_shared<ResizeNearest2d>(channels_first);
 }
 
-OpPtr make_resize_bilinear2d(bool align_corners) {
-  return std::make_shared<ResizeBilinear2d>(align_corners);
+OpPtr make_resize_bilinear2d(bool align_corners, Isa isa) {
+  return std::make_shared<ResizeBilinear2d>(align_corners, pick_loops(isa));
 }
 
 }  // namespace intact

@@ -21,18 +21,18 @@ class Rows final : public Op {
     const Tensor &indices = inputs[0], &table = inputs[1];
     const std::size_t bytes = size(table.shape[1]) * size_of(table.dtype);
     std::atomic<bool> outside{false};
-    workspace.pool.parallel_ranges(
-        indices.shape.elements(), grain_of(table.shape[1]),
-        [&](std::int64_t begin, std::int64_t end, int) {
-          for (std::int64_t i = begin; i < end; ++i) {
-            const std::int64_t index = index_at(indices, i);
-            if (index < 0 || index >= table.shape[0]) {
-              outside = true;
-              continue;
-            }
-            std::memcpy(output.data + size(i) * bytes, table.data + size(index) * bytes, bytes);
-          }
-        });
+    workspace.pool.parallel_ranges(indices.shape.elements(), grain_of(table.shape[1]),
+                                   [&](std::int64_t begin, std::int64_t end, int) {
+                                     for (std::int64_t i = begin; i < end; ++i) {
+                                       const std::int64_t index = index_at(indices, i);
+                                       if (index < 0 || index >= table.shape[0]) {
+                                         outside = true;
+                                         continue;
+                                       }
+                                       std::memcpy(output.data + size(i) * bytes,
+                                                   table.data + size(index) * bytes, bytes);
+                                     }
+                                   });
     if (outside) {
       throw std::out_of_range("an index is out of range: rows are 0.." +
                               std::to_string(table.shape[0] - 1));

@@ -66,15 +66,20 @@ class Softmax final : public Op {
   }
 
   SoftmaxView vector_view(const Tensor& x) const {
-    return {exponential_.data(), rounded_.data(), planes_.data(),
-            live_,               to_int32(x.shape[-1]), bits_,
-            output_.qmin,        output_.qmax,    x.dtype == DType::kUint8 ? 1 : 0};
+    return {exponential_.data(),
+            rounded_.data(),
+            planes_.data(),
+            live_,
+            to_int32(x.shape[-1]),
+            bits_,
+            output_.qmin,
+            output_.qmax,
+            x.dtype == DType::kUint8 ? 1 : 0};
   }
 
   intact_softmax_params portable_view(const Tensor& x, const Tensor& output) const {
-    return {table_.data(), to_int32(x.shape[-1]),  bits_,
-            output_.qmin,  output_.qmax,           portable_type(x.dtype),
-            portable_type(output.dtype)};
+    return {table_.data(),          to_int32(x.shape[-1]),      bits_, output_.qmin, output_.qmax,
+            portable_type(x.dtype), portable_type(output.dtype)};
   }
 
   std::array<std::int32_t, 256> table_;

@@ -1,8 +1,9 @@
+#include "kernels/weight_only/weight_only.h"
+
 #include <algorithm>
 #include <stdexcept>
 
 #include "core/buffer.h"
-#include "kernels/weight_only/weight_only.h"
 #include "ops/float_rows.h"
 #include "ops/floats.h"
 
@@ -12,8 +13,8 @@ namespace {
 constexpr std::int64_t kFewRows = 4;      // up to here, decoding anew for each row is faster
 constexpr std::int64_t kRowPanels = 4;    // of a task with few rows: what the kernels take at once
 constexpr std::int64_t kBlockPanels = 2;  // of a task with many
-constexpr std::int64_t kRows = 240;       // of a task: expanding its weights is then next to nothing
-constexpr std::int64_t kMaxDepth = 256;   // of an expanded panel
+constexpr std::int64_t kRows = 240;      // of a task: expanding its weights is then next to nothing
+constexpr std::int64_t kMaxDepth = 256;  // of an expanded panel
 
 class WeightOnlyLinear final : public Op {
  public:
@@ -82,9 +83,7 @@ class WeightOnlyLinear final : public Op {
   };
 
   std::int64_t rows_of(const Tensor& x) const { return x.shape.elements(0, x.shape.rank() - 1); }
-  std::int64_t stride(std::int64_t rows) const {
-    return rows > kFewRows ? spread(depth_) : depth_;
-  }
+  std::int64_t stride(std::int64_t rows) const { return rows > kFewRows ? spread(depth_) : depth_; }
   bool copies(std::int64_t rows) const { return rows > kFewRows || depth_ != given_depth_; }
 
   void put(std::int64_t output, std::int64_t k, std::int8_t code) {
@@ -120,10 +119,14 @@ class WeightOnlyLinear final : public Op {
     float aside[kRowPanels * kPanel];
     float* target = width % kPanel == 0 ? y : aside;
     const std::int64_t panel = first / kPanel;
-    const WeightOnlyRow row{x,       codes_.data() + panel * panel_bytes_,
-                            panel_bytes_, depth_,
-                            scales_.data() + panel * scale_stride_, scale_stride_,
-                            grouped_, target};
+    const WeightOnlyRow row{x,
+                            codes_.data() + panel * panel_bytes_,
+                            panel_bytes_,
+                            depth_,
+                            scales_.data() + panel * scale_stride_,
+                            scale_stride_,
+                            grouped_,
+                            target};
     (bits_ == 4 ? kernel_.row4 : kernel_.row8)(row, (width + kPanel - 1) / kPanel);
     if (target == aside) std::copy_n(aside, width, y);
     if (bias != nullptr) add_bias(y, 0, 1, width, bias);

@@ -32,8 +32,9 @@ INTACT_INLINE void intact_load_block(const void* x, intact_type type, size_t fir
     case INTACT_UINT16:
       intact_load_block_body(x, INTACT_UINT16, first, stride, count, out);
       break;
-    default:
-      break; /* not the type of an activation */
+    case INTACT_INT32:
+      intact_load_block_body(x, INTACT_INT32, first, stride, count, out);
+      break;
   }
 }
 
@@ -58,8 +59,9 @@ INTACT_INLINE void intact_store_block(void* y, intact_type type, size_t first, s
     case INTACT_UINT16:
       intact_store_block_body(y, INTACT_UINT16, first, count, codes);
       break;
-    default:
-      break; /* not the type of an activation */
+    case INTACT_INT32:
+      intact_store_block_body(y, INTACT_INT32, first, count, codes);
+      break;
   }
 }
 

@@ -7,7 +7,7 @@
 #ifndef INTACT_CONVERT_H_
 #define INTACT_CONVERT_H_
 
-#include "intact_fixedpoint.h"
+#include "intact_block.h"
 
 /* Parameters of codes; element i has entry (i / inner) % channels. */
 typedef struct {
@@ -128,14 +128,16 @@ INTACT_INLINE void intact_dequantize(const intact_scales* scales, const void* x,
 
 /* Requantize: out = requant(x - zero_point) for x (..., channels). */
 INTACT_INLINE void intact_requantize_codes(const intact_requant* requant, int32_t zero_point,
-                                           int32_t channels, const void* x, intact_type x_type,
-                                           void* out, intact_type out_type, size_t begin,
-                                           size_t end) {
-  int32_t channel = (int32_t)(begin % (size_t)channels);
-  for (size_t i = begin; i < end; ++i) {
-    const int32_t centred = intact_load(x, x_type, i) - zero_point;
-    intact_store(out, out_type, i, intact_requantize(centred, requant, channel));
-    if (++channel == channels) channel = 0;
+                                           const void* x, intact_type x_type, void* out,
+                                           intact_type out_type, size_t begin, size_t end) {
+  int32_t codes[INTACT_BLOCK];
+  int64_t acc[INTACT_BLOCK];
+  for (size_t first = begin; first < end; first += INTACT_BLOCK) {
+    const size_t block = INTACT_BLOCK, left = end - first;
+    const size_t count = left < block ? left : block;
+    intact_load_block(x, x_type, first, 1, count, codes);
+    for (size_t i = 0; i < count; ++i) acc[i] = (int64_t)codes[i] - zero_point;
+    intact_requantize_block(acc, count, requant, out, out_type, first);
   }
 }
 

@@ -1,4 +1,5 @@
-// The loops of all levels: plain C++ that compilers turn into vectors, for the files of this folder.
+// The loops of all levels: plain C++ that compilers turn into vectors, for the files of this
+// folder.
 #pragma once
 
 #include <string.h>
@@ -34,8 +35,7 @@ inline void depthwise_pixel(const DynamicDepthwiseRow& row, int32_t start, int32
   int32_t sums[kChannels] = {};
   for (int32_t i = 0; i < row.rows; ++i) {
     const int8_t* x = row.x + i * row.row_stride + first;
-    const int8_t* weight =
-        row.weight + static_cast<ptrdiff_t>(i) * row.taps * row.channels + first;
+    const int8_t* weight = row.weight + static_cast<ptrdiff_t>(i) * row.taps * row.channels + first;
     for (int32_t j = 0; j < row.taps; ++j, weight += row.channels) {
       const int32_t column = start + j * row.dilation;
       if (column < 0 || column >= row.width) continue;
@@ -68,13 +68,13 @@ inline void depthwise_row(const DynamicDepthwiseRow& row) {
 }  // namespace intact
 
 // The functions of one level.
-#define INTACT_DYNAMIC_S8(name)                                                             \
-  namespace intact {                                                                        \
-  float name##_encode(const float* x, size_t count, int32_t qmax, int8_t* codes) {          \
-    return encode_row(x, count, qmax, codes);                                               \
-  }                                                                                         \
-  void name##_finish(float* out, size_t count, float scale, const RealColumns* columns) {   \
-    finish_row(out, count, scale, columns);                                                 \
-  }                                                                                         \
-  void name##_depthwise(const DynamicDepthwiseRow* row) { depthwise_row(*row); }            \
+#define INTACT_DYNAMIC_S8(name)                                                           \
+  namespace intact {                                                                      \
+  float name##_encode(const float* x, size_t count, int32_t qmax, int8_t* codes) {        \
+    return encode_row(x, count, qmax, codes);                                             \
+  }                                                                                       \
+  void name##_finish(float* out, size_t count, float scale, const RealColumns* columns) { \
+    finish_row(out, count, scale, columns);                                               \
+  }                                                                                       \
+  void name##_depthwise(const DynamicDepthwiseRow* row) { depthwise_row(*row); }          \
   }

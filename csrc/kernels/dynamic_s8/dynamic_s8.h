@@ -45,9 +45,9 @@ struct DynamicS8Kernel {
   void (*depthwise)(const DynamicDepthwiseRow* row);
 };
 
-#define DYNAMIC_S8(isa, name)                                                                   \
-  float name##_encode(const float* x, size_t count, int32_t qmax, int8_t* codes);               \
-  void name##_finish(float* out, size_t count, float scale, const RealColumns* columns);        \
+#define DYNAMIC_S8(isa, name)                                                            \
+  float name##_encode(const float* x, size_t count, int32_t qmax, int8_t* codes);        \
+  void name##_finish(float* out, size_t count, float scale, const RealColumns* columns); \
   void name##_depthwise(const DynamicDepthwiseRow* row);
 #include "kernels/dynamic_s8/kernels.inc"
 #undef DYNAMIC_S8

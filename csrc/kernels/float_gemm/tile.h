@@ -8,8 +8,8 @@
 namespace intact {
 namespace {
 
-// Calls body(0) ... body(kCount - 1) with constants: arrays that it indexes stay in registers, which
-// a loop does not promise.
+// Calls body(0) ... body(kCount - 1) with constants: arrays that it indexes stay in registers,
+// which a loop does not promise.
 template <int kCount, class Body>
 [[gnu::always_inline]] inline void unrolled(const Body& body) {
   if constexpr (kCount > 1) unrolled<kCount - 1>(body);

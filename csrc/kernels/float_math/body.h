@@ -1,4 +1,5 @@
-// The loops of all levels: plain C++ that compilers turn into vectors, for the files of this folder.
+// The loops of all levels: plain C++ that compilers turn into vectors, for the files of this
+// folder.
 #pragma once
 
 #include <string.h>
@@ -158,20 +159,19 @@ inline void softmax_row(const float* x, float* y, size_t count) {
       count, x[0], [x](size_t i) { return x[i]; },
       [](float a, float b) { return b > a || b != b ? b : a; });
   each(x, y, count, [largest](float v) { return exponential(v - largest); });
-  const float total = reduce(
-      count, 0.0f, [y](size_t i) { return y[i]; }, [](float a, float b) { return a + b; });
+  const float total =
+      reduce(count, 0.0f, [y](size_t i) { return y[i]; }, [](float a, float b) { return a + b; });
   each(y, y, count, [total](float v) { return v / total; });
 }
 
 // The square root is the C library's, which is correctly rounded, or an instruction.
 inline void standardize_row(const float* x, float* y, size_t count, float eps) {
   const double n = static_cast<double>(count);
-  const double total = reduce(
-      count, 0.0, [x](size_t i) { return static_cast<double>(x[i]); }, sum);
+  const double total = reduce(count, 0.0, [x](size_t i) { return static_cast<double>(x[i]); }, sum);
   const float mean = static_cast<float>(total / n);
   each(x, y, count, [mean](float v) { return v - mean; });
-  const double squares = reduce(
-      count, 0.0, [y](size_t i) { return static_cast<double>(y[i] * y[i]); }, sum);
+  const double squares =
+      reduce(count, 0.0, [y](size_t i) { return static_cast<double>(y[i] * y[i]); }, sum);
   const float deviation = __builtin_sqrtf(static_cast<float>(squares / n) + eps);
   each(y, y, count, [deviation](float v) { return v / deviation; });
 }

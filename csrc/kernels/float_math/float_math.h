@@ -1,8 +1,8 @@
 // Functions of real numbers that a vector computes faster than the C library.
 //
-// Every level runs the same loops, whose products and sums are not fused and whose sums have a fixed
-// order, so results do not depend on the instruction set. What NumPy computes with a few exact
-// operations has its bits; exp and tanh are within 2 units in the last place.
+// Every level runs the same loops, whose products and sums are not fused and whose sums have a
+// fixed order, so results do not depend on the instruction set. What NumPy computes with a few
+// exact operations has its bits; exp and tanh are within 2 units in the last place.
 #pragma once
 
 #include <stddef.h>
@@ -41,7 +41,7 @@ struct FloatMathKernel {
   void (*standardize)(const float* x, float* y, size_t count, float eps);
 };
 
-#define FLOAT_MATH(isa, name)                                                                 \
+#define FLOAT_MATH(isa, name)                                                               \
   void name##_activate(const ActivationSpec& spec, const float* x, float* y, size_t count); \
   void name##_softmax(const float* x, float* y, size_t count);                              \
   void name##_standardize(const float* x, float* y, size_t count, float eps);

@@ -23,8 +23,8 @@ struct GemmPairsKernel {
   // 16 bytes past a row, and writes rows and columns up to the next multiple of 16.
   void (*transpose)(const uint8_t* a, int64_t stride, int32_t rows, int32_t depth, uint8_t* out,
                     int64_t out_stride);
-  // start[row][n] = sum of value * codes[k][row] over pairs begin[n] .. begin[n + 1] - 1. Rows up to
-  // the next multiple of 16 are written.
+  // start[row][n] = sum of value * codes[k][row] over pairs begin[n] .. begin[n + 1] - 1. Rows up
+  // to the next multiple of 16 are written.
   void (*excess)(const uint8_t* codes, int64_t stride, int32_t rows, const ExcessPair* pairs,
                  const int32_t* begin, int32_t columns, int32_t* start);
 };

@@ -1,11 +1,12 @@
 // vpmaddubsw saturates sums of two products. One kernel packs codes as int16, widens weights when
 // they are loaded, and has vpmaddwd add two exact products; the other relies on weights that were
 // packed such that nothing saturates (gemm_pairs.h), for three instructions instead of four.
+#include "kernels/requantize/x86_avx2.h"
+
 #include <string.h>
 
 #include "kernels/gemm_s8/gemm_pairs.h"
 #include "kernels/gemm_s8/gemm_s8.h"
-#include "kernels/requantize/x86_avx2.h"
 
 namespace intact {
 namespace {
@@ -77,10 +78,9 @@ static inline void start(__m256i (&acc)[kRows][kVectors], const GemmS8Tile* tile
                          const Args& args) {
 #pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
-    const __m256i offset =
-        tile->requant == nullptr
-            ? _mm256_setzero_si256()
-            : _mm256_load_si256((const __m256i*)(tile->requant->offset + 8 * v));
+    const __m256i offset = tile->requant == nullptr
+                               ? _mm256_setzero_si256()
+                               : _mm256_load_si256((const __m256i*)(tile->requant->offset + 8 * v));
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) acc[r][v] = offset;
   }
@@ -303,9 +303,9 @@ void gemm_s8_avx2_pack_panel(const uint8_t* b, int64_t stride, int32_t depth, in
         memcpy(&rows[0], row, count);
         if (k + 1 < depth) memcpy(&rows[1], row + stride, count);
       }
-      const __m128i pairs = _mm_xor_si128(
-          _mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)rows[0]), _mm_cvtsi64_si128((int64_t)rows[1])),
-          flips);
+      const __m128i pairs = _mm_xor_si128(_mm_unpacklo_epi8(_mm_cvtsi64_si128((int64_t)rows[0]),
+                                                            _mm_cvtsi64_si128((int64_t)rows[1])),
+                                          flips);
       _mm_store_si128((__m128i*)target, pairs);
       total = _mm256_add_epi32(total, _mm256_madd_epi16(_mm256_cvtepi8_epi16(pairs), ones));
     }

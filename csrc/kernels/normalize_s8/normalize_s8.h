@@ -42,13 +42,13 @@ struct NormalizeS8Kernel {
   // Adds sum q and sum q^2 of at most kLongestRow codes to sums[0] and sums[1].
   void (*sum)(const uint8_t* x, int64_t count, int32_t is_unsigned, int64_t* sums);
   // Codes of `count` elements of a row, the first of which belongs to `channel`.
-  void (*run)(const uint8_t* x, uint8_t* y, int64_t count, int64_t channel,
-              const NormalizeRow* row, const NormalizeView* view);
+  void (*run)(const uint8_t* x, uint8_t* y, int64_t count, int64_t channel, const NormalizeRow* row,
+              const NormalizeView* view);
 };
 
-#define NORMALIZE_S8(isa, name) \
+#define NORMALIZE_S8(isa, name)                                                         \
   void name##_sum(const uint8_t* x, int64_t count, int32_t is_unsigned, int64_t* sums); \
-  void name##_run(const uint8_t* x, uint8_t* y, int64_t count, int64_t channel, \
+  void name##_run(const uint8_t* x, uint8_t* y, int64_t count, int64_t channel,         \
                   const NormalizeRow* row, const NormalizeView* view);
 #include "kernels/normalize_s8/kernels.inc"
 #undef NORMALIZE_S8

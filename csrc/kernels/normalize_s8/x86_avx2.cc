@@ -21,8 +21,8 @@ static inline __m256i load8(const int32_t* from) {
   return _mm256_loadu_si256((const __m256i*)from);
 }
 
-// t of the even dwords of d, in the low dwords: the bits that a logical shift of up to 32 gets wrong
-// are above them.
+// t of the even dwords of d, in the low dwords: the bits that a logical shift of up to 32 gets
+// wrong are above them.
 static inline __m256i standardize(__m256i d, const Row& row) {
   return _mm256_srl_epi64(_mm256_add_epi64(_mm256_mul_epi32(d, row.inverse), row.half), row.shift);
 }

@@ -16,8 +16,8 @@ static inline Row load_row(const NormalizeRow* row) {
           _mm_cvtsi32_si128(row->shift)};
 }
 
-// t of the even dwords of d, in the low dwords: the bits that a logical shift of up to 32 gets wrong
-// are above them.
+// t of the even dwords of d, in the low dwords: the bits that a logical shift of up to 32 gets
+// wrong are above them.
 static inline __m512i standardize(__m512i d, const Row& row) {
   return _mm512_srl_epi64(_mm512_add_epi64(_mm512_mul_epi32(d, row.inverse), row.half), row.shift);
 }
@@ -31,11 +31,11 @@ static inline __m512i normalize16(__m512i codes, const Row& row, const Normalize
   const int32_t* multiplier = view->multiplier + channel;
   const __m512i even = _mm512_add_epi64(
       _mm512_mul_epi32(standardize(d, row), _mm512_loadu_si512(multiplier)), nudge);
-  const __m512i odd = _mm512_add_epi64(
-      _mm512_mul_epi32(standardize(_mm512_srli_epi64(d, 32), row),
-                       _mm512_loadu_si512(multiplier + 1)),
-      nudge);
-  __m512i h = _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 31), 0xAAAA, _mm512_add_epi64(odd, odd));
+  const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(standardize(_mm512_srli_epi64(d, 32), row),
+                                                        _mm512_loadu_si512(multiplier + 1)),
+                                       nudge);
+  __m512i h =
+      _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 31), 0xAAAA, _mm512_add_epi64(odd, odd));
   h = _mm512_add_epi32(h, _mm512_srai_epi32(h, 31));
   h = _mm512_add_epi32(h, _mm512_loadu_si512(view->half + channel));
   const __m512i u = _mm512_srav_epi32(h, _mm512_loadu_si512(view->right + channel));
@@ -64,8 +64,7 @@ static inline __m512i to_codes64(__m512i a, __m512i b, __m512i c, __m512i d,
   const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
   const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point);
   // The packs work within 128 bits: dword 4 l + v holds channels 16 v + 4 l .. + 3.
-  const __m512i order =
-      _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m512i low = _mm512_set1_epi8((char)view->qmin);
   const __m512i high = _mm512_set1_epi8((char)view->qmax);
   if (view->y_unsigned) {

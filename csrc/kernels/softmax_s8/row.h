@@ -19,7 +19,7 @@ struct SoftmaxRow {
 
 // From the sum of a row, which is at least 2^19.
 static inline SoftmaxRow softmax_row(uint8_t largest, uint32_t total, int32_t bits) {
-  const int32_t headroom = intact_leading_zeros(total);
+  const int32_t headroom = __builtin_clz(total);
   const int32_t scale =
       intact_one_over_one_plus_x((int32_t)((total << headroom) - ((uint32_t)1 << 31)));
   const int32_t right = 43 - headroom - bits;

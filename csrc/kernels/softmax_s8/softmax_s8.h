@@ -3,7 +3,8 @@
 // A code depends on the row's maximum m, its sum S and m - x alone, and there are 256 such
 // differences: a row's sum and its codes are read from tables, the second of which is made for each
 // row. Both roundings of eq. 39 are one shift of 64 bits, as neither is of a negative number:
-//   floor((floor((r e + 2^30) / 2^31) + 2^(k-1)) / 2^k) = floor((r e + 2^30 + 2^(30+k)) / 2^(31+k)).
+//   floor((floor((r e + 2^30) / 2^31) + 2^(k-1)) / 2^k) = floor((r e + 2^30 + 2^(30+k)) /
+//   2^(31+k)).
 #pragma once
 
 #include <stdint.h>

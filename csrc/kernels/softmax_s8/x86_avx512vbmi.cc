@@ -60,9 +60,8 @@ static inline SoftmaxRow read_row(const uint8_t* x, const SoftmaxView* view, con
       sums[p] = _mm512_add_epi64(sums[p], _mm512_sad_epu8(look_up(planes[p], index), zero));
     }
   }
-  const __m512i sum =
-      _mm512_add_epi64(_mm512_add_epi64(sums[0], _mm512_slli_epi64(sums[1], 8)),
-                       _mm512_slli_epi64(sums[2], 16));
+  const __m512i sum = _mm512_add_epi64(_mm512_add_epi64(sums[0], _mm512_slli_epi64(sums[1], 8)),
+                                       _mm512_slli_epi64(sums[2], 16));
   // The lowest code was counted for each lane behind the end.
   const int64_t behind = (64 - length % 64) % 64;
   const int64_t total = _mm512_reduce_add_epi64(sum) - behind * view->rounded[largest];

@@ -1,4 +1,5 @@
 #include "kernels/float_gemm/portable.h"
+
 #include "kernels/weight_only/row.h"
 
 namespace intact {

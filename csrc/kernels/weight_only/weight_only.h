@@ -1,7 +1,7 @@
 // Integer weights that become real numbers inside of the kernel: y = x W' (scales), x float.
 //
-// W (outputs, depth) lies in panels of 16 outputs; lane l of panel p is output 16 p + l, and missing
-// outputs are zeros. Consecutive k lie side by side:
+// W (outputs, depth) lies in panels of 16 outputs; lane l of panel p is output 16 p + l, and
+// missing outputs are zeros. Consecutive k lie side by side:
 //
 //   8 bits: 16 bytes for each k, one signed code for each lane.
 //   4 bits: 64 bytes for each 8 values of k, 4 for each lane. The signed code of k = 8 block + i is

@@ -113,7 +113,8 @@ void expand4_avx2(const uint8_t* codes, int64_t depth, float* panel) {
 }
 
 void expand8_avx2(const uint8_t* codes, int64_t depth, float* panel) {
-  for (int64_t i = 0; i < depth * kPanel; i += 8) _mm256_storeu_ps(panel + i, load_bytes(codes + i));
+  for (int64_t i = 0; i < depth * kPanel; i += 8)
+    _mm256_storeu_ps(panel + i, load_bytes(codes + i));
 }
 
 }  // namespace intact

@@ -61,9 +61,8 @@ def _concat(axis: int, inputs: Sequence[Shape]) -> Shape:
     if not inputs:
         raise ValueError("takes at least one input")
     check_axis(axis, inputs[0])
-    rest = {(*x[:axis], *x[axis + 1 :]) for x in inputs}
-    signs = {x[axis] < 0 for x in inputs if len(x) == len(inputs[0])}
-    if len(rest) != 1 or len(signs) != 1:
+    rest = {(len(x), *x[:axis], *x[axis + 1 :]) for x in inputs}
+    if len(rest) != 1 or len({x[axis] < 0 for x in inputs}) != 1:
         raise ValueError(f"shapes {tuple(inputs)} do not join along axis {axis}")
     first = inputs[0]
     return (*first[:axis], sum(x[axis] for x in inputs), *first[axis + 1 :])

@@ -158,6 +158,7 @@ REFUSED: dict[str, tuple[IntOp, list[Shape], str]] = {
     "concat of nothing": (ops.Concat(0), [], "at least one"),
     "concat": (ops.Concat(1), [(-1, 2, 3), (-1, 2, 4)], "do not join"),
     "concat of batch and size": (ops.Concat(0), [(-1, 2), (1, 2)], "do not join"),
+    "concat of fewer axes": (ops.Concat(2), [(-1, 2, 3), (-1, 2)], "do not join"),
     "concat of no axis": (ops.Concat(3), [(-1, 2), (-1, 2)], "no axis 3"),
     "pads": (ops.Pad(((0, 0),) * 3), [X], "3 pairs"),
     "pads below 0": (ops.Pad(((0, 0),) * 3 + ((0, -1),)), [X], "negative"),

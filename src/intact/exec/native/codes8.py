@@ -26,7 +26,7 @@ def isa_for(node: Node[IntOp]) -> native.Isa:
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QConv2d with 8-bit codes and weights."""
-    weight = _weight(node, constants, op.weight_zero_point)
+    weight = narrow_weight(node, constants, op.weight_zero_point)
     if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
         return None
     return native.conv2d_s8(
@@ -47,7 +47,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
 
 def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QLinear with 8-bit codes and weights."""
-    weight = _weight(node, constants, op.weight_zero_point)
+    weight = narrow_weight(node, constants, op.weight_zero_point)
     if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
         return None
     return native.linear_s8(
@@ -89,7 +89,7 @@ def _is_byte(value: Value) -> bool:
     return isinstance(value.dtype, Int) and value.dtype.storage.itemsize == 1
 
 
-def _weight(
+def narrow_weight(
     node: Node[IntOp], constants: Constants, zero_point: tuple[int, ...] | None
 ) -> NDArray[np.int8] | None:
     """The weight's integers if they fit int8."""

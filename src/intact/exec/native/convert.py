@@ -25,14 +25,14 @@ def quantize(op: int_ops.Quantize, node: Node[IntOp], constants: Constants) -> B
     del constants
     format = _integer_format(node, node.output)
     entries = _entries(op.params, node)
-    return built(native.quantize(*entries, format.qmin, format.qmax), node)
+    return built(native.quantize(*entries, format.qmin, format.qmax, codes8.isa()), node)
 
 
 def dequantize(op: int_ops.Dequantize, node: Node[IntOp], constants: Constants) -> Built:
     """Dequantize."""
     del constants
     _integer_format(node, node.inputs[0])
-    return built(native.dequantize(*_entries(op.params, node)), node)
+    return built(native.dequantize(*_entries(op.params, node), codes8.isa()), node)
 
 
 def requantize(op: int_ops.Requantize, node: Node[IntOp], constants: Constants) -> Built:
@@ -40,7 +40,8 @@ def requantize(op: int_ops.Requantize, node: Node[IntOp], constants: Constants) 
     del constants
     format = _integer_format(node, node.inputs[0])
     if format.bits > 8 or max(op.requant.multiplier.size, op.requant.qmin.size) > 1:
-        return built(native.requantize(op.input_zero_point, requant(op.requant)), node)
+        made = native.requantize(op.input_zero_point, requant(op.requant), codes8.isa())
+        return built(made, node)
     codes = np.arange(format.qmin, format.qmax + 1)
     table = int32(op.requant(codes - op.input_zero_point))
     return built(native.lookup(format.qmin, table, dtype(node.output.dtype), codes8.isa()), node)

@@ -15,7 +15,9 @@ def add(op: int_ops.QAdd, node: Node[IntOp], constants: Constants) -> Built:
     del constants
     made = elementwise8.sum_(op, node)
     if made is None:
-        made = native.add(numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant))
+        made = native.add(
+            numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant), codes8.isa()
+        )
     return built(made, node, 2)
 
 
@@ -24,7 +26,9 @@ def sub(op: int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
     del constants
     made = elementwise8.sum_(op, node)
     if made is None:
-        made = native.sub(numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant))
+        made = native.sub(
+            numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant), codes8.isa()
+        )
     return built(made, node, 2)
 
 
@@ -33,7 +37,7 @@ def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> Built:
     del constants
     made = elementwise8.mul(op, node)
     if made is None:
-        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant))
+        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant), codes8.isa())
     return built(made, node, 2)
 
 
@@ -53,9 +57,10 @@ def interpolated_lookup(
     del constants
     x, out = node.inputs[0], node.output
     table = int32(op.table)
-    return built(
-        native.interpolated_lookup(table, x.dtype.bits, code_range(x), code_range(out)), node
+    made = native.interpolated_lookup(
+        table, x.dtype.bits, code_range(x), code_range(out), codes8.isa()
     )
+    return built(made, node)
 
 
 def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> Built:

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from intact.errors import UnsupportedOpError
 from intact.exec.native.building import Built, Constants, built, given
 from intact.exec.native.library import native
 from intact.ir import float_ops as ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
+from intact.numerics.formats import FP32
 
 
 def activation(op: ops.Activation, node: Node[IntOp], constants: Constants) -> Built:
@@ -47,21 +49,33 @@ def _activation(op: ops.Activation) -> tuple[native.Activation, float, float]:
 
 
 def add(op: ops.Add, node: Node[IntOp], constants: Constants) -> Built:
-    """Add."""
+    """Add of real numbers."""
     del op, constants
+    _check_real(node)
     return built(native.float_add(), node, 2)
 
 
 def sub(op: ops.Sub, node: Node[IntOp], constants: Constants) -> Built:
-    """Sub."""
+    """Sub of real numbers."""
     del op, constants
+    _check_real(node)
     return built(native.float_sub(), node, 2)
 
 
 def mul(op: ops.Mul, node: Node[IntOp], constants: Constants) -> Built:
-    """Mul."""
+    """Mul of real numbers."""
     del op, constants
+    _check_real(node)
     return built(native.float_mul(), node, 2)
+
+
+def _check_real(node: Node[IntOp]) -> None:
+    for value in node.inputs:
+        if value.dtype != FP32:
+            raise UnsupportedOpError(
+                f'{type(node.op).__name__} at "{node.name}" has no native form for'
+                f' "{value.name}" of {value.dtype}; use executor="reference"'
+            )
 
 
 def prelu(op: ops.Prelu, node: Node[IntOp], constants: Constants) -> Built:

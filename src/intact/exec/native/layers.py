@@ -1,6 +1,6 @@
 """Native layers and matrix products: the fastest kernel for each."""
 
-from intact.exec.native import codes8, dynamic, portable
+from intact.exec.native import codes8, codes16, dynamic, portable
 from intact.exec.native.building import Built, Constants, built
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -9,8 +9,8 @@ from intact.ir.int_ops import IntOp
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> Built:
     """QConv2d."""
-    made = codes8.conv2d(op, node, constants)
-    return built(portable.conv2d(op, node, constants) if made is None else made, node)
+    made = codes8.conv2d(op, node, constants) or codes16.conv2d(op, node, constants)
+    return built(made or portable.conv2d(op, node, constants), node)
 
 
 def conv_transpose2d(
@@ -22,8 +22,8 @@ def conv_transpose2d(
 
 def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> Built:
     """QLinear."""
-    made = codes8.linear(op, node, constants)
-    return built(portable.linear(op, node, constants) if made is None else made, node)
+    made = codes8.linear(op, node, constants) or codes16.linear(op, node, constants)
+    return built(made or portable.linear(op, node, constants), node)
 
 
 def matmul(op: int_ops.QMatMul, node: Node[IntOp], constants: Constants) -> Built:

@@ -86,4 +86,4 @@ def resize_bilinear2d(
 ) -> Built:
     """QResizeBilinear2d."""
     del constants
-    return built(native.resize_bilinear2d(op.align_corners), node)
+    return built(native.resize_bilinear2d(op.align_corners, codes8.isa()), node)

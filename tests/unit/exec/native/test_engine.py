@@ -1,5 +1,7 @@
 """The native engine with unusual Programs: refused when loaded, or run as the reference does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from intact.ir.int_ops import Program
 from intact.ir.verify import verify
 from intact.numerics.formats import BF16, FP16, FP32, Int
 from intact.numerics.qtensor import QuantParams
-from tests.unit.ir.examples import S8, coded, filled, one, requant
+from tests.unit.ir.examples import S8, coded, filled, one, requant, two
 
 X = Value("x", (-1, 3), S8)
 
@@ -44,6 +46,16 @@ def test_formats_without_native_form_are_refused(dtype) -> None:
         program = Graph(() if constants else (x,), (y,), (node,), constants)
         verify(program)
         with pytest.raises(UnsupportedOpError, match="no native form"):
+            native.load(program)
+
+
+@pytest.mark.parametrize("op", [ops.Add(), ops.Sub(), ops.Mul()])
+def test_sums_with_integers_are_refused(op: ops.FloatOp) -> None:
+    a, b = Value("a", (-1, 6), FP32), Value("b", (1,), Int(4))
+    mixed = Graph((a, b), (replace(a, name="y"),), (Node(op, (a, b), replace(a, name="y")),), {})
+    for program in (mixed, two(op, (-1, 6), S8, (6,), (-1, 6))):
+        verify(program)
+        with pytest.raises(UnsupportedOpError, match=r'no native form for ".*" of int'):
             native.load(program)
 
 

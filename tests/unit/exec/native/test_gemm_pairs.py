@@ -1,4 +1,4 @@
-"""Linear layers by saturating instructions: what would saturate is multiplied apart."""
+"""Products by saturating instructions: what would saturate is multiplied apart."""
 
 from itertools import product
 
@@ -8,7 +8,8 @@ import pytest
 from intact.exec.native.building import int32, requant
 from intact.exec.native.library import native
 from intact.ir.graph import Node, Value
-from intact.ir.int_ops import QLinear
+from intact.ir.int_ops import QConv2d, QLinear
+from intact.ir.shapes import output_shape
 from intact.numerics.fixedpoint import Requant, quantize_multiplier
 from intact.numerics.formats import Int
 from tests.unit.exec.native.running import run_op
@@ -91,7 +92,7 @@ def test_excess_is_multiplied_apart(depth: int) -> None:
 @pytest.mark.parametrize(("rows", "depth"), [(130, 768), (20, 3072)])
 def test_blocks_of_rows(rows: int, depth: int) -> None:
     rng = np.random.default_rng(rows)
-    weight = draw_weight(rng, 50, depth, 0.02)
+    weight = draw_weight(rng, 50, depth, 0.015)
     for threads in (1, 2, 3):
         check(rng, rows, weight, threads)
 
@@ -100,3 +101,41 @@ def test_layers_with_much_excess_keep_wider_products() -> None:
     rng = np.random.default_rng(1)
     check(rng, 9, draw_weight(rng, 20, 64, 0.5), 1, "s8")
     check(rng, 9, np.full((20, 64), -128, np.int8), 1, "s8")
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 5)])
+def test_convolutions(kernel: tuple[int, int], groups: int) -> None:
+    """Two groups of columns; one has no excess."""
+    rng = np.random.default_rng(groups)
+    depth = 300 // (kernel[0] * kernel[1])
+    for columns, stride in product((1, 9, 17), (1, 2)):
+        weight = rng.integers(-64, 65, (groups * columns, *kernel, depth)).astype(np.int8)
+        weight[0, 0, 0, :2] = 127, 30
+        op = QConv2d(
+            stride=(stride, stride),
+            padding=((0, 1), (2, 1)),
+            dilation=(1, 2),
+            groups=groups,
+            input_zero_point=-7,
+            weight_zero_point=None,
+            requant=Requant(
+                np.array([3 << 29]), np.array([-9]), 5, np.array([-128]), np.array([127])
+            ),
+        )
+        x = rng.integers(-128, 128, (2, 9, 14, groups * depth)).astype(np.int8)
+        bias = rng.integers(-5000, 5000, (groups * columns,)).astype(np.int32)
+        made = native.conv2d_s8(
+            weight, bias, (9, 14), op.stride, op.padding, op.dilation, groups, -7,
+            requant(op.requant), native.DType.int8, native.DType.int8, native.Isa.avx2,
+        )  # fmt: skip
+        assert made is not None
+        assert made.kernel == "conv2d gemm_pairs_avx2"
+        values = (
+            Value("x", x.shape, INT8),
+            Value("w", weight.shape, INT8),
+            Value("b", bias.shape, Int(32)),
+        )
+        shape = output_shape(op, [value.shape for value in values])
+        expected = run_node(Node(op, values, Value("y", shape, INT8)), [x, weight, bias])
+        np.testing.assert_array_equal(run_op(made, [x], expected, 2), expected)
