@@ -70,56 +70,100 @@ struct MultiplyScratch {
   }
 };
 
+// Threads that share one of `groups` products: groups are tasks enough where they are many.
+inline int sharing(std::int64_t groups, int threads) { return groups < 4 * threads ? threads : 1; }
+
 inline std::size_t multiply_scratch(const GemmS8Kernel& kernel, const PanelLayout& layout,
-                                    std::int64_t rows, int threads, bool has_excess = false) {
+                                    std::int64_t rows, int threads, bool has_excess = false,
+                                    std::int64_t groups = 1) {
   const std::size_t row = packed_row_bytes(kernel, layout);
-  const Blocking blocking(layout, rows, row, threads);
+  const Blocking blocking(layout, rows, row, sharing(groups, threads));
   return MultiplyScratch(layout, blocking.rows, row, has_excess).bytes *
          static_cast<std::size_t>(threads);
 }
 
-// For each block of rows and each part of the panels: pack(first row, count, target, worker) writes
-// packed rows, then finish(tile, panel, first row, worker) completes the tile (rows, a, b and start
-// are set) and runs it.
+// One block of rows and part of the panels, which is task number `task`, with a worker's scratch:
+// pack(first row, count, target) writes packed rows, then finish(tile, panel, first row) completes
+// the tile (rows, a, b and start are set) and runs it.
+template <typename Pack, typename Finish>
+void multiply_block(const GemmS8Kernel& kernel, const PanelLayout& layout,
+                    const std::int8_t* packed, const Apart& apart, std::int64_t rows,
+                    const Blocking& blocking, std::int64_t task, const MultiplyScratch& places,
+                    std::byte* scratch, Pack&& pack, Finish&& finish) {
+  const std::size_t row_bytes = packed_row_bytes(kernel, layout);
+  const std::int64_t first = task / blocking.parts * blocking.rows;
+  const std::int64_t count = std::min(blocking.rows, rows - first);
+  const int part = static_cast<int>(task % blocking.parts);
+  auto* codes = reinterpret_cast<std::uint8_t*>(scratch + places.codes);
+  auto* start = reinterpret_cast<std::int32_t*>(scratch + places.start);
+  pack(first, count, scratch);
+  if (apart.excess != nullptr) {
+    apart.kernel->transpose(reinterpret_cast<const std::uint8_t*>(scratch),
+                            static_cast<std::int64_t>(row_bytes), static_cast<std::int32_t>(count),
+                            layout.depth(), codes, places.stride);
+  }
+  const int begin = layout.panels() * part / blocking.parts;
+  const int end = layout.panels() * (part + 1) / blocking.parts;
+  for (int panel = begin; panel < end; ++panel) {
+    GemmS8Tile tile{};
+    tile.a = scratch;
+    tile.a_stride = static_cast<std::int64_t>(row_bytes);
+    tile.rows = static_cast<std::int32_t>(count);
+    tile.groups = layout.groups();
+    tile.segments = 1;
+    tile.b = packed + layout.begin(panel);
+    tile.columns = layout.width(panel);
+    if (apart.excess != nullptr) {
+      apart.kernel->excess(codes, places.stride, tile.rows, apart.excess->pairs(),
+                           apart.excess->begin(panel * kernel.panel), tile.columns, start);
+      tile.start = start;
+    }
+    finish(tile, panel, first);
+  }
+}
+
+// Products with `groups` matrices that lie one behind the other in `packed`, of which apart(group)
+// was taken. For each block of each: pack(group, first row, count, target, worker), then
+// finish(tile, group, panel, first row, worker).
+template <typename ApartOf, typename Pack, typename Finish>
+void multiply_groups(const GemmS8Kernel& kernel, const PanelLayout& layout,
+                     const std::int8_t* packed, bool has_excess, std::int64_t groups,
+                     std::int64_t rows, Workspace& workspace, ApartOf&& apart, Pack&& pack,
+                     Finish&& finish) {
+  const std::size_t row_bytes = packed_row_bytes(kernel, layout);
+  const Blocking blocking(layout, rows, row_bytes, sharing(groups, workspace.pool.size()));
+  const MultiplyScratch places(layout, blocking.rows, row_bytes, has_excess);
+  const std::int64_t tasks = blocking.blocks * blocking.parts;
+  workspace.pool.parallel_for(groups * tasks, [&](std::int64_t task, int worker) {
+    const std::int64_t group = task / tasks;
+    multiply_block(
+        kernel, layout, packed + layout.bytes() * static_cast<std::size_t>(group), apart(group),
+        rows, blocking, task % tasks, places,
+        workspace.scratch + places.bytes * static_cast<std::size_t>(worker),
+        [&](std::int64_t first, std::int64_t count, std::byte* target) {
+          pack(group, first, count, target, worker);
+        },
+        [&](GemmS8Tile& tile, int panel, std::int64_t first) {
+          finish(tile, group, panel, first, worker);
+        });
+  });
+}
+
+// As multiply_groups for a single matrix: pack(first row, count, target, worker), finish(tile,
+// panel, first row, worker).
 template <typename Pack, typename Finish>
 void multiply(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::int8_t* packed,
               const Apart& apart, std::int64_t rows, Workspace& workspace, Pack&& pack,
               Finish&& finish) {
-  const std::size_t row_bytes = packed_row_bytes(kernel, layout);
-  const Blocking blocking(layout, rows, row_bytes, workspace.pool.size());
-  const MultiplyScratch own(layout, blocking.rows, row_bytes, apart.excess != nullptr);
-  workspace.pool.parallel_for(blocking.blocks * blocking.parts, [&](std::int64_t task, int worker) {
-    const std::int64_t first = task / blocking.parts * blocking.rows;
-    const std::int64_t count = std::min(blocking.rows, rows - first);
-    const int part = static_cast<int>(task % blocking.parts);
-    std::byte* a = workspace.scratch + own.bytes * static_cast<std::size_t>(worker);
-    auto* codes = reinterpret_cast<std::uint8_t*>(a + own.codes);
-    auto* start = reinterpret_cast<std::int32_t*>(a + own.start);
-    pack(first, count, a, worker);
-    if (apart.excess != nullptr) {
-      apart.kernel->transpose(reinterpret_cast<const std::uint8_t*>(a),
-                              static_cast<std::int64_t>(row_bytes),
-                              static_cast<std::int32_t>(count), layout.depth(), codes, own.stride);
-    }
-    const int begin = layout.panels() * part / blocking.parts;
-    const int end = layout.panels() * (part + 1) / blocking.parts;
-    for (int panel = begin; panel < end; ++panel) {
-      GemmS8Tile tile{};
-      tile.a = a;
-      tile.a_stride = static_cast<std::int64_t>(row_bytes);
-      tile.rows = static_cast<std::int32_t>(count);
-      tile.groups = layout.groups();
-      tile.segments = 1;
-      tile.b = packed + layout.begin(panel);
-      tile.columns = layout.width(panel);
-      if (apart.excess != nullptr) {
-        apart.kernel->excess(codes, own.stride, tile.rows, apart.excess->pairs(),
-                             apart.excess->begin(panel * kernel.panel), tile.columns, start);
-        tile.start = start;
-      }
-      finish(tile, panel, first, worker);
-    }
-  });
+  multiply_groups(
+      kernel, layout, packed, apart.excess != nullptr, 1, rows, workspace,
+      [&apart](std::int64_t) { return apart; },
+      [&](std::int64_t, std::int64_t first, std::int64_t count, std::byte* target, int worker) {
+        pack(first, count, target, worker);
+      },
+      [&](GemmS8Tile& tile, std::int64_t, int panel, std::int64_t first, int worker) {
+        finish(tile, panel, first, worker);
+      });
 }
 
 }  // namespace intact

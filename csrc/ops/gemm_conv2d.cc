@@ -52,36 +52,37 @@ class GemmConv2d final : public Op {
   }
 
   std::size_t scratch_bytes(Inputs /*inputs*/, const Tensor& output, int threads) const override {
-    const bool has_excess = std::any_of(excess_.begin(), excess_.end(),
-                                        [](const Excess& excess) { return !excess.empty(); });
-    return multiply_scratch(kernel_, layout_, output.shape.elements(0, 3), threads, has_excess);
+    return multiply_scratch(kernel_, layout_, output.shape.elements(0, 3), threads, has_excess(),
+                            spec_.groups);
   }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const std::int64_t rows = output.shape.elements(0, 3);
     const std::size_t row_bytes = packed_row_bytes(kernel_, layout_);
-    for (int group = 0; group < spec_.groups; ++group) {
-      const Patches patches(spec_, kernel_, inputs[0], output, group);
-      const RequantTable& table = requant_[static_cast<std::size_t>(group)];
-      std::byte* out = output.data + group * layout_.columns();
-      multiply(
-          kernel_, layout_, packed_.data() + layout_.bytes() * static_cast<std::size_t>(group),
-          apart_of(group), rows, workspace,
-          [&](std::int64_t first, std::int64_t count, std::byte* target, int) {
-            patches.pack(first, count, row_bytes, target);
-          },
-          [&](GemmS8Tile& tile, int panel, std::int64_t first, int) {
-            const int channel = panel * kernel_.panel;
-            const RequantView view = table.view(static_cast<std::size_t>(channel));
-            tile.requant = &view;
-            tile.out = out + first * spec_.out_channels + channel;
-            tile.out_stride = spec_.out_channels;
-            kernel_.run(&tile);
-          });
-    }
+    multiply_groups(
+        kernel_, layout_, packed_.data(), has_excess(), spec_.groups, rows, workspace,
+        [&](std::int64_t group) { return apart_of(static_cast<int>(group)); },
+        [&](std::int64_t group, std::int64_t first, std::int64_t count, std::byte* target, int) {
+          const Patches patches(spec_, kernel_, inputs[0], output, static_cast<int>(group));
+          patches.pack(first, count, row_bytes, target);
+        },
+        [&](GemmS8Tile& tile, std::int64_t group, int panel, std::int64_t first, int) {
+          const int channel = panel * kernel_.panel;
+          const RequantTable& table = requant_[static_cast<std::size_t>(group)];
+          const RequantView view = table.view(static_cast<std::size_t>(channel));
+          tile.requant = &view;
+          tile.out = output.data + first * spec_.out_channels + group * layout_.columns() + channel;
+          tile.out_stride = spec_.out_channels;
+          kernel_.run(&tile);
+        });
   }
 
  private:
+  bool has_excess() const {
+    return std::any_of(excess_.begin(), excess_.end(),
+                       [](const Excess& excess) { return !excess.empty(); });
+  }
+
   Apart apart_of(int group) const {
     if (excess_.empty() || excess_[static_cast<std::size_t>(group)].empty()) return {};
     return {pairs_, &excess_[static_cast<std::size_t>(group)]};
