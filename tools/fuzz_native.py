@@ -16,6 +16,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,7 +79,10 @@ def work(folder: Path, seeds_folder: Path, seed: int, first: int, last: int) -> 
     state = np.memmap(folder / "state", np.int64, "r+")
     seeds = seeding.read(seeds_folder)
     path = folder / "input.intact"
+    parent = os.getppid()
     for number in range(first, last):
+        if os.getppid() != parent:
+            return  # nobody reads what it finds
         state[0] = number
         path.unlink(missing_ok=True)
         try:
@@ -305,6 +309,7 @@ def main() -> int:
         folder, first, last = options.work
         work(Path(folder), options.seeds, options.seed, int(first), int(last))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through every `finally`
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         options.again = "" if options.seeds is None else f" --seeds {options.seeds}"
         options.again += " --networks" if options.networks else ""

@@ -70,7 +70,8 @@ OpPtr make_mean(const std::vector<std::int32_t>& axes, std::int32_t input_zero_p
 // resize.cc: to the output's size. Nearest takes elements of any type; its space axes are 1 and 2
 // of (N, H, W, C), or 2 and 3 of (N, C, H, W) if `channels_first`, where W may be missing.
 OpPtr make_resize_nearest2d(bool channels_first);
-OpPtr make_resize_bilinear2d(bool align_corners, Isa isa);
+// `narrow`: codes have 8 bits.
+OpPtr make_resize_bilinear2d(bool align_corners, bool narrow, Isa isa);
 
 // movement.cc: elements of any type.
 OpPtr make_permute(std::vector<std::int32_t> axes, Isa isa);

@@ -20,7 +20,7 @@ def isa() -> native.Isa:
 
 def isa_for(node: Node[IntOp]) -> native.Isa:
     """That level if all of the node's codes have 8 bits, else none."""
-    narrow = all(_is_byte(value) for value in (*node.inputs, node.output))
+    narrow = all(is_byte(value) for value in (*node.inputs, node.output))
     return isa() if narrow else native.Isa.none
 
 
@@ -82,10 +82,11 @@ def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
 
 def _narrow(requant: Requant, *values: Value) -> bool:
     """Whether all values have codes of a byte, and the accumulator 32 bits."""
-    return requant.accumulator_bits == 32 and all(_is_byte(value) for value in values)
+    return requant.accumulator_bits == 32 and all(is_byte(value) for value in values)
 
 
-def _is_byte(value: Value) -> bool:
+def is_byte(value: Value) -> bool:
+    """Whether the value has codes of a byte."""
     return isinstance(value.dtype, Int) and value.dtype.storage.itemsize == 1
 
 

@@ -8,13 +8,12 @@ from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
-from intact.numerics.formats import Int
 
 
 def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None:
     """QAdd, QSub: a table of all pairs, or a weighted sum that equals it."""
     a, b = node.inputs
-    if not all(_is_byte(value) for value in (a, b, node.output)):
+    if not all(codes8.is_byte(value) for value in (a, b, node.output)):
         return None
     return native.sum_s8(
         numbers(op.a),
@@ -32,7 +31,7 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None
 def mul(op: int_ops.QMul, node: Node[IntOp]) -> native.Op | None:
     """QMul: a table of all pairs, or a scaled product that equals it."""
     a, b = node.inputs
-    if not all(_is_byte(value) for value in (a, b, node.output)):
+    if not all(codes8.is_byte(value) for value in (a, b, node.output)):
         return None
     return native.mul_s8(
         op.a_zero_point,
@@ -50,7 +49,7 @@ def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> native
     x, slope = node.inputs
     slopes = constants.arrays.get(slope.name)
     entries = [r.multiplier.size * r.qmin.size for r in (op.positive, op.negative)]
-    if not _is_byte(x) or slopes is None or max(slopes.size, *entries) > 1:
+    if not codes8.is_byte(x) or slopes is None or max(slopes.size, *entries) > 1:
         return None
     codes = x.dtype.codes()
     table = int32(elementwise.prelu(op, node, slopes)(codes))
@@ -60,10 +59,6 @@ def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> native
 def numbers(operand: int_ops.Operand) -> tuple[int, int, int]:
     """As the kernels take them."""
     return operand.zero_point, operand.multiplier, operand.shift
-
-
-def _is_byte(value: Value) -> bool:
-    return isinstance(value.dtype, Int) and value.dtype.storage.itemsize == 1
 
 
 def _codes(value: Value) -> tuple[native.DType, int, int]:

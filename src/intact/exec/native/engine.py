@@ -116,7 +116,7 @@ class NativeEngine:
             if found is None:
                 samples = self._translated.samples_at_once(batch)
                 plan = self._translated.plan(samples, self._engine.threads)
-                found = _Prepared(plan, batch // max(samples, 1))
+                found = _Prepared(plan, batch // samples if samples else 1)
                 self._plans[batch] = found
                 if len(self._plans) > _PLANS:
                     self._plans.popitem(last=False)

@@ -1,7 +1,8 @@
 """How many samples of a batch run at once: as many as leave their activations in the cache."""
 
-from intact.ir.graph import Shape
-from intact.ir.int_ops import Program
+from intact.ir import float_ops, int_ops
+from intact.ir.graph import Node, Shape
+from intact.ir.int_ops import IntOp, Program
 
 _ARENA = 8 << 20  # bytes, a share of the last cache; measured on networks for images
 
@@ -21,15 +22,26 @@ def samples_at_once(program: Program, batch: int, arena_of_one: int) -> int:
 
 
 def _is_by_sample(program: Program) -> bool:
-    """Whether samples lie one behind the other outside, and none is lost or paired inside."""
+    """Whether samples lie one behind the other, and none meets another one."""
     ends = (*program.inputs, *program.outputs)
-    if any(_batch_axes(value.shape) != [0] for value in ends):
-        return False
-    return all(
-        len(_batch_axes(node.output.shape)) == 1
-        for node in program.nodes
-        if any(_batch_axes(value.shape) for value in node.inputs)
+    return all(_batch_axes(value.shape) == [0] for value in ends) and all(
+        _keeps_samples(node) for node in program.nodes
     )
+
+
+def _keeps_samples(node: Node[IntOp]) -> bool:
+    batched = [value for value in node.inputs if _batch_axes(value.shape)]
+    if not batched:
+        return True
+    if any(_batch_axes(value.shape) != [0] for value in (*batched, node.output)):
+        return False
+    match node.op:
+        case float_ops.Concat(axis) | float_ops.Softmax(axis):
+            return axis != 0
+        case float_ops.Embedding() | int_ops.QEmbedding():
+            return node.inputs[1] not in batched  # a table of all samples' rows
+        case _:
+            return True
 
 
 def _batch_axes(shape: Shape) -> list[int]:

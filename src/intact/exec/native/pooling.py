@@ -86,4 +86,5 @@ def resize_bilinear2d(
 ) -> Built:
     """QResizeBilinear2d."""
     del constants
-    return built(native.resize_bilinear2d(op.align_corners, codes8.isa()), node)
+    narrow = codes8.is_byte(node.output)
+    return built(native.resize_bilinear2d(op.align_corners, narrow, codes8.isa()), node)

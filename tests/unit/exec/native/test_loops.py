@@ -107,3 +107,13 @@ def test_bilinear_resizing() -> None:
         shape = (2, between(rng, 1, 9), between(rng, 1, 9), int(rng.choice([1, 3, 21, 64, 70])))
         op = QResizeBilinear2d((between(rng, 1, 20), between(rng, 1, 20)), case % 2 == 0)
         check(op, [(format, draw(rng, shape, format))], format)
+
+
+@pytest.mark.parametrize("format", [Int(8), Int(8, signed=False)], ids=repr)
+def test_bilinear_resizing_of_any_channels(format: Int) -> None:
+    rng = np.random.default_rng(5)
+    for channels in (*range(1, 34), 47, 64, 100):
+        size = between(rng, 1, 25), between(rng, 1, 25)
+        shape = (2, between(rng, 1, 9), between(rng, 1, 9), channels)
+        inputs = [(format, draw(rng, shape, format))]
+        check(QResizeBilinear2d(size, bool(rng.random() < 0.5)), inputs, format)
