@@ -141,6 +141,8 @@ struct Bytes {
         const __m256i pairs = _mm256_maddubs_epi16(codes, weights);
         acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(pairs, ones));
       }
+      // Weights are operands in memory, read again for each row: there is no register to keep them.
+      __asm__ volatile("" ::: "memory");
     }
   }
 };
@@ -150,10 +152,12 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
   __m256i acc[kRows][kVectors];
   start<kRows, kVectors>(acc, tile, args);
   const int8_t* b = tile->b;
+  const int64_t stride = tile->a_stride;
+  const int32_t groups = tile->groups;
   for (int32_t segment = 0; segment < tile->segments; ++segment) {
     const uint8_t* a = args.a + segment * tile->segment_stride;
-    for (int32_t group = 0; group < tile->groups; ++group) {
-      Group::add(acc, a, tile->a_stride, b);
+    for (int32_t group = 0; group < groups; ++group) {
+      Group::add(acc, a, stride, b);
       a += Group::kBytes;
       b += Group::kWeights * kVectors;
     }
