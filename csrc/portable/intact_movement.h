@@ -233,17 +233,57 @@ INTACT_INLINE void intact_pad(const void* x, void* y, const intact_pad_params* p
 
 /* --- Concat -------------------------------------------------------------------------------- */
 
+/* `rows` rows of `bytes` bytes each, at these distances. */
+typedef struct {
+  size_t rows;
+  size_t from_stride;
+  size_t to_stride;
+} intact_row_copy;
+
+INTACT_ALWAYS_INLINE void intact_copy_rows_body(uint8_t* to, const uint8_t* from,
+                                                const intact_row_copy* copy, size_t bytes) {
+  for (size_t i = 0; i < copy->rows; ++i) {
+    memcpy(to + i * copy->to_stride, from + i * copy->from_stride, bytes);
+  }
+}
+
+/* Short rows of the usual sizes are copied without a call each. */
+INTACT_INLINE void intact_copy_rows(uint8_t* to, const uint8_t* from, const intact_row_copy* copy,
+                                    size_t bytes) {
+  switch (bytes) {
+    case 8:
+      intact_copy_rows_body(to, from, copy, 8);
+      break;
+    case 16:
+      intact_copy_rows_body(to, from, copy, 16);
+      break;
+    case 32:
+      intact_copy_rows_body(to, from, copy, 32);
+      break;
+    case 64:
+      intact_copy_rows_body(to, from, copy, 64);
+      break;
+    default:
+      intact_copy_rows_body(to, from, copy, bytes);
+      break;
+  }
+}
+
+enum { INTACT_CONCAT_ROWS = 64 }; /* of one input before the next: their output stays in a cache */
+
 /* y's rows are input 0's row, then input 1's, and so on: a row is the joined axis and all after
  * it, row_bytes[i] of input i. [begin, end) counts rows: the elements of the axes before. */
 INTACT_INLINE void intact_concat(const void* const* inputs, const size_t* row_bytes, size_t count,
                                  void* y, size_t begin, size_t end) {
   size_t total = 0;
-  uint8_t* out;
   for (size_t i = 0; i < count; ++i) total += row_bytes[i];
-  out = (uint8_t*)y + begin * total;
-  for (size_t row = begin; row < end; ++row) {
+  for (size_t row = begin; row < end; row += INTACT_CONCAT_ROWS) {
+    const size_t rows = intact_smaller(INTACT_CONCAT_ROWS, end - row);
+    uint8_t* out = (uint8_t*)y + row * total;
     for (size_t i = 0; i < count; ++i) {
-      memcpy(out, (const uint8_t*)inputs[i] + row * row_bytes[i], row_bytes[i]);
+      const intact_row_copy copy = {rows, row_bytes[i], total};
+      const uint8_t* from = (const uint8_t*)inputs[i] + row * row_bytes[i];
+      intact_copy_rows(out, from, &copy, row_bytes[i]);
       out += row_bytes[i];
     }
   }

@@ -65,6 +65,17 @@ static inline void interleave3(const uint8_t* x, int64_t stride, int64_t columns
   transpose1(x + j, stride, 3, columns - j, y + 3 * j);
 }
 
+// Two planes, as where channels are shuffled.
+static inline void interleave2(const uint8_t* x, int64_t stride, int64_t columns, uint8_t* y) {
+  int64_t j = 0;
+  for (; j + 16 <= columns; j += 16) {
+    const __m128i a = load16(x + j), b = load16(x + stride + j);
+    store16(y + 2 * j, _mm_unpacklo_epi8(a, b));
+    store16(y + 2 * j + 16, _mm_unpackhi_epi8(a, b));
+  }
+  transpose1(x + j, stride, 2, columns - j, y + 2 * j);
+}
+
 // The beginning of a block, moved back where it would reach beyond the end.
 static inline int64_t block_at(int64_t i, int64_t size) {
   return i + kBlock <= size ? i : size - kBlock;
@@ -74,6 +85,7 @@ static inline int64_t block_at(int64_t i, int64_t size) {
 
 void transpose_s8_avx2(const uint8_t* x, int64_t stride, int64_t rows, int64_t columns,
                        uint8_t* y) {
+  if (rows == 2) return interleave2(x, stride, columns, y);
   if (rows == 3) return interleave3(x, stride, columns, y);
   if (rows < kBlock || columns < kBlock) return transpose1(x, stride, rows, columns, y);
   for (int64_t j = 0; j < columns; j += kBlock) {

@@ -80,6 +80,14 @@ def test_pad(seed: int, format: Format, rank: int, mode: ops.PadMode) -> None:
     check(ops.Pad(pads, mode, value), [(format, drawn(rng, shape, format))], format)
 
 
+def test_concat_of_many_rows() -> None:
+    rng = np.random.default_rng(1)
+    for format in (Int(8), Int(16), FP32):
+        for sizes in [(8, 8), (16, 32, 64), (1, 4, 5), (58, 58), (64, 2)]:
+            inputs = [(format, drawn(rng, (1, 15, 13, size), format)) for size in sizes]
+            check(ops.Concat(3), inputs, format)
+
+
 @given(seeds, formats, st.integers(1, 4), st.integers(1, 5))
 def test_concat(seed: int, format: Format, rank: int, count: int) -> None:
     rng = np.random.default_rng(seed)
