@@ -91,7 +91,9 @@ Plan::Plan(const Network& network, std::span<const Location> locations, std::siz
   for (const Network::Step& step : network.steps()) {
     BoundStep bound{step.op.get(), {}, tensor_of(step.output)};
     for (const int value : step.inputs) bound.inputs.push_back(tensor_of(value));
-    scratch = std::max(scratch, step.op->scratch_bytes(bound.inputs, bound.output, threads));
+    if (!bound.is_empty()) {
+      scratch = std::max(scratch, step.op->scratch_bytes(bound.inputs, bound.output, threads));
+    }
     steps_.push_back(std::move(bound));
   }
   const std::size_t scratch_offset = align_up(arena_bytes);
@@ -166,6 +168,7 @@ void Engine::run_part(Plan& plan, std::size_t part, std::span<const std::byte* c
   Workspace workspace{pool_, plan.scratch_};
   for (std::size_t i = 0; i < plan.steps_.size(); ++i) {
     const Plan::BoundStep& step = plan.steps_[i];
+    if (step.is_empty()) continue;
     const Clock::time_point start = seconds.empty() ? Clock::time_point{} : Clock::now();
     step.op->run(step.inputs, step.output, workspace);
     if (!seconds.empty()) {

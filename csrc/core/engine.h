@@ -83,6 +83,9 @@ class Plan {
     const Op* op;
     std::vector<Tensor> inputs;
     Tensor output;
+
+    // Of an empty batch, operations need not think.
+    bool is_empty() const { return output.shape.elements() == 0; }
   };
   // A tensor whose data pointer is the caller's: set before each run.
   struct External {

@@ -32,8 +32,9 @@ class Op {
   // Bytes of packed weights and tables that it holds.
   virtual std::size_t packed_bytes() const { return 0; }
 
-  // Writes `output`. Shapes and types are those that the verified Program declares, so that only
-  // data can be wrong: throws std::out_of_range for an index of no row. Must not allocate.
+  // Writes `output`, which is not empty. Shapes and types are those that the verified Program
+  // declares, so that only data can be wrong: throws std::out_of_range for an index of no row.
+  // Must not allocate.
   virtual void run(Inputs inputs, const Tensor& output, Workspace& workspace) const = 0;
 };
 

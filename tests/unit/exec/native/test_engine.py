@@ -9,13 +9,14 @@ from intact.errors import UnsupportedOpError
 from intact.exec import native, reference
 from intact.ir import float_ops as ops
 from intact.ir import int_ops as q
-from intact.ir.graph import Graph, Node, Value
+from intact.ir.graph import Graph, Node, Value, with_batch
 from intact.ir.int_ops import Program
 from intact.ir.verify import verify
 from intact.numerics.formats import BF16, FP16, FP32, Int
 from intact.numerics.qtensor import QuantParams
-from tests.unit.ir.examples import S8, coded, filled, one, requant, two
+from tests.unit.ir.examples import S8, coded, examples, filled, name_of, one, requant, two
 
+EXAMPLES = [p for p in examples() if any(dim < 0 for v in p.inputs for dim in v.shape)]
 X = Value("x", (-1, 3), S8)
 
 
@@ -124,3 +125,34 @@ def test_a_constant_index_of_no_row_is_an_error_of_the_run() -> None:
     verify(program)
     with pytest.raises(IndexError):
         native.load(program)({})
+
+
+@pytest.mark.parametrize("program", EXAMPLES, ids=name_of)
+def test_empty_batches_give_empty_outputs(program: Program) -> None:
+    """Every operation, if it has a batch axis."""
+    inputs = {v.name: np.zeros(with_batch(v.shape, 0), v.dtype.storage) for v in program.inputs}
+    expected = reference.load(program)(inputs)
+    try:
+        with np.errstate(invalid="ignore"):  # roots of the example's variances
+            made = [native.load(program, threads)(inputs) for threads in (1, 2)]
+    except UnsupportedOpError:
+        made = []
+    for outputs in (expected, *made):
+        for value in program.outputs:
+            shape = with_batch(value.shape, 0)
+            assert (outputs[value.name].shape, outputs[value.name].dtype) == (
+                shape,
+                value.dtype.storage,
+            )
+
+
+@pytest.mark.parametrize("channels", [8, 16, 33, 64])
+@pytest.mark.parametrize("size", [2, 16])
+def test_empty_batches_of_fast_convolutions(size: int, channels: int) -> None:
+    x, bias = coded(-1, size, size, channels), (Int(32), (channels,))
+    for kernel, groups in ((1, 1), (3, 1), (3, channels)):
+        pad = (kernel // 2, kernel // 2)
+        op = q.QConv2d((1, 1), (pad, pad), (1, 1), groups, 3, None, requant(channels))
+        weight = (S8, (channels, kernel, kernel, channels // groups))
+        program = one(op, x, x.shape, S8, weight, bias)
+        check(program, x=np.zeros((0, size, size, channels), np.int8))
