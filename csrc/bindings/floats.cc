@@ -65,8 +65,8 @@ void bind_float_elements(nb::module_& m) {
 }
 
 void bind_float_windows(nb::module_& m) {
-  m.def("float_max_pool", [](Pair kernel, Pair stride, Pair before, Pair dilation) {
-    return make_float_max_pool({kernel, stride, before, {0, 0}, dilation});
+  m.def("float_max_pool", [](Pair kernel, Pair stride, Pair before, Pair dilation, Isa isa) {
+    return make_float_max_pool({kernel, stride, before, {0, 0}, dilation}, isa);
   });
   m.def("float_avg_pool",
         [](Pair kernel, Pair stride, Pair before, Pair after, bool count_include_pad) {

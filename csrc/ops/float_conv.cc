@@ -17,6 +17,7 @@ class FloatConv final : public Op {
   FloatConv(const FloatConvSpec& spec, const FloatMatrix& weight, Isa isa)
       : spec_(spec),
         kernel_(pick_float_gemm(isa)),
+        math_(pick_float_math(isa)),
         outputs_(weight.rows),
         taps_(std::int64_t{spec.kernel[0]} * spec.kernel[1]),
         depth_(weight.columns),
@@ -28,7 +29,8 @@ class FloatConv final : public Op {
   }
 
   std::string kernel() const override {
-    return is_depthwise() ? "conv depthwise float" : std::string("conv ") + kernel_.name;
+    return is_depthwise() ? std::string("conv depthwise ") + math_.name
+                          : std::string("conv ") + kernel_.name;
   }
   std::size_t packed_bytes() const override { return weight_.bytes(); }
 
@@ -174,17 +176,16 @@ class FloatConv final : public Op {
                std::int64_t width, float* target) const {
     const std::int64_t stride = spec_.stride[1];
     const std::int64_t at = tap * spec_.dilation[1] - spec_.before[1];  // of output 0
-    const std::int64_t first = at >= 0 ? 0 : (-at + stride - 1) / stride;
-    const std::int64_t last = at >= x_width ? 0 : std::min(width, (x_width - 1 - at) / stride + 1);
-    if (stride == 1) {
-      for (std::int64_t c = first; c < last; ++c) target[c] += x[c + at] * weight;
-    } else {
-      for (std::int64_t c = first; c < last; ++c) target[c] += x[c * stride + at] * weight;
+    const Run run(at, stride, x_width, width);
+    if (run.count > 0) {
+      math_.add_product(x + at + run.first * stride, stride, weight, target + run.first,
+                        static_cast<std::size_t>(run.count));
     }
   }
 
   FloatConvSpec spec_;
   const FloatGemmKernel& kernel_;
+  const FloatMathKernel& math_;
   std::int64_t outputs_;
   std::int64_t taps_;
   std::int64_t depth_;  // products of one output

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "ops/float_image.h"
 #include "ops/floats.h"
@@ -56,26 +57,47 @@ void visit_taps(const FloatPoolSpec& spec, const float* x, const Taps& rows, con
   }
 }
 
+// Tap by tap of all windows of a row.
 class FloatMaxPool final : public Op {
  public:
-  explicit FloatMaxPool(const FloatPoolSpec& spec) : spec_(spec) {}
+  FloatMaxPool(const FloatPoolSpec& spec, Isa isa) : spec_(spec), kernel_(pick_float_math(isa)) {}
 
-  std::string kernel() const override { return "max pool float"; }
+  std::string kernel() const override { return std::string("max pool ") + kernel_.name; }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
-    share_windows(
-        spec_, inputs[0], output, workspace,
-        [this](const float* x, const Taps& rows, const Taps& columns, std::int64_t width) {
-          float largest = -std::numeric_limits<float>::infinity();
-          visit_taps(spec_, x, rows, columns, width, [&largest](float v) {
-            largest = v > largest || v != v ? v : largest;  // NaN wins and stays
-          });
-          return largest;
+    const Tensor& x = inputs[0];
+    const Image in(x.shape), out(output.shape);
+    const std::int64_t work = out.width * spec_.kernel[0] * spec_.kernel[1];
+    workspace.pool.parallel_ranges(
+        x.shape[0] * x.shape[1] * out.height, grain_of(work),
+        [&](std::int64_t begin, std::int64_t end, int) {
+          for (std::int64_t row = begin; row < end; ++row) {
+            pool_row(x.as<const float>() + row / out.height * in.pixels(), in, row % out.height,
+                     out.width, output.as<float>() + row * out.width);
+          }
         });
   }
 
  private:
+  void pool_row(const float* x, const Image& in, std::int64_t row, std::int64_t width,
+                float* y) const {
+    std::fill_n(y, width, -std::numeric_limits<float>::infinity());
+    const Taps rows = taps_of(spec_, 0, row, in.height);
+    const std::int64_t stride = spec_.stride[1];
+    for (std::int64_t i = 0; i < rows.count; ++i) {
+      const float* source = x + (rows.first + i * spec_.dilation[0]) * in.width;
+      for (std::int64_t j = 0; j < spec_.kernel[1]; ++j) {
+        const std::int64_t at = j * spec_.dilation[1] - spec_.before[1];
+        const Run run(at, stride, in.width, width);
+        if (run.count > 0) {
+          kernel_.maximum(source + at + run.first * stride, stride, y + run.first, size(run.count));
+        }
+      }
+    }
+  }
+
   FloatPoolSpec spec_;
+  const FloatMathKernel& kernel_;
 };
 
 class FloatAvgPool final : public Op {
@@ -148,8 +170,8 @@ class FloatAdaptiveAvgPool final : public Op {
 
 }  // namespace
 
-OpPtr make_float_max_pool(const FloatPoolSpec& spec) {
-  return std::make_shared<FloatMaxPool>(spec);
+OpPtr make_float_max_pool(const FloatPoolSpec& spec, Isa isa) {
+  return std::make_shared<FloatMaxPool>(spec, isa);
 }
 
 OpPtr make_float_avg_pool(const FloatPoolSpec& spec, bool count_include_pad) {

@@ -69,7 +69,7 @@ struct FloatPoolSpec {
   std::array<int, 2> after;
   std::array<int, 2> dilation;
 };
-OpPtr make_float_max_pool(const FloatPoolSpec& spec);
+OpPtr make_float_max_pool(const FloatPoolSpec& spec, Isa isa);
 OpPtr make_float_avg_pool(const FloatPoolSpec& spec, bool count_include_pad);
 OpPtr make_float_adaptive_avg_pool();
 OpPtr make_float_mean(const std::vector<std::int32_t>& axes);

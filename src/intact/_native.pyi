@@ -362,6 +362,7 @@ def float_max_pool(
     stride: tuple[int, int],
     before: tuple[int, int],
     dilation: tuple[int, int],
+    isa: Isa,
 ) -> Op: ...
 def float_avg_pool(
     kernel: tuple[int, int],

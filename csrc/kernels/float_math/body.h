@@ -176,6 +176,19 @@ inline void standardize_row(const float* x, float* y, size_t count, float eps) {
   each(y, y, count, [deviation](float v) { return v / deviation; });
 }
 
+// y[i] = function(y[i], x[i * stride]); a stride that the compiler knows makes vectors.
+template <class Function>
+inline void combine(const float* x, ptrdiff_t stride, float* y, size_t count, Function function) {
+  const auto n = static_cast<ptrdiff_t>(count);
+  if (stride == 1) {
+    for (ptrdiff_t i = 0; i < n; ++i) y[i] = function(y[i], x[i]);
+  } else if (stride == 2) {
+    for (ptrdiff_t i = 0; i < n; ++i) y[i] = function(y[i], x[2 * i]);
+  } else {
+    for (ptrdiff_t i = 0; i < n; ++i) y[i] = function(y[i], x[stride * i]);
+  }
+}
+
 }  // namespace
 }  // namespace intact
 
@@ -188,5 +201,12 @@ inline void standardize_row(const float* x, float* y, size_t count, float eps) {
   void name##_softmax(const float* x, float* y, size_t count) { softmax_row(x, y, count); }  \
   void name##_standardize(const float* x, float* y, size_t count, float eps) {               \
     standardize_row(x, y, count, eps);                                                       \
+  }                                                                                          \
+  void name##_add_product(const float* x, ptrdiff_t stride, float weight, float* y,          \
+                          size_t count) {                                                    \
+    combine(x, stride, y, count, [weight](float a, float b) { return a + b * weight; });     \
+  }                                                                                          \
+  void name##_maximum(const float* x, ptrdiff_t stride, float* y, size_t count) {            \
+    combine(x, stride, y, count, [](float a, float b) { return b > a || b != b ? b : a; });  \
   }                                                                                          \
   }

@@ -39,12 +39,18 @@ struct FloatMathKernel {
   void (*softmax)(const float* x, float* y, size_t count);
   // (x - mean) / sqrt(variance + eps), biased variance; x is not y.
   void (*standardize)(const float* x, float* y, size_t count, float eps);
+  // y[i] += x[i * stride] * weight, rounded twice.
+  void (*add_product)(const float* x, ptrdiff_t stride, float weight, float* y, size_t count);
+  // y[i] = max(y[i], x[i * stride]); NaN wins.
+  void (*maximum)(const float* x, ptrdiff_t stride, float* y, size_t count);
 };
 
-#define FLOAT_MATH(isa, name)                                                               \
-  void name##_activate(const ActivationSpec& spec, const float* x, float* y, size_t count); \
-  void name##_softmax(const float* x, float* y, size_t count);                              \
-  void name##_standardize(const float* x, float* y, size_t count, float eps);
+#define FLOAT_MATH(isa, name)                                                                      \
+  void name##_activate(const ActivationSpec& spec, const float* x, float* y, size_t count);        \
+  void name##_softmax(const float* x, float* y, size_t count);                                     \
+  void name##_standardize(const float* x, float* y, size_t count, float eps);                      \
+  void name##_add_product(const float* x, ptrdiff_t stride, float weight, float* y, size_t count); \
+  void name##_maximum(const float* x, ptrdiff_t stride, float* y, size_t count);
 #include "kernels/float_math/kernels.inc"
 #undef FLOAT_MATH
 

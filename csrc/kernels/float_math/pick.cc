@@ -4,8 +4,9 @@ namespace intact {
 
 const FloatMathKernel& pick_float_math(Isa best) {
   static constexpr FloatMathKernel kKernels[] = {
-#define FLOAT_MATH(isa, name) \
-  {Isa::isa, #name, name##_activate, name##_softmax, name##_standardize},
+#define FLOAT_MATH(isa, name)                                                              \
+  {Isa::isa,           #name,         name##_activate, name##_softmax, name##_standardize, \
+   name##_add_product, name##_maximum},
 #include "kernels/float_math/kernels.inc"
 #undef FLOAT_MATH
   };

@@ -19,6 +19,7 @@ def max_pool(op: ops.MaxPool, node: Node[IntOp], constants: Constants) -> Built:
         pair(op.stride, node, missing=1),
         pair([before for before, _ in op.padding], node, missing=0),
         pair(op.dilation, node, missing=1),
+        native.best_isa(),
     )
     return built(made, node)
 
