@@ -147,6 +147,13 @@ class Watchdog:
             self._finish("hang" if hangs else code)
         return True
 
+    def totals(self) -> dict[str, int]:
+        """The counts, with those of the worker that is at it."""
+        if self._process is None:
+            return self.counts
+        now = dict(zip(OUTCOMES, (int(count) for count in self._state[1:]), strict=True))
+        return {name: count + now.get(name, 0) for name, count in self.counts.items()}
+
     def stop(self) -> None:
         """Ends the worker and collects what it has done."""
         if self._process is not None:
@@ -284,7 +291,8 @@ def fuzz(options: argparse.Namespace, folder: Path) -> bool:
 
 def summary(dogs: list[Watchdog], seconds: float) -> str:
     """Counts of all workers."""
-    totals = {name: sum(dog.counts[name] for dog in dogs) for name in dogs[0].counts}
+    each = [dog.totals() for dog in dogs]
+    totals = {name: sum(counts[name] for counts in each) for name in each[0]}
     number = sum(totals.values())
     counts = ", ".join(f"{name} {count}" for name, count in totals.items())
     return f"{number} inputs, {number / seconds:.0f} a second: {counts}"

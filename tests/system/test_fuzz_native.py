@@ -22,7 +22,7 @@ def test_mutated_networks_are_refused_or_give_the_references_outputs(tmp_path: P
     assert "2500 inputs" in done.stdout
     assert "finding 0" in done.stdout
     counts = dict(part.rsplit(" ", 1) for part in done.stdout.split(": ")[-1].split(", "))
-    assert int(counts["equal"]) > 500  # the mutations do reach the kernels
+    assert int(counts["equal"]) > 300  # the mutations do reach the kernels
 
 
 @pytest.mark.parametrize(
