@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from intact.exec.native import codes8
 from intact.exec.native.building import Constants, requant
-from intact.exec.native.codes8 import isa, narrow_weight
 from intact.exec.native.library import native
 from intact.exec.native.portable import window
 from intact.ir import int_ops
@@ -32,13 +32,13 @@ def _layer(
     wide = op.requant.accumulator_bits == 64 and op.input_zero_point == 0
     if not (wide and _is_int16(x) and _is_int16(node.output)):
         return None
-    weight = narrow_weight(node, constants, op.weight_zero_point)
+    weight = codes8.narrow_weight(node, constants, op.weight_zero_point)
     if weight is None:
         return None
     if weight.ndim == 2:
         weight = weight[:, None, None]
     sums = constants.arrays[bias.name].astype(np.int64)
-    return native.conv2d_16(window, weight, sums, requant(op.requant), isa())
+    return native.conv2d_16(window, weight, sums, requant(op.requant), codes8.isa())
 
 
 def _is_int16(value: Value) -> bool:

@@ -15,7 +15,7 @@ from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import Program
 from intact.ir.shapes import output_shape
 from intact.ir.verify import verify
-from intact.numerics.formats import FP32, Int
+from intact.numerics.formats import FP16, FP32, Int
 
 ISAS = [isa for isa in native.Isa if isa.value <= native.best_isa().value]
 Shape = tuple[int, ...]
@@ -207,4 +207,12 @@ def test_a_computed_weight_is_refused():
 def test_three_space_axes_are_refused():
     program = _program(ops.MaxPool((1,) * 3, (1,) * 3, ((0, 0),) * 3, (1,) * 3), (1, 2, 2, 2), [])
     with pytest.raises(UnsupportedOpError, match='use executor="reference"'):
+        engines.load(program)
+
+
+def test_values_of_16_bits_are_refused():
+    x, y = Value("x", (-1, 3), FP16), Value("y", (-1, 3, 1), FP16)
+    program = Graph((x,), (y,), (Node(ops.Reshape((-1, 3, 1)), (x,), y),), {})
+    verify(program)
+    with pytest.raises(UnsupportedOpError, match=r"fp16 .*have no native form"):
         engines.load(program)
