@@ -38,7 +38,7 @@ class Permute final : public Op {
     intact_view view = view_of(x);
     intact_view_permute(&view, axes_.data());
     intact_view_finish(&view);
-    if (kernel_ != nullptr && size_of(x.dtype) == 1 && is_transposed(view.grid)) {
+    if (kernel_ != nullptr && is_transposed(view.grid, size_of(x.dtype))) {
       transpose(x, view.grid, output, workspace);
     } else {
       copy_view(x, view, output, workspace);
@@ -46,9 +46,10 @@ class Permute final : public Op {
   }
 
  private:
-  // Whether the last two axes of bytes are those of a matrix, the other way round.
-  static bool is_transposed(const intact_grid& grid) {
-    return grid.rank >= 2 && grid.stride[0][grid.rank - 2] == 1;
+  // Whether the last two axes of bytes or words are those of a matrix, the other way round.
+  static bool is_transposed(const intact_grid& grid, std::size_t element) {
+    return (element == 1 || element == 4) && grid.rank >= 2 &&
+           grid.stride[0][grid.rank - 2] == element;
   }
 
   void transpose(const Tensor& x, const intact_grid& grid, const Tensor& output,
@@ -57,6 +58,8 @@ class Permute final : public Op {
     const auto stride = static_cast<std::int64_t>(grid.stride[0][grid.rank - 1]);
     const auto* source = x.as<const std::uint8_t>();
     auto* target = output.as<std::uint8_t>();
+    const auto element = static_cast<std::int64_t>(size_of(x.dtype));
+    const auto run = element == 1 ? kernel_->run : kernel_->run_words;
     workspace.pool.parallel_ranges(
         output.shape.elements() / rows, grain_of(rows),
         [&](std::int64_t begin, std::int64_t end, int) {
@@ -64,7 +67,7 @@ class Permute final : public Op {
             const std::int64_t count = std::min(end - at, columns - at % columns);
             intact_row place;
             intact_row_seek(&grid, size(at), &place);
-            kernel_->run(source + place.offset[0], stride, rows, count, target + at * rows);
+            run(source + place.offset[0], stride, rows, count, target + at * rows * element);
             at += count;
           }
         });

@@ -13,7 +13,7 @@ from intact.ir.int_ops import IntOp
 def permute(op: ops.Permute, node: Node[IntOp], constants: Constants) -> Built:
     """Permute."""
     del constants
-    return built(native.permute(op.axes, codes8.isa_for(node)), node)
+    return built(native.permute(op.axes, codes8.isa()), node)
 
 
 def slice_(op: ops.Slice, node: Node[IntOp], constants: Constants) -> Built:

@@ -38,7 +38,7 @@ def test_permute(seed: int, format: Format, rank: int) -> None:
 
 
 @pytest.mark.usefixtures("isa")
-@pytest.mark.parametrize("format", [Int(8), Int(8, signed=False), Int(16)], ids=repr)
+@pytest.mark.parametrize("format", [Int(8), Int(8, signed=False), Int(16), Int(32)], ids=repr)
 def test_transposed_matrices(format: Int) -> None:
     rng = np.random.default_rng(0)
     sizes = (1, 2, 3, 4, 12, 15, 16, 17, 31, 32, 33, 50, 300)
