@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "sanitized"
-SANITIZERS = "address,undefined"
+SANITIZERS = "address,undefined,float-cast-overflow"
 TESTS = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/exec/native")
 # Every process that starts with it loads the sanitized module, wherever intact is installed.
 SITE = '''"""Puts the sanitized native engine in the place of the installed one."""
