@@ -6,7 +6,8 @@ Each network is quantized by intact once and kept in --cache; every runtime gets
 intact the .intact file, ONNX Runtime the exported ONNX file (int8 activations, and the same with
 uint8 ones, for which it has faster kernels), OpenVINO the ONNX file; both also run the float
 network. Each contestant has a process of its own; they take turns. A cell is the median in
-milliseconds, with the share of the measured int8 limit of this CPU (limit.c) from the minimum.
+milliseconds, with the share of the measured int8 limit of this CPU (limit.c) from the minimum;
+"ahead" is the ratio of the fastest integer peer's median to intact's.
 
 A dagger marks integers that are wrong: some layer, fed with the reference's codes, gives other
 codes than rounding explains. Without VNNI, x86 kernels for uint8 saturate.
@@ -67,6 +68,7 @@ class Row:
             "threads": self.threads,
             "macs": self.macs,
             "limit": self.limit,
+            "ahead": self.ahead,
             "runtimes": [contestant_document(one) for one in self.measured],
         }
 
@@ -81,6 +83,14 @@ class Row:
             text += f" ({self.macs / self.limit / one.entry.minimum:.0%})"
         text += "†" if one.is_wrong else ""
         return f"**{text}**" if median == min(m.entry.median for m in self.measured) else text
+
+    @property
+    def ahead(self) -> float | None:
+        """How many times intact's median the fastest integer peer takes; None without either."""
+        medians = {m.name: m.entry.median for m in self.measured if m.entry.seconds}
+        own = [seconds for name, seconds in medians.items() if name == "intact"]
+        peers = [s for name, s in medians.items() if name != "intact" and not name.endswith(FLOAT)]
+        return min(peers) / own[0] if own and peers else None
 
 
 def contestant_document(measured: Measured) -> dict[str, Json]:
@@ -119,7 +129,8 @@ def prepare(workload: "Workload", cache: Path, against: Sequence[PeerName]) -> P
         )
     stored = json.loads(done.read_text())
     files = Files(**{k: Path(v) if isinstance(v, str) else v for k, v in stored.items()})
-    return Prepared(workload, files, tuple(dynamic(workload, files, against)))
+    extra = (*dynamic(workload, files, against), *whole_activations(workload, files, against))
+    return Prepared(workload, files, extra)
 
 
 def quantized(workload: "Workload", folder: Path, against: Sequence[PeerName]) -> Files:
@@ -146,6 +157,18 @@ def dynamic(
 
         quantize_dynamic(files.float_onnx, target, weight_type=QuantType.QInt8)
     yield Contestant("onnxruntime dynamic", OnnxRuntime(), target)
+
+
+def whole_activations(
+    workload: "Workload", files: Files, against: Sequence[PeerName]
+) -> Iterator[Contestant]:
+    """ONNX Runtime with int4 weights and real activations, which is what intact computes.
+
+    Left to itself it rounds activations to int8.
+    """
+    if workload.recipe == "W4-g32" and "onnxruntime" in against and files.onnx is not None:
+        settings = (("session.qdq_matmulnbits_accuracy_level", "1"),)
+        yield Contestant("onnxruntime real x", OnnxRuntime(settings=settings), files.onnx)
 
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -220,12 +243,13 @@ def markdown(rows: Sequence[Row]) -> str:
     """A row for each network, a column for each contestant that ran anywhere."""
     ran = [m.name for row in rows for m in row.measured if m.entry.seconds]
     labels = list(dict.fromkeys(ran))
-    header = ["network", "batch", "threads", "int8 limit", *labels]
+    header = ["network", "batch", "threads", "int8 limit", *labels, "ahead"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for row in rows:
         limit = "" if row.limit is None or not row.macs else milliseconds(row.macs / row.limit)
         cells = [row.network, str(row.batch), str(row.threads), limit]
-        lines.append([*cells, *(row.cell(label) for label in labels)])
+        ahead = "" if row.ahead is None else f"{row.ahead:.2f}"
+        lines.append([*cells, *(row.cell(label) for label in labels), ahead])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
