@@ -35,6 +35,7 @@ struct RequantView {
   const int8_t* qmax;
   int32_t zero_point;         // still to be added; 0 where rounding has it
   RequantKind kind;
+  int32_t clamps;             // 0: qmin and qmax are the ends of the type
   int32_t is_unsigned;        // the codes are uint8_t
 };
 

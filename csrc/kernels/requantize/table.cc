@@ -60,6 +60,8 @@ RequantTable::RequantTable(const Requant& requant, std::span<const std::int32_t>
     negative_[c] = right > 0 ? INT32_MIN : 0;
     qmin_[c] = static_cast<std::int8_t>(requant.qmin(c));
     qmax_[c] = static_cast<std::int8_t>(requant.qmax(c));
+    clamps_ = clamps_ || requant.qmin(c) != (is_unsigned ? 0 : INT8_MIN) ||
+              requant.qmax(c) != (is_unsigned ? UINT8_MAX : INT8_MAX);
   }
   if (kind_ != RequantKind::kAnyShift) zero_point_ = 0;
 }
@@ -75,6 +77,7 @@ RequantView RequantTable::view(std::size_t channel) const {
           qmax_.data() + channel,
           zero_point_,
           kind_,
+          clamps_ ? 1 : 0,
           is_unsigned_ ? 1 : 0};
 }
 

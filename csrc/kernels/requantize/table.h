@@ -31,6 +31,7 @@ class RequantTable {
   Buffer<std::int8_t> qmax_;
   std::int32_t zero_point_ = 0;  // unless rounding_ has it
   RequantKind kind_ = RequantKind::kAnyShift;
+  bool clamps_ = false;
   bool is_unsigned_ = false;
 };
 

@@ -110,20 +110,24 @@ static inline __m128i to_codes8(__m256i values, const RequantView* view, int cha
 }
 
 // As to_codes8 for 8 channels of each of four vectors, results in order; their limits lie side by
-// side in low and high.
+// side in low and high. Packing saturates, and a zero point that rounding had is not added again.
+template <RequantKind kKind>
 static inline __m256i to_codes32(__m256i a, __m256i b, __m256i c, __m256i d, __m256i low,
                                  __m256i high, const RequantView* view) {
-  const __m256i zero_point = _mm256_set1_epi16((int16_t)view->zero_point);
-  const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero_point);
-  const __m256i cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero_point);
+  __m256i ab = _mm256_packs_epi32(a, b), cd = _mm256_packs_epi32(c, d);
+  if (kKind == RequantKind::kAnyShift) {
+    const __m256i zero_point = _mm256_set1_epi16((int16_t)view->zero_point);
+    ab = _mm256_adds_epi16(ab, zero_point);
+    cd = _mm256_adds_epi16(cd, zero_point);
+  }
   // The packs work within 128 bits.
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   if (view->is_unsigned) {
     const __m256i codes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order);
-    return _mm256_min_epu8(_mm256_max_epu8(codes, low), high);
+    return view->clamps ? _mm256_min_epu8(_mm256_max_epu8(codes, low), high) : codes;
   }
   const __m256i codes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order);
-  return _mm256_min_epi8(_mm256_max_epi8(codes, low), high);
+  return view->clamps ? _mm256_min_epi8(_mm256_max_epi8(codes, low), high) : codes;
 }
 
 // Writes the first `count` (1 .. 8) codes.

@@ -93,20 +93,24 @@ static inline __m128i to_codes16(__m512i values, const RequantView* view, int ch
 }
 
 // As to_codes16 for 16 channels of each of four vectors, results in order; their limits lie side by
-// side in low and high.
+// side in low and high. Packing saturates, and a zero point that rounding had is not added again.
+template <RequantKind kKind>
 static inline __m512i to_codes64(__m512i a, __m512i b, __m512i c, __m512i d, __m512i low,
                                  __m512i high, const RequantView* view) {
-  const __m512i zero_point = _mm512_set1_epi16((int16_t)view->zero_point);
-  const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
-  const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point);
+  __m512i ab = _mm512_packs_epi32(a, b), cd = _mm512_packs_epi32(c, d);
+  if (kKind == RequantKind::kAnyShift) {
+    const __m512i zero_point = _mm512_set1_epi16((int16_t)view->zero_point);
+    ab = _mm512_adds_epi16(ab, zero_point);
+    cd = _mm512_adds_epi16(cd, zero_point);
+  }
   // The packs work within 128 bits: dword 4 l + v holds channels 16 v + 4 l .. + 3.
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   if (view->is_unsigned) {
     const __m512i codes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
-    return _mm512_min_epu8(_mm512_max_epu8(codes, low), high);
+    return view->clamps ? _mm512_min_epu8(_mm512_max_epu8(codes, low), high) : codes;
   }
   const __m512i codes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd));
-  return _mm512_min_epi8(_mm512_max_epi8(codes, low), high);
+  return view->clamps ? _mm512_min_epi8(_mm512_max_epi8(codes, low), high) : codes;
 }
 
 // The first `count` (1 .. 16) lanes.

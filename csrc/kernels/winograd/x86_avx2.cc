@@ -33,10 +33,9 @@ struct Avx2 {
    public:
     Requant(const RequantView* view, int channel)
         : constants_(load_requant8(view, channel)),
-          zero_point_(_mm256_set1_epi16((int16_t)view->zero_point)),
           low_(limits(view->qmin + channel)),
           high_(limits(view->qmax + channel)),
-          is_unsigned_(view->is_unsigned) {}
+          view_(view) {}
 
     // The vectors are pixels of one row, of which `columns` are stored.
     inline void store(const S32 (&row)[4], int columns, int8_t* out, ptrdiff_t pixel_stride,
@@ -70,27 +69,12 @@ struct Avx2 {
     }
     // Channels of pixel v in quadword v.
     inline __m256i to_codes(S32 a, S32 b, S32 c, S32 d) const {
-      const __m256i ab = _mm256_packs_epi32(rescale(a),
-                                            rescale(b));
-      const __m256i cd = _mm256_packs_epi32(rescale(c),
-                                            rescale(d));
-      const __m256i words_ab = _mm256_adds_epi16(ab, zero_point_);
-      const __m256i words_cd = _mm256_adds_epi16(cd, zero_point_);
-      // The packs work within 128 bits: dword 4 l + v holds channels 4 l .. 4 l + 3 of pixel v.
-      const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-      if (is_unsigned_) {
-        const __m256i codes =
-            _mm256_permutevar8x32_epi32(_mm256_packus_epi16(words_ab, words_cd), order);
-        return _mm256_min_epu8(_mm256_max_epu8(codes, low_), high_);
-      }
-      const __m256i codes =
-          _mm256_permutevar8x32_epi32(_mm256_packs_epi16(words_ab, words_cd), order);
-      return _mm256_min_epi8(_mm256_max_epi8(codes, low_), high_);
+      return to_codes32<kKind>(rescale(a), rescale(b), rescale(c), rescale(d), low_, high_, view_);
     }
 
     Requant8 constants_;
-    __m256i zero_point_, low_, high_;
-    int is_unsigned_;
+    __m256i low_, high_;
+    const RequantView* view_;
   };
 };
 

@@ -35,10 +35,9 @@ struct Avx512 {
    public:
     Requant(const RequantView* view, int channel)
         : constants_(load_requant16(view, channel)),
-          zero_point_(_mm512_set1_epi16((int16_t)view->zero_point)),
           low_(limits(view->qmin + channel)),
           high_(limits(view->qmax + channel)),
-          is_unsigned_(view->is_unsigned) {}
+          view_(view) {}
 
     // The vectors are pixels of one row, of which `columns` are stored.
     inline void store(const S32 (&row)[4], int columns, int8_t* out, ptrdiff_t pixel_stride,
@@ -71,28 +70,12 @@ struct Avx512 {
     }
     // Channels of pixel v in 128 bits v.
     inline __m512i to_codes(S32 a, S32 b, S32 c, S32 d) const {
-      const __m512i ab = _mm512_packs_epi32(rescale(a),
-                                            rescale(b));
-      const __m512i cd = _mm512_packs_epi32(rescale(c),
-                                            rescale(d));
-      const __m512i words_ab = _mm512_adds_epi16(ab, zero_point_);
-      const __m512i words_cd = _mm512_adds_epi16(cd, zero_point_);
-      // The packs work within 128 bits: dword 4 l + v holds channels 4 l .. 4 l + 3 of pixel v.
-      const __m512i order =
-          _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-      if (is_unsigned_) {
-        const __m512i codes =
-            _mm512_permutexvar_epi32(order, _mm512_packus_epi16(words_ab, words_cd));
-        return _mm512_min_epu8(_mm512_max_epu8(codes, low_), high_);
-      }
-      const __m512i codes =
-          _mm512_permutexvar_epi32(order, _mm512_packs_epi16(words_ab, words_cd));
-      return _mm512_min_epi8(_mm512_max_epi8(codes, low_), high_);
+      return to_codes64<kKind>(rescale(a), rescale(b), rescale(c), rescale(d), low_, high_, view_);
     }
 
     Requant16 constants_;
-    __m512i zero_point_, low_, high_;
-    int is_unsigned_;
+    __m512i low_, high_;
+    const RequantView* view_;
   };
 };
 
