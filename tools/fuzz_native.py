@@ -4,9 +4,10 @@
     python tools/fuzz_native.py FILE...                 judges files that were kept
 
 A mutated network may be refused (FormatError, UnsupportedOpError) or run, then with the outputs of
-the reference executor; sums of real numbers may differ a little. A crash, a hang, another exception or another output is a finding: the file
-is kept, with a text of what happened and the commands that show it again. Worker processes read
-the files; a watchdog ends one that hangs. Input number i of a seed is always the same.
+the reference executor; sums of real numbers may differ a little. A crash, a hang, another exception
+or another output is a finding: the file is kept, with a text of what happened and the commands that
+show it again. Worker processes read the files; a watchdog ends one that hangs. Input number i of a
+seed is always the same.
 
 Under the sanitizers: python tools/sanitize.py tools/fuzz_native.py [ARGUMENTS].
 """
