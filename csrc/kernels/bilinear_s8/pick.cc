@@ -1,4 +1,5 @@
 #include "kernels/bilinear_s8/bilinear_s8.h"
+#include "kernels/first_within.h"
 
 namespace intact {
 
@@ -7,12 +8,9 @@ const BilinearKernel* pick_bilinear_s8(Isa best) {
 #define BILINEAR_S8(isa, name) {Isa::isa, #name, name##_blend, name##_resize},
 #include "kernels/bilinear_s8/kernels.inc"
 #undef BILINEAR_S8
-      {Isa::kNone, nullptr, nullptr, nullptr},
+      {},
   };
-  for (const BilinearKernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

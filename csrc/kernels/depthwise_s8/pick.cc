@@ -1,4 +1,5 @@
 #include "kernels/depthwise_s8/depthwise_s8.h"
+#include "kernels/first_within.h"
 
 namespace intact {
 
@@ -10,17 +11,13 @@ const DepthwiseKernel* pick_depthwise_s8(Isa best, const int (&kernel)[2], int s
    group,    shift, DepthwiseOrder::order, bytes,  name},
 #include "kernels/depthwise_s8/kernels.inc"
 #undef DEPTHWISE_S8
-    {Isa::kNone, nullptr, {0, 0}, 0, 0, 0, 0, DepthwiseOrder::kColumns, 0, nullptr},
+    {},
   };
-  for (const DepthwiseKernel& candidate : kKernels) {
+  return first_within(best, kKernels, [&](const DepthwiseKernel& candidate) {
     const auto is = [](int wanted, int size) { return wanted == 0 || wanted == size; };
-    if (candidate.name != nullptr && candidate.isa <= best && is(candidate.kernel[0], kernel[0]) &&
-        is(candidate.kernel[1], kernel[1]) && is(candidate.stride, stride) &&
-        (candidate.stride == 0 || dilation == 1)) {
-      return &candidate;
-    }
-  }
-  return nullptr;
+    return is(candidate.kernel[0], kernel[0]) && is(candidate.kernel[1], kernel[1]) &&
+           is(candidate.stride, stride) && (candidate.stride == 0 || dilation == 1);
+  });
 }
 
 }  // namespace intact

@@ -1,4 +1,5 @@
 #include "kernels/dynamic_s8/dynamic_s8.h"
+#include "kernels/first_within.h"
 
 namespace intact {
 
@@ -7,12 +8,9 @@ const DynamicS8Kernel* pick_dynamic_s8(Isa best) {
 #define DYNAMIC_S8(isa, name) {Isa::isa, #name, name##_encode, name##_finish, name##_depthwise},
 #include "kernels/dynamic_s8/kernels.inc"
 #undef DYNAMIC_S8
-      {Isa::kNone, nullptr, nullptr, nullptr, nullptr},
+      {},
   };
-  for (const DynamicS8Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/gemm_s16/gemm_s16.h"
 
 namespace intact {
@@ -7,12 +8,9 @@ const GemmS16Kernel* pick_gemm_s16(Isa best) {
 #define GEMM_S16(isa, function, lanes, width) {Isa::isa, lanes, width, function},
 #include "kernels/gemm_s16/kernels.inc"
 #undef GEMM_S16
-      {Isa::kNone, 0, 0, nullptr},
+      {},
   };
-  for (const GemmS16Kernel& kernel : kKernels) {
-    if (kernel.run != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/gemm_s8/gemm_pairs.h"
 #include "kernels/gemm_s8/gemm_s8.h"
 
@@ -10,12 +11,9 @@ const GemmS8Kernel* pick_gemm_s8(Isa best) {
    element,  shift, name##_pack, name##_pack_panel, name##_run},
 #include "kernels/gemm_s8/kernels.inc"
 #undef GEMM_S8
-    {Isa::kNone, nullptr, 0, 0, 0, 0, 0, nullptr, nullptr, nullptr},
+    {},
   };
-  for (const GemmS8Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 const GemmPairsKernel* pick_gemm_pairs(Isa best) {

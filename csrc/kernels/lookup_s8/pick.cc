@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/lookup_s8/lookup_s8.h"
 
 namespace intact {
@@ -7,14 +8,10 @@ const LookupKernel* pick_lookup_s8(Isa best) {
 #define LOOKUP_S8(isa, vbmi, name) {Isa::isa, vbmi, #name, name},
 #include "kernels/lookup_s8/kernels.inc"
 #undef LOOKUP_S8
-      {Isa::kNone, false, nullptr, nullptr},
+      {},
   };
-  for (const LookupKernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best && (!kernel.vbmi || has_vbmi())) {
-      return &kernel;
-    }
-  }
-  return nullptr;
+  return first_within(best, kKernels,
+                      [](const LookupKernel& kernel) { return !kernel.vbmi || has_vbmi(); });
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/mul_s8/mul_s8.h"
 
 namespace intact {
@@ -7,12 +8,9 @@ const MulS8Kernel* pick_mul_s8(Isa best) {
 #define MUL_S8(isa, name) {Isa::isa, #name, name},
 #include "kernels/mul_s8/kernels.inc"
 #undef MUL_S8
-      {Isa::kNone, nullptr, nullptr},
+      {},
   };
-  for (const MulS8Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

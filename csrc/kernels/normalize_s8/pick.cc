@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/normalize_s8/normalize_s8.h"
 
 namespace intact {
@@ -7,12 +8,9 @@ const NormalizeS8Kernel* pick_normalize_s8(Isa best) {
 #define NORMALIZE_S8(isa, name) {Isa::isa, #name, name##_sum, name##_run},
 #include "kernels/normalize_s8/kernels.inc"
 #undef NORMALIZE_S8
-      {Isa::kNone, nullptr, nullptr, nullptr},
+      {},
   };
-  for (const NormalizeS8Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/pool_s8/pool_s8.h"
 
 namespace intact {
@@ -8,12 +9,9 @@ const PoolS8Kernel* pick_pool_s8(Isa best) {
   {Isa::isa, #name, name##_maximum, name##_sum, name##_divide, name##_requantize},
 #include "kernels/pool_s8/kernels.inc"
 #undef POOL_S8
-      {Isa::kNone, nullptr, nullptr, nullptr, nullptr, nullptr},
+      {},
   };
-  for (const PoolS8Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/sum_s8/sum_s8.h"
 
 namespace intact {
@@ -7,12 +8,9 @@ const SumS8Kernel* pick_sum_s8(Isa best) {
 #define SUM_S8(isa, name) {Isa::isa, #name, name},
 #include "kernels/sum_s8/kernels.inc"
 #undef SUM_S8
-      {Isa::kNone, nullptr, nullptr},
+      {},
   };
-  for (const SumS8Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/wide_s16/wide_s16.h"
 
 namespace intact {
@@ -7,12 +8,9 @@ const WideS16Kernel* pick_wide_s16(Isa best) {
 #define WIDE_S16(isa, name) {Isa::isa, #name, name##_finish, name##_depthwise},
 #include "kernels/wide_s16/kernels.inc"
 #undef WIDE_S16
-      {Isa::kNone, nullptr, nullptr, nullptr},
+      {},
   };
-  for (const WideS16Kernel& kernel : kKernels) {
-    if (kernel.name != nullptr && kernel.isa <= best) return &kernel;
-  }
-  return nullptr;
+  return first_within(best, kKernels);
 }
 
 }  // namespace intact

@@ -1,3 +1,4 @@
+#include "kernels/first_within.h"
 #include "kernels/winograd/winograd.h"
 
 namespace intact {
@@ -10,12 +11,10 @@ const WinogradKernel* pick_winograd(Isa best, int outputs) {
 #define WINOGRAD(isa, table) {Isa::isa, table},
 #include "kernels/winograd/kernels.inc"
 #undef WINOGRAD
-      {Isa::kNone, nullptr},
+      {},
   };
-  for (const auto& table : kTables) {
-    if (table.kernels != nullptr && table.isa <= best) return &table.kernels[outputs == 4 ? 0 : 1];
-  }
-  return nullptr;
+  const auto* table = first_within(best, kTables);
+  return table == nullptr ? nullptr : &table->kernels[outputs == 4 ? 0 : 1];
 }
 
 }  // namespace intact
