@@ -1,6 +1,5 @@
-#include <immintrin.h>
-
 #include "kernels/mul_s8/mul_s8.h"
+#include "kernels/pairs_s8/x86_avx512.h"
 
 namespace intact {
 namespace {
@@ -60,31 +59,12 @@ static inline __m512i codes64(__m512i a, __m512i b, const Constants* k, const Mu
   return _mm512_xor_si512(_mm512_min_epi8(_mm512_max_epi8(codes, k->qmin), k->qmax), k->out_flip);
 }
 
-static inline void run_row(const PairRows* rows, int64_t row, const Constants* k,
-                           const MulS8* mul) {
-  const uint8_t* a_codes = rows->a + row * rows->a_next;
-  const uint8_t* b_codes = rows->b + row * rows->b_next;
-  uint8_t* out = rows->out + row * rows->count;
-  __m512i a = _mm512_set1_epi8((int8_t)a_codes[0]);
-  __m512i b = _mm512_set1_epi8((int8_t)b_codes[0]);
-  int64_t i = 0;
-  for (; i + 64 <= rows->count; i += 64) {
-    if (rows->a_step) a = _mm512_loadu_si512(a_codes + i);
-    if (rows->b_step) b = _mm512_loadu_si512(b_codes + i);
-    _mm512_storeu_si512(out + i, codes64(a, b, k, mul));
-  }
-  if (i == rows->count) return;
-  const __mmask64 rest = ~0ull >> (64 - (rows->count - i));
-  if (rows->a_step) a = _mm512_maskz_loadu_epi8(rest, a_codes + i);
-  if (rows->b_step) b = _mm512_maskz_loadu_epi8(rest, b_codes + i);
-  _mm512_mask_storeu_epi8(out + i, rest, codes64(a, b, k, mul));
-}
-
 }  // namespace
 
 void mul_s8_avx512vnni(const MulS8* mul, const PairRows* rows) {
   const Constants k = load_constants(mul);
-  for (int64_t row = 0; row < rows->rows; ++row) run_row(rows, row, &k, mul);
+  const auto codes = [&](__m512i a, __m512i b) { return codes64(a, b, &k, mul); };
+  for (int64_t row = 0; row < rows->rows; ++row) run_row(rows, row, codes);
 }
 
 }  // namespace intact

@@ -1,6 +1,4 @@
-#include <immintrin.h>
-#include <string.h>
-
+#include "kernels/pairs_s8/x86_avx2.h"
 #include "kernels/sum_s8/sum_s8.h"
 
 namespace intact {
@@ -64,39 +62,12 @@ static inline __m256i codes32(__m256i a, __m256i b, const Constants* k, const Su
   return _mm256_min_epi8(_mm256_max_epi8(codes, k->qmin), k->qmax);
 }
 
-static inline __m256i load_part(const uint8_t* codes, int64_t count) {
-  uint8_t bytes[32] = {};
-  memcpy(bytes, codes, (size_t)count);
-  return _mm256_loadu_si256((const __m256i*)bytes);
-}
-
-static inline void run_row(const PairRows* rows, int64_t row, const Constants* k,
-                           const SumS8* sum) {
-  const uint8_t* a_codes = rows->a + row * rows->a_next;
-  const uint8_t* b_codes = rows->b + row * rows->b_next;
-  uint8_t* out = rows->out + row * rows->count;
-  __m256i a = _mm256_set1_epi8((int8_t)a_codes[0]);
-  __m256i b = _mm256_set1_epi8((int8_t)b_codes[0]);
-  int64_t i = 0;
-  for (; i + 32 <= rows->count; i += 32) {
-    if (rows->a_step) a = _mm256_loadu_si256((const __m256i*)(a_codes + i));
-    if (rows->b_step) b = _mm256_loadu_si256((const __m256i*)(b_codes + i));
-    _mm256_storeu_si256((__m256i*)(out + i), codes32(a, b, k, sum));
-  }
-  const int64_t rest = rows->count - i;
-  if (rest == 0) return;
-  if (rows->a_step) a = load_part(a_codes + i, rest);
-  if (rows->b_step) b = load_part(b_codes + i, rest);
-  uint8_t codes[32];
-  _mm256_storeu_si256((__m256i*)codes, codes32(a, b, k, sum));
-  memcpy(out + i, codes, (size_t)rest);
-}
-
 }  // namespace
 
 void sum_s8_avx2(const SumS8* sum, const PairRows* rows) {
   const Constants k = load_constants(sum);
-  for (int64_t row = 0; row < rows->rows; ++row) run_row(rows, row, &k, sum);
+  const auto codes = [&](__m256i a, __m256i b) { return codes32(a, b, &k, sum); };
+  for (int64_t row = 0; row < rows->rows; ++row) run_row(rows, row, codes);
 }
 
 }  // namespace intact
