@@ -14,9 +14,9 @@ NB_MODULE(_native, m) {
   intact::bind_engine(m);
   intact::bind_basic(m);
   intact::bind_codes(m);
-  intact::bind_codes8(m);
   intact::bind_convert(m);
-  intact::bind_layers(m);
+  intact::bind_window(m);
   intact::bind_gemm(m);
+  intact::bind_layers(m);
   intact::bind_floats(m);
 }

@@ -3,14 +3,6 @@
 #include "ops/ops.h"
 
 namespace intact {
-namespace {
-
-std::vector<std::int32_t> to_vector(const Vector<std::int32_t>& array) {
-  const std::span<const std::int32_t> span = to_span(array);
-  return {span.begin(), span.end()};
-}
-
-}  // namespace
 
 void bind_basic(nb::module_& m) {
   nb::class_<Requant>(m, "Requant")
@@ -22,8 +14,7 @@ void bind_basic(nb::module_& m) {
                                 to_vector(qmin), to_vector(qmax), wide);
            });
   m.def("copy", &make_copy);
-  m.def("lookup", [](std::int32_t low, const Vector<std::int32_t>& table, DType output,
-                     Isa isa) {
+  m.def("lookup", [](std::int32_t low, const Vector<std::int32_t>& table, DType output, Isa isa) {
     return make_lookup(low, to_span(table), output, isa);
   });
 }

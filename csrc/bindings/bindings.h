@@ -10,6 +10,7 @@
 
 #include <span>
 #include <stdexcept>
+#include <vector>
 
 #include "core/tensor.h"
 
@@ -19,12 +20,20 @@ namespace nb = nanobind;
 
 // Any contiguous array on the CPU that will only be read: NumPy, or anything that speaks DLPack.
 using AnyArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+template <typename T, std::size_t kAxes>
+using Array = nb::ndarray<const T, nb::ndim<kAxes>, nb::c_contig, nb::device::cpu>;
 template <typename T>
-using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Vector = Array<T, 1>;
 
 template <typename T>
 std::span<const T> to_span(const Vector<T>& array) {
   return {array.data(), array.size()};
+}
+
+template <typename T>
+std::vector<T> to_vector(const Vector<T>& array) {
+  const std::span<const T> span = to_span(array);
+  return {span.begin(), span.end()};
 }
 
 DType dtype_of(nb::dlpack::dtype dtype);
@@ -33,10 +42,10 @@ Shape shape_of(const AnyArray& array);
 void bind_engine(nb::module_& m);
 void bind_basic(nb::module_& m);
 void bind_codes(nb::module_& m);
-void bind_codes8(nb::module_& m);
 void bind_convert(nb::module_& m);
-void bind_layers(nb::module_& m);
+void bind_window(nb::module_& m);
 void bind_gemm(nb::module_& m);
+void bind_layers(nb::module_& m);
 void bind_floats(nb::module_& m);
 
 }  // namespace intact

@@ -1,24 +1,25 @@
 #include "ops/codes.h"
 
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/tuple.h>
 
 #include "bindings/bindings.h"
+#include "ops/codes8.h"
 
 namespace intact {
 namespace {
 
 using Range = std::array<std::int32_t, 2>;    // lowest and highest code
 using Operand = std::array<std::int32_t, 3>;  // zero point, multiplier, shift
-
-template <typename T>
-std::vector<T> to_vector(const Vector<T>& array) {
-  const std::span<const T> span = to_span(array);
-  return {span.begin(), span.end()};
-}
+using Codes = std::tuple<DType, std::int32_t, std::int32_t>;  // with the lowest and highest code
 
 CodeRange to_range(const Range& range) { return {range[0], range[1]}; }
 
 intact_operand to_operand(const Operand& operand) { return {operand[0], operand[1], operand[2]}; }
+
+Codes8 to_codes(const Codes& codes) {
+  return {std::get<0>(codes), {std::get<1>(codes), std::get<2>(codes)}};
+}
 
 void bind_elementwise(nb::module_& m) {
   m.def("add",
@@ -37,6 +38,21 @@ void bind_elementwise(nb::module_& m) {
                                   const Range& input, const Range& output, Isa isa) {
     return make_interpolated_lookup(to_vector(table), bits, to_range(input), to_range(output),
                                     isa);
+  });
+}
+
+void bind_pairs8(nb::module_& m) {
+  m.def("sum_s8", [](const Operand& a, const Operand& b, std::int32_t left_shift, bool subtract,
+                     const Codes& a_codes, const Codes& b_codes, DType output,
+                     const Requant& requant, Isa isa) {
+    const Sum8Spec spec{to_operand(a),     to_operand(b),     left_shift, subtract,
+                        to_codes(a_codes), to_codes(b_codes), output};
+    return make_sum8(spec, requant, isa);
+  });
+  m.def("mul_s8", [](std::int32_t a_zero_point, std::int32_t b_zero_point, const Codes& a_codes,
+                     const Codes& b_codes, DType output, const Requant& requant, Isa isa) {
+    const Mul8Spec spec{a_zero_point, b_zero_point, to_codes(a_codes), to_codes(b_codes), output};
+    return make_mul8(spec, requant, isa);
   });
 }
 
@@ -92,6 +108,7 @@ void bind_movements(nb::module_& m) {
 
 void bind_codes(nb::module_& m) {
   bind_elementwise(m);
+  bind_pairs8(m);
   bind_normalizations(m);
   bind_pooling(m);
   bind_movements(m);

@@ -9,16 +9,11 @@ namespace {
 
 using Pair = std::array<int, 2>;
 template <typename T>
-using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Matrix = Array<T, 2>;
 
 FloatMatrix to_matrix(const Matrix<float>& array) {
   return {array.data(), static_cast<std::int64_t>(array.shape(0)),
           static_cast<std::int64_t>(array.shape(1))};
-}
-
-std::vector<float> to_vector(const Vector<float>& array) {
-  const std::span<const float> span = to_span(array);
-  return {span.begin(), span.end()};
 }
 
 void bind_products(nb::module_& m) {

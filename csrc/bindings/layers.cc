@@ -1,50 +1,15 @@
 #include "ops/layers.h"
 
-#include <nanobind/stl/array.h>
-
 #include "bindings/bindings.h"
+#include "bindings/window.h"
 #include "ops/codes16.h"
 
 namespace intact {
 namespace {
 
-using Pair = std::array<int, 2>;
-
-// What Python passes of a convolution's attributes.
-struct Window {
-  Pair stride;
-  std::array<Pair, 2> padding;
-  Pair dilation;
-  int groups;
-};
-
 Integers integers(const AnyArray& array) {
   return {dtype_of(array.dtype()),
           std::span(static_cast<const std::byte*>(array.data()), array.nbytes())};
-}
-
-int size(const AnyArray& array, std::size_t axis) {
-  if (axis >= array.ndim()) throw std::invalid_argument("a weight with too few axes");
-  return static_cast<int>(array.shape(axis));
-}
-
-Conv2dSpec conv2d_spec(const Window& window, std::int32_t zero_point, DType input, DType output,
-                       const AnyArray& weight) {
-  Conv2dSpec spec{};
-  spec.out_channels = size(weight, 0);
-  for (std::size_t axis = 0; axis < 2; ++axis) {
-    spec.kernel[axis] = size(weight, axis + 1);
-    spec.stride[axis] = window.stride[axis];
-    spec.padding[axis][0] = window.padding[axis][0];
-    spec.padding[axis][1] = window.padding[axis][1];
-    spec.dilation[axis] = window.dilation[axis];
-  }
-  spec.depth = size(weight, 3);
-  spec.groups = window.groups;
-  spec.input_zero_point = zero_point;
-  spec.input = input;
-  spec.output = output;
-  return spec;
 }
 
 RealChannels real_channels(const Vector<float>& weight_scale, const Vector<float>& bias,
@@ -57,10 +22,6 @@ RealChannels real_channels(const Vector<float>& weight_scale, const Vector<float
 }
 
 void bind_convolutions(nb::module_& m) {
-  nb::class_<Window>(m, "Window")
-      .def("__init__", [](Window* self, const Pair& stride, const std::array<Pair, 2>& padding,
-                          const Pair& dilation,
-                          int groups) { new (self) Window{stride, padding, dilation, groups}; });
   const auto bind = [&m](const char* name, auto make) {
     m.def(name, [make](const Window& window, std::int32_t zero_point, DType input, DType output,
                        const AnyArray& weight, const AnyArray& bias, const Requant& requant) {
@@ -71,8 +32,7 @@ void bind_convolutions(nb::module_& m) {
   bind("conv2d", make_portable_conv2d);
   bind("conv_transpose2d", make_conv_transpose2d);
   m.def("conv2d_16",
-        [](const Window& window,
-           const nb::ndarray<const std::int8_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>& weight,
+        [](const Window& window, const Array<std::int8_t, 4>& weight,
            const Vector<std::int64_t>& bias, const Requant& requant, Isa isa) {
           const Conv2dSpec spec =
               conv2d_spec(window, 0, DType::kInt16, DType::kInt16, AnyArray(weight));

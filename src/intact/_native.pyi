@@ -181,55 +181,55 @@ def mul_s8(
     requant: Requant,
     isa: Isa,
 ) -> Op | None: ...
+class Window:
+    def __init__(
+        self,
+        stride: Sequence[int],
+        padding: Sequence[Sequence[int]],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> None: ...
+
 def conv2d_s8(
-    weight: NDArray[np.int8],
-    bias: NDArray[np.int32],
+    window: Window,
     image: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, int],
-    groups: int,
-    input_zero_point: int,
-    requant: Requant,
+    zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    requant: Requant,
     isa: Isa,
 ) -> Op | None: ...
 def winograd2_conv2d_s8(
-    weight: NDArray[np.int8],
-    bias: NDArray[np.int32],
+    window: Window,
     image: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, int],
-    groups: int,
-    input_zero_point: int,
-    requant: Requant,
+    zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    requant: Requant,
     isa: Isa,
 ) -> Op | None: ...
 def winograd4_conv2d_s8(
-    weight: NDArray[np.int8],
-    bias: NDArray[np.int32],
+    window: Window,
     image: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, int],
-    groups: int,
-    input_zero_point: int,
-    requant: Requant,
+    zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    requant: Requant,
     isa: Isa,
 ) -> Op | None: ...
 def linear_s8(
-    weight: NDArray[np.int8],
-    bias: NDArray[np.int32],
-    input_zero_point: int,
-    requant: Requant,
+    zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
+    weight: NDArray[np.int8],
+    bias: NDArray[np.int32],
+    requant: Requant,
     isa: Isa,
 ) -> Op | None: ...
 def matmul_s8(
@@ -246,15 +246,6 @@ def matmul_s8(
 
 # Kernels for all codes. Weights are integers less their zero points (int8, int16 or int32), biases
 # int32 or int64.
-
-class Window:
-    def __init__(
-        self,
-        stride: Sequence[int],
-        padding: Sequence[Sequence[int]],
-        dilation: Sequence[int],
-        groups: int,
-    ) -> None: ...
 
 def conv2d(
     window: Window,

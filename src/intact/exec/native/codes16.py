@@ -5,7 +5,7 @@ import numpy as np
 from intact.exec.native import codes8
 from intact.exec.native.building import Constants, requant
 from intact.exec.native.library import native
-from intact.exec.native.portable import window
+from intact.exec.native.windows import window
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp

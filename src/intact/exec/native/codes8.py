@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from intact.exec.native.building import Constants, dtype, int32, requant
 from intact.exec.native.library import native
+from intact.exec.native.windows import window
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
@@ -30,17 +31,14 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
     if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
         return None
     return native.conv2d_s8(
-        weight,
-        int32(constants.arrays[node.inputs[2].name]),
+        window(op),
         (node.inputs[0].shape[1], node.inputs[0].shape[2]),
-        op.stride,
-        op.padding,
-        op.dilation,
-        op.groups,
         op.input_zero_point,
-        requant(op.requant),
         dtype(node.inputs[0].dtype),
         dtype(node.output.dtype),
+        weight,
+        int32(constants.arrays[node.inputs[2].name]),
+        requant(op.requant),
         isa(),
     )
 
@@ -51,12 +49,12 @@ def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> nati
     if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
         return None
     return native.linear_s8(
-        weight,
-        int32(constants.arrays[node.inputs[2].name]),
         op.input_zero_point,
-        requant(op.requant),
         dtype(node.inputs[0].dtype),
         dtype(node.output.dtype),
+        weight,
+        int32(constants.arrays[node.inputs[2].name]),
+        requant(op.requant),
         isa(),
     )
 

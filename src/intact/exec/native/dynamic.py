@@ -2,7 +2,7 @@
 
 from intact.exec.native.building import Constants, weight
 from intact.exec.native.library import native
-from intact.exec.native.portable import window
+from intact.exec.native.windows import window
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from intact.exec.native.building import Constants, dtype, requant, weight
 from intact.exec.native.library import native
+from intact.exec.native.windows import window
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
@@ -43,13 +44,6 @@ def embedding(op: int_ops.QEmbedding, node: Node[IntOp], constants: Constants) -
     """QEmbedding."""
     integers = weight(node.inputs[1], constants, op.weight_zero_point)
     return native.embedding(integers, requant(op.requant))
-
-
-def window(
-    op: int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.DynamicConv2d,
-) -> native.Window:
-    """The attributes of a convolution."""
-    return native.Window(op.stride, op.padding, op.dilation, op.groups)
 
 
 def _convolution(

@@ -1,10 +1,16 @@
-"""Strides and dilations of sliding windows as kernels take them."""
+"""Sliding windows as kernels take them."""
 
 from dataclasses import replace
 
+from intact.exec.native.library import native
 from intact.ir import int_ops as ops
 from intact.ir.graph import Node, Shape
 from intact.ir.int_ops import IntOp
+
+
+def window(op: ops.QConv2d | ops.QConvTranspose2d | ops.DynamicConv2d) -> native.Window:
+    """The attributes of a convolution."""
+    return native.Window(op.stride, op.padding, op.dilation, op.groups)
 
 
 def canonical(node: Node[IntOp]) -> IntOp:

@@ -1,6 +1,6 @@
 """Vector kernels of depthwise convolutions equal the reference, at every level of instructions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,16 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intact.exec.native.building import dtype, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
-from intact.ir.graph import Node, Value
-from intact.ir.shapes import output_shape
-from intact.numerics.fixedpoint import Requant, quantize_multiplier
 from intact.numerics.formats import Int
+from tests.unit.exec.native.convolving import Case, fitting
 from tests.unit.exec.native.drawing import draw_codes, draw_requant
-from tests.unit.exec.native.running import run_op
-from tests.unit.exec.oracle import run_node, seeds
+from tests.unit.exec.oracle import seeds
 
 LEVELS = [isa for isa in native.Isa if 0 < isa.value <= native.best_isa().value]
 CHANNELS = (1, 3, 7, 8, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65, 96, 144)
@@ -28,59 +24,11 @@ BYTES = (INT8, UINT8)
 each_level = pytest.mark.parametrize("isa", LEVELS, ids=lambda isa: isa.name)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A depthwise convolution and an input of it."""
-
-    op: int_ops.QConv2d
-    x: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
-    source: Int
-    output: Int
-
-    def node(self) -> Node:
-        inputs = (
-            Value("x", self.x.shape, self.source),
-            Value("weight", self.weight.shape, INT8),
-            Value("bias", self.bias.shape, Int(32)),
-        )
-        shape = output_shape(self.op, [value.shape for value in inputs])
-        return Node(self.op, inputs, Value("y", shape, self.output))
-
-    def build(self, isa: native.Isa) -> native.Op:
-        op = self.op
-        made = native.conv2d_s8(
-            self.weight,
-            self.bias,
-            self.x.shape[1:3],
-            op.stride,
-            op.padding,
-            op.dilation,
-            op.groups,
-            op.input_zero_point,
-            requant(op.requant),
-            dtype(self.source),
-            dtype(self.output),
-            isa,
-        )
-        assert made is not None
-        assert made.kernel.startswith("conv2d depthwise")
-        return made
-
-    def check(self, isa: native.Isa, threads: int = 1) -> None:
-        expected = run_node(self.node(), [self.x, self.weight, self.bias])
-        actual = run_op(self.build(isa), [self.x], expected, threads)
-        np.testing.assert_array_equal(actual, expected)
-
-
-def fitting(rng: np.random.Generator, weight: np.ndarray, output: Int) -> Requant:
-    """As networks have it: sums of random inputs span the codes, once or a few times."""
-    spread = np.sqrt((weight.astype(np.float64) ** 2).sum(axis=(1, 2, 3)) + 1) * 74
-    real = 128 / spread * rng.uniform(0.2, 3, len(weight))
-    zero_point = int(rng.integers(output.qmin, output.qmax + 1))
-    limits = np.array([zero_point if rng.random() < 0.5 else output.qmin]), np.array([output.qmax])
-    return Requant(*quantize_multiplier(real), zero_point, *limits)
+def check(case: Case, isa: native.Isa, threads: int = 1) -> None:
+    made = case.build(native.conv2d_s8, isa)
+    assert made is not None
+    assert made.kernel.startswith("conv2d depthwise")
+    case.check(made, (threads,))
 
 
 def draw_case(rng: np.random.Generator, channels: int, kernel: tuple[int, int]) -> Case:
@@ -113,7 +61,7 @@ def draw_case(rng: np.random.Generator, channels: int, kernel: tuple[int, int]) 
 def test_every_kernel_equals_the_reference(channels: int, isa: native.Isa) -> None:
     rng = np.random.default_rng(channels)
     for kernel, _ in product(KERNELS, range(4)):
-        draw_case(rng, channels, kernel).check(isa)
+        check(draw_case(rng, channels, kernel), isa)
 
 
 @each_level
@@ -129,7 +77,7 @@ def test_any_requant_equals_the_reference(
     bias = rng.integers(-room, room, channels) if rng.random() < 0.3 else case.bias
     drawn = draw_requant(rng, channels, case.output, largest, wide=False)
     op = replace(case.op, requant=drawn)
-    replace(case, op=op, bias=bias.astype(np.int32)).check(isa, threads)
+    check(replace(case, op=op, bias=bias.astype(np.int32)), isa, threads)
 
 
 @each_level
@@ -151,7 +99,7 @@ def test_the_largest_products_are_exact(
             padding=((3, 3), (3, 3)),
             requant=fitting(rng, taps, case.output),
         )
-        replace(case, op=op, x=codes, weight=taps, source=source).check(isa)
+        check(replace(case, op=op, x=codes, weight=taps, source=source), isa)
 
 
 @each_level
@@ -161,7 +109,7 @@ def test_wide_rows_are_cut_into_tiles(isa: native.Isa) -> None:
         case = draw_case(rng, 80, kernel)
         op = replace(case.op, stride=(stride, stride))
         x = draw_codes(rng, (1, 14, 150 + stride, 80), case.source)
-        replace(case, op=op, x=x).check(isa, threads=2)
+        check(replace(case, op=op, x=x), isa, threads=2)
 
 
 @each_level
@@ -171,7 +119,7 @@ def test_tensors_may_start_anywhere(isa: native.Isa) -> None:
         case = draw_case(rng, channels, (3, 3))
         storage = np.zeros(case.x.size + 1, case.x.dtype)[1:].reshape(case.x.shape)
         storage[...] = case.x
-        replace(case, x=storage).check(isa)
+        check(replace(case, x=storage), isa)
 
 
 @each_level
@@ -187,4 +135,4 @@ def test_channels_without_an_exact_float_multiplier_use_integers(
         multiplier = np.broadcast_to(usual.multiplier, (channels,))
         op = replace(case.op, requant=replace(usual, multiplier=multiplier, shift=shifts))
         bias = rng.integers(-(1 << 30), 1 << 30, channels).astype(np.int32)
-        replace(case, op=op, bias=bias).check(isa)
+        check(replace(case, op=op, bias=bias), isa)

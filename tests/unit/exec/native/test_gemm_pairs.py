@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from intact.exec.native.building import int32, requant
+from intact.exec.native.building import dtype, int32, requant
 from intact.exec.native.library import native
+from intact.exec.native.windows import window
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import QConv2d, QLinear
 from intact.ir.shapes import output_shape
@@ -50,12 +51,12 @@ def check(
     x[1::5] = source.qmin
     bias = rng.integers(-5000, 5000, (columns,)).astype(np.int32)
     op = native.linear_s8(
+        zero_point,
+        dtype(source),
+        dtype(output),
         weight,
         int32(bias),
-        zero_point,
         requant(scale),
-        native.DType[source.storage.name],
-        native.DType[output.storage.name],
         native.Isa.avx2,
     )
     assert op is not None
@@ -126,8 +127,8 @@ def test_convolutions(kernel: tuple[int, int], groups: int) -> None:
         x = rng.integers(-128, 128, (2, 9, 14, groups * depth)).astype(np.int8)
         bias = rng.integers(-5000, 5000, (groups * columns,)).astype(np.int32)
         made = native.conv2d_s8(
-            weight, bias, (9, 14), op.stride, op.padding, op.dilation, groups, -7,
-            requant(op.requant), native.DType.int8, native.DType.int8, native.Isa.avx2,
+            window(op), (9, 14), -7, native.DType.int8, native.DType.int8, weight, bias,
+            requant(op.requant), native.Isa.avx2,
         )  # fmt: skip
         assert made is not None
         assert made.kernel == "conv2d gemm_pairs_avx2"

@@ -1,6 +1,6 @@
 """3x3 convolutions by minimal filtering equal the reference, at every level of instructions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,16 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intact.exec.native.building import dtype, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
-from intact.ir.graph import Node, Value
-from intact.ir.shapes import output_shape
-from intact.numerics.fixedpoint import Requant, quantize_multiplier
 from intact.numerics.formats import Int
+from tests.unit.exec.native.convolving import Case, fitting
 from tests.unit.exec.native.drawing import draw_codes, draw_requant
-from tests.unit.exec.native.running import run_op
-from tests.unit.exec.oracle import run_node, seeds
+from tests.unit.exec.oracle import seeds
 
 LEVELS = [isa for isa in native.Isa if 0 < isa.value <= native.best_isa().value]
 MAKERS = {2: native.winograd2_conv2d_s8, 4: native.winograd4_conv2d_s8}
@@ -29,60 +25,11 @@ each_level = pytest.mark.parametrize("isa", LEVELS, ids=lambda isa: isa.name)
 each_tile = pytest.mark.parametrize("outputs", MAKERS, ids=lambda outputs: f"tile{outputs}")
 
 
-@dataclass(frozen=True)
-class Case:
-    """A 3x3 convolution and an input of it."""
-
-    op: int_ops.QConv2d
-    x: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
-    source: Int
-    output: Int
-
-    def node(self) -> Node:
-        inputs = (
-            Value("x", self.x.shape, self.source),
-            Value("weight", self.weight.shape, INT8),
-            Value("bias", self.bias.shape, Int(32)),
-        )
-        shape = output_shape(self.op, [value.shape for value in inputs])
-        return Node(self.op, inputs, Value("y", shape, self.output))
-
-    def build(self, make: object, isa: native.Isa) -> native.Op | None:
-        op = self.op
-        return make(
-            self.weight,
-            self.bias,
-            self.x.shape[1:3],
-            op.stride,
-            op.padding,
-            op.dilation,
-            op.groups,
-            op.input_zero_point,
-            requant(op.requant),
-            dtype(self.source),
-            dtype(self.output),
-            isa,
-        )
-
-    def check(self, outputs: int, isa: native.Isa, threads: tuple[int, ...] = (1,)) -> None:
-        made = self.build(MAKERS[outputs], isa)
-        assert made is not None
-        assert made.kernel == f"conv2d winograd{outputs}_{isa.name}"
-        expected = run_node(self.node(), [self.x, self.weight, self.bias])
-        for count in threads:
-            actual = run_op(made, [self.x], expected, count)
-            np.testing.assert_array_equal(actual, expected)
-
-
-def fitting(rng: np.random.Generator, weight: np.ndarray, output: Int) -> Requant:
-    """As networks have it: sums of random inputs span the codes, once or a few times."""
-    spread = np.sqrt((weight.astype(np.float64) ** 2).sum(axis=(1, 2, 3)) + 1) * 74
-    real = 128 / spread * rng.uniform(0.2, 3, len(weight))
-    zero_point = int(rng.integers(output.qmin, output.qmax + 1))
-    limits = np.array([zero_point if rng.random() < 0.5 else output.qmin]), np.array([output.qmax])
-    return Requant(*quantize_multiplier(real), zero_point, *limits)
+def check(case: Case, outputs: int, isa: native.Isa, threads: tuple[int, ...] = (1,)) -> None:
+    made = case.build(MAKERS[outputs], isa)
+    assert made is not None
+    assert made.kernel == f"conv2d winograd{outputs}_{isa.name}"
+    case.check(made, threads)
 
 
 def draw_case(
@@ -114,7 +61,7 @@ def test_any_number_of_channels_is_exact(depth: int, outputs: int, isa: native.I
     rng = np.random.default_rng(depth)
     for channels in CHANNELS:
         size = tuple(int(n) for n in rng.integers(1, [3, 10, 10]))
-        draw_case(rng, size, depth, channels).check(outputs, isa)
+        check(draw_case(rng, size, depth, channels), outputs, isa)
 
 
 @each_level
@@ -122,7 +69,7 @@ def test_any_number_of_channels_is_exact(depth: int, outputs: int, isa: native.I
 def test_any_size_of_image_is_exact(outputs: int, isa: native.Isa) -> None:
     rng = np.random.default_rng(1)
     for height, width in product((1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 17), repeat=2):
-        draw_case(rng, (1, height, width), 20, 24).check(outputs, isa)
+        check(draw_case(rng, (1, height, width), 20, 24), outputs, isa)
 
 
 @each_level
@@ -133,7 +80,7 @@ def test_threads_and_blocks_change_nothing(
     channels: int, size: tuple[int, int, int], outputs: int, isa: native.Isa
 ) -> None:
     rng = np.random.default_rng(2)
-    draw_case(rng, size, 36, channels).check(outputs, isa, threads=(1, 2, 5))
+    check(draw_case(rng, size, 36, channels), outputs, isa, threads=(1, 2, 5))
 
 
 @each_level
@@ -151,7 +98,7 @@ def test_any_requant_is_exact(
     bias = rng.integers(-room, room, channels) if rng.random() < 0.3 else case.bias
     drawn = draw_requant(rng, channels, case.output, largest, wide=False)
     op = replace(case.op, requant=drawn)
-    replace(case, op=op, bias=bias.astype(np.int32)).check(outputs, isa, (threads,))
+    check(replace(case, op=op, bias=bias.astype(np.int32)), outputs, isa, (threads,))
 
 
 @each_level
@@ -174,7 +121,7 @@ def test_the_largest_sums_are_exact(source: Int, outputs: int, isa: native.Isa) 
                 requant=fitting(rng, taps, drawn.output),
             )
             x = np.broadcast_to(codes, drawn.x.shape).astype(source.storage)
-            replace(drawn, op=op, x=x, weight=taps, source=source).check(outputs, isa)
+            check(replace(drawn, op=op, x=x, weight=taps, source=source), outputs, isa)
 
 
 @each_level
@@ -183,11 +130,10 @@ def test_sums_beyond_its_range_are_declined(isa: native.Isa) -> None:
     drawn = draw_case(rng, (1, 8, 8), 229, 16)
     case = replace(drawn, weight=np.full_like(drawn.weight, -128))
     assert case.build(native.winograd4_conv2d_s8, isa) is None
-    case.check(2, isa)
+    check(case, 2, isa)
     made = case.build(native.conv2d_s8, isa)
     assert made is not None
-    expected = run_node(case.node(), [case.x, case.weight, case.bias])
-    np.testing.assert_array_equal(run_op(made, [case.x], expected), expected)
+    case.check(made)
 
 
 @each_level
@@ -235,4 +181,4 @@ def test_tensors_may_start_anywhere(outputs: int, isa: native.Isa) -> None:
         case = draw_case(rng, (1, 9, 9), channels, channels)
         storage = np.zeros(case.x.size + 1, case.x.dtype)[1:].reshape(case.x.shape)
         storage[...] = case.x
-        replace(case, x=storage).check(outputs, isa)
+        check(replace(case, x=storage), outputs, isa)
