@@ -1,13 +1,8 @@
-#include <immintrin.h>
-
 #include "kernels/bilinear_s8/bilinear_s8.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
-
-static inline __mmask16 first_lanes(int64_t count) {
-  return (__mmask16)(count >= 16 ? 0xFFFF : (1u << count) - 1u);
-}
 
 // 1024 low + fraction (high - low).
 static inline __m512i blend16(__m512i low, __m512i high, __m512i fraction) {
@@ -26,7 +21,7 @@ static inline void blend(const uint8_t* top, const uint8_t* bottom, int32_t frac
                          int64_t count, int32_t* out) {
   const __m512i fractions = _mm512_set1_epi32(fraction);
   for (int64_t i = 0; i < count; i += 16) {
-    const __mmask16 lanes = first_lanes(count - i);
+    const __mmask16 lanes = first_lanes16(count - i);
     const __m512i blended = blend16(load_codes16<kSigned>(top + i, lanes),
                                     load_codes16<kSigned>(bottom + i, lanes), fractions);
     _mm512_mask_storeu_epi32(out + i, lanes, blended);
@@ -58,7 +53,7 @@ void bilinear_s8_avx512vnni_resize(const int32_t* row, const intact_neighbours* 
     const int32_t* high = row + neighbours[j].high * channels;
     const __m512i fraction = _mm512_set1_epi32(neighbours[j].fraction);
     for (int64_t c = 0; c < channels; c += 16) {
-      const __mmask16 lanes = first_lanes(channels - c);
+      const __mmask16 lanes = first_lanes16(channels - c);
       const __m512i a = _mm512_loadu_si512(low + c), b = _mm512_loadu_si512(high + c);
       const __m128i codes = _mm512_cvtepi32_epi8(rounded16(blend16(a, b, fraction)));
       _mm_mask_storeu_epi8(out + c, lanes, codes);

@@ -4,6 +4,7 @@
 
 #include "kernels/gemm_s8/gemm_s8.h"
 #include "kernels/requantize/x86_avx512.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -27,7 +28,7 @@ static inline __m512i repeat(const int8_t* codes) {
 template <int kBytes>
 static inline void store_part(uint8_t* out, __m512i codes, int columns) {
   if (columns < kBytes) {
-    _mm512_mask_storeu_epi8(out, ((__mmask64)1 << columns) - 1, codes);
+    _mm512_mask_storeu_epi8(out, first_lanes64(columns), codes);
   } else if (kBytes == 64) {
     _mm512_storeu_si512(out, codes);
   } else if (kBytes == 32) {
@@ -184,7 +185,7 @@ void gemm_s8_avx512vnni_pack(const uint8_t* codes, int64_t count, int32_t is_sig
     _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(codes + i), flip));
   }
   if (i < count) {
-    const __mmask64 lanes = ((__mmask64)1 << (count - i)) - 1;
+    const __mmask64 lanes = first_lanes64(count - i);
     _mm512_storeu_si512(out + i,
                         _mm512_xor_si512(_mm512_maskz_loadu_epi8(lanes, codes + i), flip));
   }

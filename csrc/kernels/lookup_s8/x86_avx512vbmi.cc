@@ -1,6 +1,5 @@
-#include <immintrin.h>
-
 #include "kernels/lookup_s8/lookup_s8.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -26,7 +25,7 @@ void lookup_s8_avx512vbmi(const uint8_t* table, const uint8_t* x, uint8_t* out, 
     _mm512_storeu_si512(out + i, look_up(_mm512_loadu_si512(x + i), &t));
   }
   if (i == count) return;
-  const __mmask64 rest = ~0ull >> (64 - (count - i));
+  const __mmask64 rest = first_lanes64(count - i);
   _mm512_mask_storeu_epi8(out + i, rest, look_up(_mm512_maskz_loadu_epi8(rest, x + i), &t));
 }
 

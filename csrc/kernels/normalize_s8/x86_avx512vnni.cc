@@ -1,6 +1,5 @@
-#include <immintrin.h>
-
 #include "kernels/normalize_s8/normalize_s8.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -90,8 +89,7 @@ static void run(const uint8_t* x, uint8_t* y, int64_t count, int64_t channel,
     _mm512_storeu_si512(y + i, to_codes64(parts[0], parts[1], parts[2], parts[3], view));
   }
   for (; i < count; i += 16) {
-    const int64_t left = count - i;
-    const __mmask16 lanes = (__mmask16)(left >= 16 ? 0xFFFF : (1 << left) - 1);
+    const __mmask16 lanes = first_lanes16(count - i);
     const __m512i codes = widen<kUnsigned>(_mm_maskz_loadu_epi8(lanes, x + i));
     _mm_mask_storeu_epi8(y + i, lanes,
                          to_codes16(normalize16(codes, row, view, channel + i), view));
@@ -102,8 +100,7 @@ template <bool kUnsigned>
 static void sum(const uint8_t* x, int64_t count, int64_t* sums) {
   __m512i total = _mm512_setzero_si512(), squares = _mm512_setzero_si512();
   for (int64_t i = 0; i < count; i += 32) {
-    const int64_t left = count - i;
-    const __mmask32 lanes = left >= 32 ? 0xFFFFFFFFu : ((__mmask32)1 << left) - 1;
+    const __mmask32 lanes = first_lanes32(count - i);
     const __m256i bytes = _mm256_maskz_loadu_epi8(lanes, x + i);
     const __m512i words = kUnsigned ? _mm512_cvtepu8_epi16(bytes) : _mm512_cvtepi8_epi16(bytes);
     total = _mm512_dpwssd_epi32(total, words, _mm512_set1_epi16(1));

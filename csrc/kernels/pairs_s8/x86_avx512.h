@@ -1,9 +1,8 @@
 // Rows of pairs, 64 at a time. For files compiled with AVX-512 F and BW.
 #pragma once
 
-#include <immintrin.h>
-
 #include "kernels/pairs_s8/pairs_s8.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -23,7 +22,7 @@ static inline void run_row(const PairRows* rows, int64_t row, const Codes64& cod
     _mm512_storeu_si512(out + i, codes64(a, b));
   }
   if (i == rows->count) return;
-  const __mmask64 rest = ~0ull >> (64 - (rows->count - i));
+  const __mmask64 rest = first_lanes64(rows->count - i);
   if (rows->a_step) a = _mm512_maskz_loadu_epi8(rest, a_codes + i);
   if (rows->b_step) b = _mm512_maskz_loadu_epi8(rest, b_codes + i);
   _mm512_mask_storeu_epi8(out + i, rest, codes64(a, b));

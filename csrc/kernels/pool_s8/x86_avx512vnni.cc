@@ -1,8 +1,8 @@
-#include <immintrin.h>
 #include <string.h>
 
 #include "kernels/pool_s8/pool_s8.h"
 #include "kernels/requantize/x86_avx512.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -26,18 +26,12 @@ static inline void maximum64(const PixelWindow* w, int64_t channel, __mmask64 la
 template <bool kSigned>
 static inline void maximum(const PixelWindow* w, int64_t channels, uint8_t* out) {
   for (int64_t c = 0; c < channels; c += 64) {
-    const int64_t left = channels - c;
-    maximum64<kSigned>(w, c, left >= 64 ? ~0ull : (1ull << left) - 1, out);
+    maximum64<kSigned>(w, c, first_lanes64(channels - c), out);
   }
 }
 
-static inline __mmask32 first_lanes32(int64_t count) {
-  return count >= 32 ? 0xFFFFFFFFu : count <= 0 ? 0u : (1u << count) - 1u;
-}
-
-// Adds 32 words to the first `count` of 32 sums.
-static inline void spill32(__m512i words, int32_t* sums, int64_t count) {
-  const __mmask32 lanes = first_lanes32(count);
+// Adds 32 words to 32 sums.
+static inline void spill32(__m512i words, int32_t* sums, __mmask32 lanes) {
   for (int half = 0; half < 2; ++half) {
     const __m256i part =
         half == 0 ? _mm512_castsi512_si256(words) : _mm512_extracti64x4_epi64(words, 1);
@@ -58,7 +52,7 @@ static inline void sum_channels(const PixelWindow* w, int64_t channel, int64_t c
   __mmask32 lanes[kVectors];
   for (int v = 0; v < kVectors; ++v) {
     words[v] = _mm512_setzero_si512();
-    lanes[v] = first_lanes32(count - 32 * v);
+    lanes[v] = count > 32 * v ? first_lanes32(count - 32 * v) : 0;
   }
   memset(sums + channel, 0, (size_t)count * sizeof(sums[0]));
   int64_t room = kWordSum;
@@ -67,7 +61,7 @@ static inline void sum_channels(const PixelWindow* w, int64_t channel, int64_t c
     for (int64_t j = 0; j < w->columns; ++j, pixel += w->column_stride) {
       if (room-- == 0) {
         for (int v = 0; v < kVectors; ++v) {
-          spill32(words[v], sums + channel + 32 * v, count - 32 * v);
+          spill32(words[v], sums + channel + 32 * v, lanes[v]);
           words[v] = _mm512_setzero_si512();
         }
         room = kWordSum - 1;
@@ -80,7 +74,7 @@ static inline void sum_channels(const PixelWindow* w, int64_t channel, int64_t c
     }
   }
   for (int v = 0; v < kVectors; ++v) {
-    spill32(words[v], sums + channel + 32 * v, count - 32 * v);
+    spill32(words[v], sums + channel + 32 * v, lanes[v]);
   }
 }
 
@@ -117,8 +111,7 @@ void pool_s8_avx512vnni_divide(const int32_t* sums, int64_t channels, int32_t of
   const __m512i half = _mm512_set1_epi32(count / 2), zero = _mm512_setzero_si512();
   const __m512 divisor = _mm512_set1_ps((float)count);
   for (int64_t c = 0; c < channels; c += 16) {
-    const int64_t left = channels - c;
-    const __mmask16 lanes = first_lanes16(left < 16 ? (int)left : 16);
+    const __mmask16 lanes = first_lanes16(channels - c);
     const __m512i total = totals(sums + c, lanes, offset);
     const __m512i magnitude = _mm512_add_epi32(_mm512_abs_epi32(total), half);
     const __m512 quotient = _mm512_div_ps(_mm512_cvtepi32_ps(magnitude), divisor);
@@ -133,8 +126,7 @@ void pool_s8_avx512vnni_requantize(const int32_t* sums, int64_t channels, int32_
                                    const RequantView* requant, uint8_t* out) {
   const Requant16 r = load_requant16(requant, 0);
   for (int64_t c = 0; c < channels; c += 16) {
-    const int64_t left = channels - c;
-    const __mmask16 lanes = first_lanes16(left < 16 ? (int)left : 16);
+    const __mmask16 lanes = first_lanes16(channels - c);
     const __m512i total = totals(sums + c, lanes, offset);
     const __m128i codes = to_codes16(requantize16(total, &r), requant, 0);
     _mm_mask_storeu_epi8(out + c, lanes, codes);

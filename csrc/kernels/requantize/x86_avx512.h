@@ -113,10 +113,5 @@ static inline __m512i to_codes64(__m512i a, __m512i b, __m512i c, __m512i d, __m
   return view->clamps ? _mm512_min_epi8(_mm512_max_epi8(codes, low), high) : codes;
 }
 
-// The first `count` (1 .. 16) lanes.
-static inline __mmask16 first_lanes16(int count) {
-  return (__mmask16)(count >= 16 ? 0xFFFF : (1u << count) - 1u);
-}
-
 }  // namespace
 }  // namespace intact

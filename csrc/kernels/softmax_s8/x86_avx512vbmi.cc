@@ -1,6 +1,5 @@
-#include <immintrin.h>
-
 #include "kernels/softmax_s8/row.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -21,14 +20,10 @@ static inline __m512i look_up(const Table& table, __m512i index) {
   return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
 }
 
-static inline __mmask64 first_lanes(int64_t count) {
-  return count >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << count) - 1;
-}
-
 // 64 codes as unsigned ones, the lowest behind the row's end.
 static inline __m512i load_codes(const uint8_t* x, int64_t left, __m512i flip) {
   if (left >= 64) return _mm512_xor_si512(_mm512_loadu_si512(x), flip);
-  const __mmask64 lanes = first_lanes(left);
+  const __mmask64 lanes = first_lanes64(left);
   return _mm512_maskz_mov_epi8(lanes, _mm512_xor_si512(_mm512_maskz_loadu_epi8(lanes, x), flip));
 }
 
@@ -107,7 +102,7 @@ static inline void write_row(const uint8_t* x, uint8_t* y, const SoftmaxRow& row
   }
   if (i < length) {
     const __m512i index = _mm512_sub_epi8(most, load_codes(x + i, length - i, flip));
-    _mm512_mask_storeu_epi8(y + i, first_lanes(length - i), look_up(table, index));
+    _mm512_mask_storeu_epi8(y + i, first_lanes64(length - i), look_up(table, index));
   }
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/requantize/x86_avx512.h"
 #include "kernels/winograd/winograd.h"
 #include "kernels/winograd/x86_transform.h"
+#include "kernels/x86_lanes.h"
 
 namespace intact {
 namespace {
@@ -14,7 +15,7 @@ struct Avx512 {
 
   static inline __m256i load(const uint8_t* codes, int count) {
     if (count >= 32) return _mm256_loadu_si256((const __m256i*)codes);
-    return _mm256_maskz_loadu_epi8((1u << count) - 1u, codes);
+    return _mm256_maskz_loadu_epi8(first_lanes32(count), codes);
   }
   static inline U16 widen_signed(const uint8_t* codes, int count) {
     return (U16)_mm512_cvtepi8_epi16(load(codes, count));
@@ -82,10 +83,10 @@ struct Avx512 {
 }  // namespace
 
 const WinogradKernel winograd_avx512vnni[2] = {
-    {Isa::kAvx512Vnni, "winograd4_avx512vnni", 4, input_tile<Avx512, 4, false>, input_tile<Avx512, 4, true>,
-     output_tiles<Avx512, 4>},
-    {Isa::kAvx512Vnni, "winograd2_avx512vnni", 2, input_tile<Avx512, 2, false>, input_tile<Avx512, 2, true>,
-     output_tiles<Avx512, 2>},
+    {Isa::kAvx512Vnni, "winograd4_avx512vnni", 4, input_tile<Avx512, 4, false>,
+     input_tile<Avx512, 4, true>, output_tiles<Avx512, 4>},
+    {Isa::kAvx512Vnni, "winograd2_avx512vnni", 2, input_tile<Avx512, 2, false>,
+     input_tile<Avx512, 2, true>, output_tiles<Avx512, 2>},
 };
 
 }  // namespace intact
