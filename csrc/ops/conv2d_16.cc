@@ -9,6 +9,7 @@
 #include "kernels/wide_s16/wide_s16.h"
 #include "ops/codes16.h"
 #include "ops/portable.h"
+#include "ops/tap_rows.h"
 
 namespace intact {
 namespace {
@@ -219,30 +220,11 @@ class DepthwiseConv2d16 final : public Op {
 
  private:
   void run_row(const Tensor& x, std::int64_t sample, std::int64_t oh, const Tensor& output) const {
-    const Shape& shape = x.shape;
-    const std::int64_t channels = shape[3], dilation = spec_.dilation[0];
-    const std::int64_t start = oh * spec_.stride[0] - spec_.padding[0][0];
-    const std::int64_t skipped = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
-    const std::int64_t fitting = start >= shape[1] ? 0 : (shape[1] - 1 - start) / dilation + 1;
-    const std::int64_t inside = std::min<std::int64_t>(spec_.kernel[0], fitting) - skipped;
     WideDepthwiseRow row{};
-    if (inside > 0) {
-      row.x = x.as<const std::int16_t>() +
-              (sample * shape[1] + start + skipped * dilation) * shape[2] * channels;
-      row.weight = weight_.data() + skipped * spec_.kernel[1] * channels;
-      row.rows = to_int32(inside);
-    }
-    row.row_stride = dilation * shape[2] * channels;
-    row.taps = spec_.kernel[1];
-    row.width = to_int32(shape[2]);
-    row.channels = to_int32(channels);
-    row.out_width = to_int32(output.shape[2]);
-    row.stride = spec_.stride[1];
-    row.dilation = spec_.dilation[1];
-    row.before = spec_.padding[1][0];
+    row.taps = tap_rows<std::int16_t>(spec_, x, weight_.data(), sample, oh, output);
     row.columns = table_.columns(0);
     row.out =
-        output.as<std::int16_t>() + (sample * output.shape[1] + oh) * output.shape[2] * channels;
+        output.as<std::int16_t>() + (sample * output.shape[1] + oh) * output.shape.elements(2, 4);
     kernel_.depthwise(&row);
   }
 

@@ -7,6 +7,7 @@
 #include "ops/layers.h"
 #include "ops/patches.h"
 #include "ops/portable.h"
+#include "ops/tap_rows.h"
 
 namespace intact {
 namespace {
@@ -231,32 +232,13 @@ class DynamicDepthwise8 final : public Op {
  private:
   void run_row(const Range8::Encoded& x, std::int64_t sample, std::int64_t oh,
                const Tensor& output) const {
-    const Shape& shape = x.codes.shape;
-    const std::int64_t channels = shape[3], start = oh * spec_.stride[0] - spec_.padding[0][0];
-    const std::int64_t dilation = spec_.dilation[0];
-    const std::int64_t skipped = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
-    const std::int64_t fitting = start >= shape[1] ? 0 : (shape[1] - 1 - start) / dilation + 1;
-    const std::int64_t inside = std::min<std::int64_t>(spec_.kernel[0], fitting) - skipped;
     const RealColumns columns = range_.columns(0);
     DynamicDepthwiseRow row{};
-    if (inside > 0) {
-      row.x = x.codes.as<const std::int8_t>() +
-              (sample * shape[1] + start + skipped * dilation) * shape[2] * channels;
-      row.weight = weight_.data() + skipped * spec_.kernel[1] * channels;
-      row.rows = to_int32(inside);
-    }
-    row.row_stride = dilation * shape[2] * channels;
-    row.taps = spec_.kernel[1];
-    row.width = to_int32(shape[2]);
-    row.channels = to_int32(channels);
-    row.out_width = to_int32(output.shape[2]);
-    row.stride = spec_.stride[1];
-    row.dilation = spec_.dilation[1];
-    row.before = spec_.padding[1][0];
+    row.taps = tap_rows<std::int8_t>(spec_, x.codes, weight_.data(), sample, oh, output);
     row.scale = x.scales[sample];
     row.weight_scale = columns.weight_scale;
     row.bias = columns.bias;
-    row.out = output.as<float>() + (sample * output.shape[1] + oh) * output.shape[2] * channels;
+    row.out = output.as<float>() + (sample * output.shape[1] + oh) * output.shape.elements(2, 4);
     range_.kernel().depthwise(&row);
   }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "kernels/depthwise_row.h"
 
 namespace intact {
 
@@ -18,17 +19,7 @@ struct RealColumns {
 
 // One output row of a depthwise convolution, channels last.
 struct DynamicDepthwiseRow {
-  const int8_t* x;       // the row of x at the first tap that is inside, column 0
-  const int8_t* weight;  // (taps, channels), from that tap's row on
-  ptrdiff_t row_stride;  // of x, between the rows of taps
-  int32_t rows;          // of taps that are inside
-  int32_t taps;          // columns of the kernel
-  int32_t width;         // of x
-  int32_t channels;
-  int32_t out_width;
-  int32_t stride;
-  int32_t dilation;
-  int32_t before;  // padding on the left
+  TapRows<int8_t> taps;
   float scale;
   const float* weight_scale;
   const float* bias;

@@ -29,37 +29,11 @@ inline void finish_row(const int32_t* sums, int32_t parts, ptrdiff_t part, int32
   }
 }
 
-// Channels first .. first + count - 1 of the pixel whose window begins at column `start`.
-inline void depthwise_pixel(const WideDepthwiseRow& row, int32_t start, int32_t first,
-                            int32_t count, int16_t* out) {
-  int32_t sums[kWideColumns] = {};
-  for (int32_t i = 0; i < row.rows; ++i) {
-    const int16_t* x = row.x + i * row.row_stride + first;
-    const int16_t* weight =
-        row.weight + static_cast<ptrdiff_t>(i) * row.taps * row.channels + first;
-    for (int32_t j = 0; j < row.taps; ++j, weight += row.channels) {
-      const int32_t column = start + j * row.dilation;
-      if (column < 0 || column >= row.width) continue;
-      const int16_t* pixel = x + static_cast<ptrdiff_t>(column) * row.channels;
-      if (count == kWideColumns) {
-        for (int32_t c = 0; c < kWideColumns; ++c) sums[c] += pixel[c] * weight[c];
-      } else {
-        for (int32_t c = 0; c < count; ++c) sums[c] += pixel[c] * weight[c];
-      }
-    }
-  }
-  finish_row(sums, 1, 0, count, from_channel(row.columns, first), out);
-}
-
 inline void depthwise_row(const WideDepthwiseRow& row) {
-  for (int32_t pixel = 0; pixel < row.out_width; ++pixel) {
-    int16_t* out = row.out + static_cast<ptrdiff_t>(pixel) * row.channels;
-    const int32_t start = pixel * row.stride - row.before;
-    for (int32_t c = 0; c < row.channels; c += kWideColumns) {
-      const int32_t left = row.channels - c;
-      depthwise_pixel(row, start, c, left < kWideColumns ? left : kWideColumns, out + c);
-    }
-  }
+  for_sums<kWideColumns>(
+      row.taps, [&row](const int32_t* sums, int32_t first, int32_t count, ptrdiff_t at) {
+        finish_row(sums, 1, 0, count, from_channel(row.columns, first), row.out + at);
+      });
 }
 
 }  // namespace
