@@ -59,6 +59,40 @@ void average(const PoolS8Kernel& kernel, const PixelWindow& window, std::int64_t
            });
 }
 
+// Calls task(window, i, j, out) for each pixel (i, j) of the output; rows_of(i) and columns_of(j) are
+// where its window lies in x. `taps`: reads for each of the output's elements.
+template <typename Rows, typename Columns, typename Task>
+void for_windows(const Tensor& x, const Tensor& output, std::int64_t taps, Workspace& workspace,
+                 const Rows& rows_of, const Columns& columns_of, const Task& task) {
+  const std::int32_t height = to_int32(output.shape[1]), width = to_int32(output.shape[2]);
+  share_pool_rows(output, taps, workspace, [&](std::size_t begin, std::size_t end) {
+    const std::size_t channels = size(output.shape[3]);
+    auto* out = output.as<std::uint8_t>() + begin * size(width) * channels;
+    for (auto row = static_cast<std::int64_t>(begin); row < static_cast<std::int64_t>(end); ++row) {
+      const auto i = static_cast<std::int32_t>(row % height);
+      const intact_span rows = rows_of(i);
+      for (std::int32_t j = 0; j < width; ++j, out += channels) {
+        task(window_of(x, row / height, rows, columns_of(j)), i, j, out);
+      }
+    }
+  });
+}
+
+// The same with the windows of a pool.
+template <typename Task>
+void for_windows(const Tensor& x, const Tensor& output, const intact_pool_params& p,
+                 Workspace& workspace, const Task& task) {
+  for_windows(
+      x, output, std::int64_t{p.kernel_h} * p.kernel_w, workspace,
+      [&p](std::int32_t i) {
+        return intact_taps(i, p.stride_h, p.top, p.kernel_h, p.dilation_h, p.h);
+      },
+      [&p](std::int32_t j) {
+        return intact_taps(j, p.stride_w, p.left, p.kernel_w, p.dilation_w, p.w);
+      },
+      task);
+}
+
 class MaxPool8 final : public Op {
  public:
   MaxPool8(const PoolWindow& window, const PoolS8Kernel& kernel)
@@ -69,20 +103,11 @@ class MaxPool8 final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const intact_pool_params p = window_.params(x, output);
-    share_pool_rows(output, window_.taps(), workspace, [&](std::size_t begin, std::size_t end) {
-      auto* out = output.as<std::uint8_t>() + begin * size(output.shape[2] * output.shape[3]);
-      for (auto row = static_cast<std::int64_t>(begin); row < static_cast<std::int64_t>(end);
-           ++row) {
-        const intact_span rows = intact_taps(static_cast<std::int32_t>(row % p.out_h), p.stride_h,
-                                             p.top, p.kernel_h, p.dilation_h, p.h);
-        for (std::int32_t j = 0; j < p.out_w; ++j, out += p.c) {
-          const intact_span columns =
-              intact_taps(j, p.stride_w, p.left, p.kernel_w, p.dilation_w, p.w);
-          const PixelWindow window = window_of(x, row / p.out_h, rows, columns);
-          kernel_.maximum(&window, p.c, x.dtype == DType::kInt8 ? 1 : 0, out);
-        }
-      }
-    });
+    const std::int32_t is_signed = x.dtype == DType::kInt8 ? 1 : 0;
+    for_windows(x, output, p, workspace,
+                [&](const PixelWindow& window, std::int32_t, std::int32_t, std::uint8_t* out) {
+                  kernel_.maximum(&window, p.c, is_signed, out);
+                });
   }
 
  private:
@@ -104,26 +129,19 @@ class AvgPool8 final : public Op {
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
     const Tensor& x = inputs[0];
     const intact_pool_params p = window_.params(x, output);
-    share_pool_rows(output, window_.taps(), workspace, [&](std::size_t begin, std::size_t end) {
-      auto* out = output.as<std::uint8_t>() + begin * size(output.shape[2] * output.shape[3]);
-      for (auto row = static_cast<std::int64_t>(begin); row < static_cast<std::int64_t>(end);
-           ++row) {
-        for (std::int32_t j = 0; j < p.out_w; ++j, out += p.c) pixel(x, p, row, j, out);
-      }
-    });
+    for_windows(x, output, p, workspace,
+                [&](const PixelWindow& window, std::int32_t i, std::int32_t j, std::uint8_t* out) {
+                  const std::int64_t padded =
+                      count_include_pad_ ? counted(p, i, j) - window.rows * window.columns : 0;
+                  average(kernel_, window, p.c, x.dtype, padded, zero_point_, out);
+                });
   }
 
  private:
-  void pixel(const Tensor& x, const intact_pool_params& p, std::int64_t row, std::int32_t j,
-             std::uint8_t* out) const {
-    const auto i = static_cast<std::int32_t>(row % p.out_h);
-    const intact_span rows = intact_taps(i, p.stride_h, p.top, p.kernel_h, 1, p.h);
-    const intact_span columns = intact_taps(j, p.stride_w, p.left, p.kernel_w, 1, p.w);
-    const PixelWindow window = window_of(x, row / p.out_h, rows, columns);
-    const std::int64_t counted = intact_counted(i, p.stride_h, p.top, p.kernel_h, p.h, p.bottom) *
-                                 intact_counted(j, p.stride_w, p.left, p.kernel_w, p.w, p.right);
-    const std::int64_t padded = count_include_pad_ ? counted - window.rows * window.columns : 0;
-    average(kernel_, window, p.c, x.dtype, padded, zero_point_, out);
+  // Pixels of a window, with the padding that counts.
+  static std::int64_t counted(const intact_pool_params& p, std::int32_t i, std::int32_t j) {
+    return intact_counted(i, p.stride_h, p.top, p.kernel_h, p.h, p.bottom) *
+           intact_counted(j, p.stride_w, p.left, p.kernel_w, p.w, p.right);
   }
 
   PoolWindow window_;
@@ -143,18 +161,13 @@ class AdaptiveAvgPool8 final : public Op {
     if (output.bytes() == 0) return;
     const intact_pool_params p = pool_sizes(x, output);
     const std::int64_t taps = x.shape.elements() / output.shape.elements() + 1;
-    share_pool_rows(output, taps, workspace, [&](std::size_t begin, std::size_t end) {
-      auto* out = output.as<std::uint8_t>() + begin * size(output.shape[2] * output.shape[3]);
-      for (auto row = static_cast<std::int64_t>(begin); row < static_cast<std::int64_t>(end);
-           ++row) {
-        const intact_span rows =
-            intact_adaptive_window(static_cast<std::int32_t>(row % p.out_h), p.h, p.out_h);
-        for (std::int32_t j = 0; j < p.out_w; ++j, out += p.c) {
-          const intact_span columns = intact_adaptive_window(j, p.w, p.out_w);
-          average(kernel_, window_of(x, row / p.out_h, rows, columns), p.c, x.dtype, 0, 0, out);
-        }
-      }
-    });
+    for_windows(
+        x, output, taps, workspace,
+        [&p](std::int32_t i) { return intact_adaptive_window(i, p.h, p.out_h); },
+        [&p](std::int32_t j) { return intact_adaptive_window(j, p.w, p.out_w); },
+        [&](const PixelWindow& window, std::int32_t, std::int32_t, std::uint8_t* out) {
+          average(kernel_, window, p.c, x.dtype, 0, 0, out);
+        });
   }
 
  private:
