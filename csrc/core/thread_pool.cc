@@ -13,7 +13,7 @@ namespace intact {
 namespace {
 
 // About 50 microseconds: the time between two operations of a network, much less than a sleep.
-constexpr int kSpins = 2000;
+constexpr int kSpins = 10000;
 
 void pause_briefly() {
 #if defined(__x86_64__)

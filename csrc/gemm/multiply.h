@@ -17,24 +17,23 @@ namespace intact {
 struct Blocking {
   std::int64_t rows;    // of a block
   std::int64_t blocks;  // of rows
-  int parts;            // of the panels
+  int parts = 1;        // of the panels
 
   Blocking(const PanelLayout& layout, std::int64_t all_rows, std::size_t row_bytes, int threads) {
     constexpr std::int64_t kBlockBytes = 96 << 10;
     constexpr std::int64_t kTile = 12;  // a multiple of the rows of most kernels' tiles
     const std::int64_t most = std::max<std::int64_t>(
         kBlockBytes / static_cast<std::int64_t>(row_bytes) / kTile * kTile, kTile);
-    // A few blocks for each thread, so that one that is slow does not hold up the others.
-    const std::int64_t wanted = threads == 1 ? 1 : 4 * threads;
-    blocks = std::max((all_rows + most - 1) / most, std::min(wanted, all_rows / (2 * kTile)));
-    blocks = std::max<std::int64_t>(blocks, 1);
-    rows = ((all_rows + blocks - 1) / blocks + kTile - 1) / kTile * kTile;
+    // Equal shares; two for each thread where that is no waste, so that a slow one holds up less.
+    const std::int64_t own = threads == 1 || all_rows < kTile * threads ? 1
+                             : all_rows < 8 * kTile * threads           ? threads
+                                                                        : 2 * threads;
+    blocks = std::max(own, (all_rows + most - 1) / most);
+    if (threads > 1 && blocks > own) blocks = (blocks + threads - 1) / threads * threads;
+    rows = std::max<std::int64_t>((all_rows + blocks - 1) / blocks, 1);
+    if (rows > 8 * kTile) rows = (rows + 5) / 6 * 6;
     blocks = (all_rows + rows - 1) / rows;
-    parts = 1;
-    if (threads > 1 && blocks < 2 * threads) {
-      parts = static_cast<int>(std::min<std::int64_t>(
-          layout.panels(), (2 * threads + blocks - 1) / std::max<std::int64_t>(blocks, 1)));
-    }
+    if (blocks < threads) parts = std::min(layout.panels(), 2 * threads);
   }
 };
 
