@@ -11,10 +11,11 @@ namespace {
 
 class GemmConv2d final : public Op {
  public:
-  // `excess` is what was taken from each group's part of `weight`, for `pairs`; null: none is.
+  // `bounds` of accumulators, or none; `excess` is what was taken from each group's part of `weight`, for `pairs`; null: none is.
   GemmConv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
-             std::span<const std::int32_t> bias, const Requant& requant, const GemmS8Kernel& kernel,
-             const GemmPairsKernel* pairs, std::vector<Excess> excess)
+             std::span<const std::int32_t> bias, std::span<const std::int64_t> bounds,
+             const Requant& requant, const GemmS8Kernel& kernel, const GemmPairsKernel* pairs,
+             std::vector<Excess> excess)
       : spec_(spec),
         kernel_(kernel),
         layout_(kernel, spec.kernel[0] * spec.kernel[1] * spec.depth,
@@ -38,7 +39,8 @@ class GemmConv2d final : public Op {
         offset[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[first + c]) -
                                               centre * static_cast<std::uint32_t>(sums[c]));
       }
-      requant_.emplace_back(requant.channels(first, columns), offset, spec.output == DType::kUint8);
+      requant_.emplace_back(requant.channels(first, columns), offset, spec.output == DType::kUint8,
+                            bounds.empty() ? bounds : bounds.subspan(first, columns));
     }
   }
 
@@ -105,6 +107,7 @@ class GemmConv2d final : public Op {
 
 OpPtr make_gemm_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
                        std::span<const std::int32_t> bias, const Requant& requant, Isa isa) {
+  const std::vector<std::int64_t> bounds = bounds_for_steps(spec, weight, bias);
   if (const GemmPairsKernel* pairs = pick_gemm_pairs(isa)) {
     std::vector<std::int8_t> rest(weight.begin(), weight.end());
     std::vector<Excess> excess;
@@ -115,13 +118,13 @@ OpPtr make_gemm_conv2d(const Conv2dSpec& spec, std::span<const std::int8_t> weig
     }
     if (std::all_of(excess.begin(), excess.end(),
                     [](const Excess& taken) { return taken.is_little(); })) {
-      return std::make_shared<GemmConv2d>(spec, rest, bias, requant, pairs->product, pairs,
+      return std::make_shared<GemmConv2d>(spec, rest, bias, bounds, requant, pairs->product, pairs,
                                           std::move(excess));
     }
   }
   const GemmS8Kernel* kernel = pick_gemm_s8(isa);
   if (kernel == nullptr) return nullptr;
-  return std::make_shared<GemmConv2d>(spec, weight, bias, requant, *kernel, nullptr,
+  return std::make_shared<GemmConv2d>(spec, weight, bias, bounds, requant, *kernel, nullptr,
                                       std::vector<Excess>());
 }
 

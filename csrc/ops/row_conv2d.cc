@@ -32,7 +32,8 @@ class RowConv2d final : public Op {
                                             static_cast<std::uint32_t>(centre_) *
                                                 static_cast<std::uint32_t>(sums[c]));
     }
-    requant_ = RequantTable(requant, offset, spec.output == DType::kUint8);
+    requant_ = RequantTable(requant, offset, spec.output == DType::kUint8,
+                            bounds_for_steps(spec, weight, bias));
   }
 
   std::string kernel() const override { return std::string("conv2d rows ") + kernel_.name; }

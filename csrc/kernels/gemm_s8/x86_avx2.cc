@@ -27,6 +27,13 @@ static inline void store_codes(__m256i (&acc)[kRows][kVectors], const GemmS8Tile
                                const Args& args) {
 #pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
+    if (tile->requant->in_float != nullptr && tile->requant->in_float[v / 2] != 0) {
+      const __m256 scale = _mm256_load_ps(tile->requant->scale + 8 * v);
+      const __m256 bias = _mm256_load_ps(tile->requant->bias + 8 * v);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) acc[r][v] = step8(acc[r][v], scale, bias);
+      continue;
+    }
     const Requant8 constants = load_requant8(tile->requant, 8 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) acc[r][v] = rescale8<kKind>(acc[r][v], &constants);

@@ -43,6 +43,13 @@ static inline void store_codes(__m512i (&acc)[kRows][kVectors], const GemmS8Tile
                                const Args& args) {
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
+    if (tile->requant->in_float != nullptr && tile->requant->in_float[v] != 0) {
+      const __m512 scale = _mm512_loadu_ps(tile->requant->scale + 16 * v);
+      const __m512 bias = _mm512_loadu_ps(tile->requant->bias + 16 * v);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) acc[r][v] = step16(acc[r][v], scale, bias);
+      continue;
+    }
     const Requant16 constants = load_requant16(tile->requant, 16 * v);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) acc[r][v] = rescale16<kKind>(acc[r][v], &constants);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 
 #include "portable/intact_fixedpoint.h"
@@ -10,65 +11,79 @@
 namespace intact {
 namespace {
 
-// Tried are the scale's nearest float and its neighbours, each with biases from the middle of those
-// that are possible outwards, because each rounds differently.
-constexpr int kScales = 17;
-constexpr double kPlaces[] = {0.5, 0.4, 0.6, 0.25, 0.75, 0.1, 0.9};
+constexpr int kScales = 17;  // that are tried: the nearest float and its neighbours
+constexpr int kMostSteps = 255;
+constexpr double kExact = 1 << 24;  // integers below are floats
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Far below the spacing of the biases in question, far above the rounding of double.
+constexpr double kMargin = 0x1p-40;
 
-struct Interval {
-  double low, high;
-};
+// The real number x scale + bias from which on its float is rounded to k. Halves go to the even
+// integer: k - 1/2 itself must be passed by half a spacing of floats for odd k, and missed by half a
+// spacing for even ones.
+double edge(int k) {
+  const float half = static_cast<float>(k) - 0.5f;
+  const float next = std::nextafter(half, k % 2 == 0 ? -1e9f : 1e9f);
+  return half + 0.5 * (double{next} - half);
+}
 
-// Eq. 13 of one channel, and where its codes begin.
+// edge(k) for all codes.
+double edge_of(int k) {
+  constexpr int kReach = 512;
+  static const auto kEdges = [] {
+    std::array<double, 2 * kReach> edges;
+    for (int i = 0; i < 2 * kReach; ++i) edges[static_cast<std::size_t>(i)] = edge(i - kReach);
+    return edges;
+  }();
+  return kEdges[static_cast<std::size_t>(k + kReach)];
+}
+
+// Where the codes of eq. 13 begin in one channel: accumulators with their offset, and the edges that
+// the float results there have to pass.
 class Thresholds {
  public:
   Thresholds(std::int32_t multiplier, std::int32_t shift, std::int32_t zero_point,
-             std::int32_t qmin, std::int32_t qmax, std::int64_t bound)
+             std::int32_t qmin, std::int32_t qmax, std::int64_t bound, std::int64_t offset)
       : multiplier_(multiplier),
         shift_(shift),
         zero_point_(zero_point),
         bound_(bound),
-        real_(std::ldexp(multiplier, shift - 31)),
-        lowest_(qmin + 1),
-        count_(qmax - qmin) {
-    for (int i = 0; i < count_; ++i) {
-      first_[static_cast<std::size_t>(i)] = find(lowest_ + i);
+        inverse_(1 / std::ldexp(multiplier, shift - 31)) {
+    for (int code = qmin + 1; code <= qmax; ++code) {
+      const std::int64_t x = find(code);
+      const auto place = static_cast<double>(x + offset);
+      exact_ = exact_ && std::fabs(place) < kExact;
+      // Accumulators beyond the bound need no care.
+      if (x <= bound_) {
+        reached_[reached_count_] = place;
+        reached_edge_[reached_count_++] = edge_of(code);
+      }
+      if (x > -bound_) {
+        missed_[missed_count_] = place - 1;
+        missed_edge_[missed_count_++] = edge_of(code);
+      }
     }
   }
 
-  // The biases that, in exact arithmetic, put every threshold where it belongs.
-  Interval biases(float scale, std::int64_t offset) const {
-    Interval found{-kInfinity, kInfinity};
-    for (int i = 0; i < count_; ++i) {
-      const std::int64_t x = first_[static_cast<std::size_t>(i)];
-      const double edge = lowest_ + i - 0.5;
-      const auto product = [&](std::int64_t acc) {
-        return static_cast<double>(scale) * static_cast<double>(acc + offset);
-      };
-      if (x <= bound_) found.low = std::max(found.low, edge - product(x));
-      if (x > -bound_) found.high = std::min(found.high, edge - product(x - 1));
+  // A bias with which `scale` puts every threshold where it belongs. Accumulators there are floats,
+  // and their products with a float are exact in double.
+  std::optional<float> bias(float scale) const {
+    if (!exact_) return std::nullopt;
+    double low = -kInfinity, high = kInfinity;
+    for (std::size_t i = 0; i < reached_count_; ++i) {
+      low = std::max(low, reached_edge_[i] - double{scale} * reached_[i]);
     }
-    if (found.low == -kInfinity && found.high == kInfinity) {
-      found.low = found.high = zero_point_ - real_ * static_cast<double>(offset);
+    for (std::size_t i = 0; i < missed_count_; ++i) {
+      high = std::min(high, missed_edge_[i] - double{scale} * missed_[i]);
     }
-    if (found.low == -kInfinity) found.low = found.high - real_;
-    if (found.high == kInfinity) found.high = found.low + real_;
-    return found;
+    if (low == -kInfinity) low = high - double{scale};
+    if (high == kInfinity) high = low + double{scale};
+    const auto middle = static_cast<float>(0.5 * (low + high));
+    if (low + kMargin < double{middle} && double{middle} < high - kMargin) return middle;
+    return std::nullopt;
   }
 
-  bool agrees(const FloatStep& step) const {
-    const auto code = [&step](std::int64_t acc) {
-      const auto x = static_cast<float>(static_cast<std::int32_t>(acc + step.offset));
-      return std::lrint(std::fmaf(x, step.scale, step.bias));
-    };
-    for (int i = 0; i < count_; ++i) {
-      const std::int64_t x = first_[static_cast<std::size_t>(i)];
-      if (x <= bound_ && code(x) < lowest_ + i) return false;
-      if (x > -bound_ && code(x - 1) >= lowest_ + i) return false;
-    }
-    return true;
-  }
+  bool empty() const { return reached_count_ == 0 && missed_count_ == 0; }
 
  private:
   std::int64_t code(std::int64_t acc) const {
@@ -79,19 +94,20 @@ class Thresholds {
 
   // The least |acc| <= bound whose code is at least `wanted`; bound + 1 if there is none.
   std::int64_t find(std::int32_t wanted) const {
-    const double guess = (wanted - zero_point_ - 0.5) / real_;
+    const double guess = (wanted - zero_point_ - 0.5) * inverse_;
     const auto limit = static_cast<double>(bound_);
-    auto x = static_cast<std::int64_t>(std::floor(std::clamp(guess, -limit, limit)));
-    while (x > -bound_ && code(x - 1) >= wanted) --x;
+    auto x = static_cast<std::int64_t>(std::clamp(guess, -limit, limit));
     while (x <= bound_ && code(x) < wanted) ++x;
+    while (x > -bound_ && code(x - 1) >= wanted) --x;
     return x;
   }
 
   std::int32_t multiplier_, shift_, zero_point_;
   std::int64_t bound_;
-  double real_;
-  int lowest_, count_;
-  std::array<std::int64_t, 255> first_;
+  double inverse_;
+  bool exact_ = true;
+  std::size_t reached_count_ = 0, missed_count_ = 0;
+  std::array<double, kMostSteps> reached_, reached_edge_, missed_, missed_edge_;
 };
 
 // The float nearest to x, or one of its neighbours: 0, +1, -1, +2, -2 ... steps away.
@@ -115,14 +131,14 @@ std::optional<FloatStep> find_float_step(std::int32_t multiplier, std::int32_t s
   const double reach = static_cast<double>(bound) + std::fabs(middle) + 1;
   if (reach >= INT32_MAX || reach * real + 1024 >= 1 << 30) return std::nullopt;
   const auto offset = static_cast<std::int32_t>(std::lrint(middle));
-  const Thresholds thresholds(multiplier, shift, zero_point, qmin, qmax, bound);
+  const Thresholds thresholds(multiplier, shift, zero_point, qmin, qmax, bound, offset);
+  if (thresholds.empty()) {
+    return FloatStep{offset, static_cast<float>(real), 0.5f * static_cast<float>(qmin + qmax)};
+  }
   for (int i = 0; i < kScales; ++i) {
     const float scale = neighbour(real, i);
-    const Interval biases = thresholds.biases(scale, offset);
-    for (const double place : kPlaces) {
-      const double bias = biases.low + place * (biases.high - biases.low);
-      const FloatStep step{offset, scale, static_cast<float>(bias)};
-      if (thresholds.agrees(step)) return step;
+    if (const std::optional<float> bias = thresholds.bias(scale)) {
+      return FloatStep{offset, scale, *bias};
     }
   }
   return std::nullopt;

@@ -33,6 +33,11 @@ struct RequantView {
   const int32_t* negative;    // 2^31 as a bit pattern, or 0
   const int8_t* qmin;         // bit patterns: of uint8_t if is_unsigned
   const int8_t* qmax;
+  // Blocks of 16 channels that have a float step (float_step.h), which takes the place of all but
+  // offset and the clamp: 1 for each such block; null: there are none.
+  const uint8_t* in_float;
+  const float* scale;
+  const float* bias;
   int32_t zero_point;         // still to be added; 0 where rounding has it
   RequantKind kind;
   int32_t clamps;             // 0: qmin and qmax are the ends of the type

@@ -1,10 +1,15 @@
 #include "kernels/requantize/table.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+
+#include "kernels/requantize/float_step.h"
 
 namespace intact {
 namespace {
 
+constexpr std::size_t kBlock = 16;     // channels that share a kind of step
 constexpr std::size_t kChannels = 64;  // vectors may read past the last channel up to here
 
 // A multiplier of 0 gives 0 whatever the shift, so that it never asks for the general kind.
@@ -31,7 +36,7 @@ std::size_t rounding_place(std::size_t channel) {
 }  // namespace
 
 RequantTable::RequantTable(const Requant& requant, std::span<const std::int32_t> offset,
-                           bool is_unsigned)
+                           bool is_unsigned, std::span<const std::int64_t> bounds)
     : zero_point_(requant.zero_point()),
       kind_(kind_of(requant, offset.size())),
       is_unsigned_(is_unsigned) {
@@ -63,7 +68,37 @@ RequantTable::RequantTable(const Requant& requant, std::span<const std::int32_t>
     clamps_ = clamps_ || requant.qmin(c) != (is_unsigned ? 0 : INT8_MIN) ||
               requant.qmax(c) != (is_unsigned ? UINT8_MAX : INT8_MAX);
   }
-  if (kind_ != RequantKind::kAnyShift) zero_point_ = 0;
+  if (kind_ != RequantKind::kAnyShift) {
+    zero_point_ = 0;
+    if (!bounds.empty()) find_steps(requant, bounds);
+  }
+}
+
+void RequantTable::find_steps(const Requant& requant, std::span<const std::int64_t> bounds) {
+  scale_ = Buffer<float>(offset_.size());
+  bias_ = Buffer<float>(offset_.size());
+  in_float_ = Buffer<std::uint8_t>(offset_.size() / kBlock);
+  for (std::size_t begin = 0; begin < bounds.size(); begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, bounds.size());
+    std::array<FloatStep, kBlock> steps;
+    std::size_t c = begin;
+    for (; c < end; ++c) {
+      const std::optional<FloatStep> step =
+          find_float_step(requant.multiplier(c), requant.shift(c), requant.zero_point(),
+                          requant.qmin(c), requant.qmax(c), bounds[c]);
+      if (!step) break;
+      steps[c - begin] = *step;
+    }
+    if (c < end) continue;
+    in_float_[begin / kBlock] = 1;
+    for (c = begin; c < end; ++c) {
+      const FloatStep& step = steps[c - begin];
+      offset_[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(offset_[c]) +
+                                             static_cast<std::uint32_t>(step.offset));
+      scale_[c] = step.scale;
+      bias_[c] = step.bias;
+    }
+  }
 }
 
 RequantView RequantTable::view(std::size_t channel) const {
@@ -75,6 +110,9 @@ RequantView RequantTable::view(std::size_t channel) const {
           negative_.data() + channel,
           qmin_.data() + channel,
           qmax_.data() + channel,
+          in_float_.size() == 0 ? nullptr : in_float_.data() + channel / kBlock,
+          in_float_.size() == 0 ? nullptr : scale_.data() + channel,
+          in_float_.size() == 0 ? nullptr : bias_.data() + channel,
           zero_point_,
           kind_,
           clamps_ ? 1 : 0,
@@ -83,7 +121,8 @@ RequantView RequantTable::view(std::size_t channel) const {
 
 std::size_t RequantTable::bytes() const {
   return offset_.bytes() + multiplier_.bytes() + left_.bytes() + right_.bytes() +
-         rounding_.bytes() + negative_.bytes() + qmin_.bytes() + qmax_.bytes();
+         rounding_.bytes() + negative_.bytes() + qmin_.bytes() + qmax_.bytes() +
+         in_float_.bytes() + scale_.bytes() + bias_.bytes();
 }
 
 }  // namespace intact

@@ -94,6 +94,11 @@ static inline __m256i requantize8(__m256i acc, const Requant8* r) {
   }
 }
 
+// The same by float steps; with the zero point.
+static inline __m256i step8(__m256i x, __m256 scale, __m256 bias) {
+  return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(x), scale, bias));
+}
+
 // Adds the zero point and clamps 8 numbers to the codes of channels channel .. channel + 7, in the
 // low 8 bytes.
 static inline __m128i to_codes8(__m256i values, const RequantView* view, int channel) {

@@ -78,6 +78,11 @@ static inline __m512i requantize16(__m512i acc, const Requant16* r) {
   }
 }
 
+// The same by float steps; with the zero point.
+static inline __m512i step16(__m512i x, __m512 scale, __m512 bias) {
+  return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(x), scale, bias));
+}
+
 // Adds the zero point and clamps 16 numbers to the codes of channels channel .. channel + 15.
 static inline __m128i to_codes16(__m512i values, const RequantView* view, int channel) {
   const __m256i words = _mm256_adds_epi16(_mm512_cvtsepi32_epi16(values),
