@@ -52,6 +52,17 @@ std::vector<std::int32_t> pack_rows(const GemmS8Kernel& kernel, const PanelLayou
   return sums;
 }
 
+std::vector<std::int32_t> offsets_of(std::span<const std::int32_t> bias, std::int32_t centre,
+                                     std::span<const std::int32_t> sums) {
+  std::vector<std::int32_t> offsets(bias.size());
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    offsets[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[c]) -
+                                           static_cast<std::uint32_t>(centre) *
+                                               static_cast<std::uint32_t>(sums[c]));
+  }
+  return offsets;
+}
+
 void pack_columns(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::uint8_t* b,
                   bool is_unsigned, std::int8_t* packed, std::int32_t* sums) {
   for (int panel = 0; panel < layout.panels(); ++panel) {

@@ -40,6 +40,11 @@ class PanelLayout {
 std::vector<std::int32_t> pack_rows(const GemmS8Kernel& kernel, const PanelLayout& layout,
                                     std::span<const std::int8_t> weight, std::int8_t* packed);
 
+// bias - centre * sum for each column: what makes accumulators of codes those of codes - centre.
+// Modulo 2^32, as accumulators are; with their bias they fit.
+std::vector<std::int32_t> offsets_of(std::span<const std::int32_t> bias, std::int32_t centre,
+                                     std::span<const std::int32_t> sums);
+
 // Packs b (depth, columns), row-major, of codes: int8_t, or uint8_t less 128 if `is_unsigned`.
 // `sums` receives the sum of each column of what was packed. `packed` need not be zeroed.
 void pack_columns(const GemmS8Kernel& kernel, const PanelLayout& layout, const std::uint8_t* b,

@@ -12,6 +12,11 @@
 
 namespace intact {
 
+inline bool is_byte(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUint8; }
+
+// The lowest code that a byte of this type holds.
+inline std::int32_t lowest(DType dtype) { return dtype == DType::kInt8 ? INT8_MIN : 0; }
+
 // How the codes of a value are stored, and which there are.
 struct Codes8 {
   DType dtype;

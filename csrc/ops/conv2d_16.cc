@@ -197,25 +197,18 @@ class DepthwiseConv2d16 final : public Op {
   DepthwiseConv2d16(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
                     std::span<const std::int64_t> bias, const Requant& requant,
                     const WideS16Kernel& kernel)
-      : spec_(spec), kernel_(kernel), table_(requant, bias), weight_(weight.size()) {
-    const std::size_t channels = bias.size(), taps = weight.size() / channels;
-    for (std::size_t c = 0; c < channels; ++c) {
-      for (std::size_t t = 0; t < taps; ++t) weight_[t * channels + c] = weight[c * taps + t];
-    }
-  }
+      : spec_(spec),
+        kernel_(kernel),
+        table_(requant, bias),
+        weight_(taps_first<std::int16_t>(weight, bias.size())) {}
 
   std::string kernel() const override { return std::string("conv2d depthwise ") + kernel_.name; }
   std::size_t packed_bytes() const override { return weight_.bytes() + table_.bytes(); }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
-    const std::int64_t rows = output.shape[1];
-    const std::int64_t products = output.shape.elements(2, 4) * spec_.kernel[0] * spec_.kernel[1];
-    workspace.pool.parallel_ranges(output.shape[0] * rows, grain(products),
-                                   [&](std::int64_t begin, std::int64_t end, int) {
-                                     for (std::int64_t i = begin; i < end; ++i) {
-                                       run_row(inputs[0], i / rows, i % rows, output);
-                                     }
-                                   });
+    for_output_rows(spec_, output, workspace.pool, [&](std::int64_t sample, std::int64_t oh) {
+      run_row(inputs[0], sample, oh, output);
+    });
   }
 
  private:

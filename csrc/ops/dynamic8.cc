@@ -199,14 +199,9 @@ class DynamicDepthwise8 final : public Op {
  public:
   DynamicDepthwise8(const Conv2dSpec& spec, int bits, std::span<const std::int8_t> weight,
                     const RealChannels& channels, const DynamicS8Kernel& kernel)
-      : spec_(spec), range_(bits, channels, kernel), weight_(weight.size()) {
-    const std::size_t taps = weight.size() / range_.channels();
-    for (std::size_t c = 0; c < range_.channels(); ++c) {
-      for (std::size_t t = 0; t < taps; ++t) {
-        weight_[t * range_.channels() + c] = weight[c * taps + t];
-      }
-    }
-  }
+      : spec_(spec),
+        range_(bits, channels, kernel),
+        weight_(taps_first<std::int8_t>(weight, range_.channels())) {}
 
   std::string kernel() const override {
     return std::string("dynamic conv2d depthwise ") + range_.kernel().name;
@@ -217,16 +212,11 @@ class DynamicDepthwise8 final : public Op {
   }
 
   void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
-    const std::int64_t samples = inputs[0].shape[0], rows = output.shape[1];
+    const std::int64_t samples = inputs[0].shape[0];
     if (samples == 0) return;
     const Range8::Encoded x = range_.encode(inputs[0], samples, workspace);
-    const std::int64_t products = output.shape.elements(2, 4) * spec_.kernel[0] * spec_.kernel[1];
-    workspace.pool.parallel_ranges(samples * rows, grain(products),
-                                   [&](std::int64_t begin, std::int64_t end, int) {
-                                     for (std::int64_t i = begin; i < end; ++i) {
-                                       run_row(x, i / rows, i % rows, output);
-                                     }
-                                   });
+    for_output_rows(spec_, output, workspace.pool,
+                    [&](std::int64_t sample, std::int64_t oh) { run_row(x, sample, oh, output); });
   }
 
  private:

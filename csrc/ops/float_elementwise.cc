@@ -1,6 +1,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "ops/broadcast.h"
 #include "ops/floats.h"
 #include "ops/portable.h"
 #include "portable/intact_elementwise.h"
@@ -71,9 +72,7 @@ class FloatBinary final : public Op {
  private:
   template <class Function>
   static void share(Inputs inputs, const Tensor& output, Workspace& workspace, Function function) {
-    const Dims left(inputs[0].shape), right(inputs[1].shape);
-    intact_grid grid;
-    intact_broadcast(&grid, left.sizes, left.rank, right.sizes, right.rank);
+    const intact_grid grid = broadcast(inputs[0], inputs[1]);
     const int last = grid.rank - 1;
     workspace.pool.parallel_ranges(
         output.shape.elements(), kGrain, [&](std::int64_t begin, std::int64_t end, int) {

@@ -25,21 +25,19 @@ class GemmConv2d final : public Op {
         excess_(std::move(excess)) {
     const std::size_t columns = static_cast<std::size_t>(layout_.columns());
     const std::size_t size = columns * static_cast<std::size_t>(layout_.depth());
-    const std::uint32_t centre = static_cast<std::uint32_t>(
-        spec.input_zero_point + (spec.input == DType::kInt8 ? kernel.shift : 0));
+    const std::int32_t centre =
+        spec.input_zero_point + (spec.input == DType::kInt8 ? kernel.shift : 0);
     for (int group = 0; group < spec.groups; ++group) {
       const std::size_t first = static_cast<std::size_t>(group) * columns;
       std::vector<std::int32_t> sums =
           pack_rows(kernel, layout_, weight.subspan(first * layout_.depth(), size), packed(group));
       const Excess* apart = apart_of(group).excess;
-      // Modulo 2^32: the accumulator and its offset may wrap, their sum does not.
-      std::vector<std::int32_t> offset(columns);
-      for (std::size_t c = 0; c < columns; ++c) {
-        if (apart != nullptr) sums[c] += apart->sum(static_cast<int>(c));
-        offset[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[first + c]) -
-                                              centre * static_cast<std::uint32_t>(sums[c]));
+      for (std::size_t c = 0; c < columns && apart != nullptr; ++c) {
+        sums[c] += apart->sum(static_cast<int>(c));
       }
-      requant_.emplace_back(requant.channels(first, columns), offset, spec.output == DType::kUint8,
+      requant_.emplace_back(requant.channels(first, columns),
+                            offsets_of(bias.subspan(first, columns), centre, sums),
+                            spec.output == DType::kUint8,
                             bounds.empty() ? bounds : bounds.subspan(first, columns));
     }
   }

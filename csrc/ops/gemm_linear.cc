@@ -22,16 +22,11 @@ class GemmLinear final : public Op {
         excess_(std::move(excess)),
         is_signed_(input == DType::kInt8 ? 1 : 0) {
     std::vector<std::int32_t> sums = pack_rows(kernel, layout_, weight, packed_.data());
-    const std::uint32_t centre =
-        static_cast<std::uint32_t>(input_zero_point + (is_signed_ != 0 ? kernel.shift : 0));
-    // Modulo 2^32: the accumulator and its offset may wrap, their sum does not.
-    std::vector<std::int32_t> offset(bias.size());
-    for (std::size_t c = 0; c < bias.size(); ++c) {
-      if (!excess_.empty()) sums[c] += excess_.sum(static_cast<int>(c));
-      offset[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[c]) -
-                                            centre * static_cast<std::uint32_t>(sums[c]));
+    for (std::size_t c = 0; c < sums.size() && !excess_.empty(); ++c) {
+      sums[c] += excess_.sum(static_cast<int>(c));
     }
-    requant_ = RequantTable(requant, offset, output == DType::kUint8);
+    const std::int32_t centre = input_zero_point + (is_signed_ != 0 ? kernel.shift : 0);
+    requant_ = RequantTable(requant, offsets_of(bias, centre, sums), output == DType::kUint8);
   }
 
   std::string kernel() const override { return std::string("linear ") + kernel_.name; }

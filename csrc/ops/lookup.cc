@@ -4,6 +4,7 @@
 #include "core/buffer.h"
 #include "kernels/lookup_s8/lookup_s8.h"
 #include "ops/ops.h"
+#include "portable/intact_elementwise.h"
 
 namespace intact {
 namespace {
@@ -25,7 +26,7 @@ Buffer<Out> by_pattern(std::int32_t low, std::span<const std::int32_t> table) {
 
 template <typename Out>
 void look_up(const Out* table, const std::uint8_t* x, Out* out, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) out[i] = table[x[i]];
+  intact_lookup(x, table, out, sizeof(Out), 0, static_cast<std::size_t>(count));
 }
 
 template <typename Out>
@@ -67,8 +68,7 @@ OpPtr make_lookup(std::int32_t low, std::span<const std::int32_t> table, DType o
     }
     case DType::kInt16:
     case DType::kUint16:
-      return std::make_shared<Lookup<std::uint16_t>>(low, table, "lookup",
-                                                     &look_up<std::uint16_t>);
+      return std::make_shared<Lookup<std::uint16_t>>(low, table, "lookup", &look_up<std::uint16_t>);
     default:
       throw std::invalid_argument("a lookup gives 8- or 16-bit codes");
   }

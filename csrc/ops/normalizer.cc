@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ops/codes8.h"
 #include "ops/portable.h"
 
 namespace intact {
@@ -11,8 +12,6 @@ namespace {
 
 constexpr std::size_t kPadding = 64;  // entries that vectors read past the last channel
 constexpr std::int32_t kMostBeta = 1 << 30;
-
-bool is_byte(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUint8; }
 
 // What the kernels take for granted beside the codes' types (normalize_s8.h).
 bool applies(const Normalization& numbers) {

@@ -17,10 +17,6 @@ namespace intact {
 // The code of (a', b') at 256 a' + b', where a', b' count from the lowest of their type.
 using PairTable = Buffer<std::uint8_t>;
 
-inline bool is_byte(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUint8; }
-
-inline std::int32_t lowest(DType dtype) { return dtype == DType::kInt8 ? INT8_MIN : 0; }
-
 inline PairCodes pair_codes(const Codes8& codes) {
   const std::int32_t low = lowest(codes.dtype);
   return {codes.dtype == DType::kInt8, codes.range.qmin - low, codes.range.qmax - low};

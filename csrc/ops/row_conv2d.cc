@@ -1,5 +1,6 @@
 // Convolutions of few channels, such as the first layer of a network. A row of the kernel covers
-// neighbouring bytes of an image row: patches are read where they are, and only the image is packed.
+// neighbouring bytes of an image row: patches are read where they are, and only the image is
+// packed.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -25,14 +26,7 @@ class RowConv2d final : public Op {
         is_signed_(spec.input == DType::kInt8 ? 1 : 0),
         centre_(spec.input_zero_point + (is_signed_ != 0 ? kernel.shift : 0)) {
     const std::vector<std::int32_t> sums = pack_rows(kernel, layout_, weight, packed_.data());
-    // Modulo 2^32: the accumulator and its offset may wrap, their sum does not.
-    std::vector<std::int32_t> offset(bias.size());
-    for (std::size_t c = 0; c < bias.size(); ++c) {
-      offset[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias[c]) -
-                                            static_cast<std::uint32_t>(centre_) *
-                                                static_cast<std::uint32_t>(sums[c]));
-    }
-    requant_ = RequantTable(requant, offset, spec.output == DType::kUint8,
+    requant_ = RequantTable(requant, offsets_of(bias, centre_, sums), spec.output == DType::kUint8,
                             bounds_for_steps(spec, weight, bias));
   }
 
