@@ -3,6 +3,7 @@
 
 #include "kernels/pool_s8/pool_s8.h"
 #include "kernels/requantize/table.h"
+#include "ops/codes8.h"
 #include "ops/pooling.h"
 
 namespace intact {
@@ -13,18 +14,27 @@ constexpr std::int64_t kSumPixels = INT32_MAX / 255;
 
 // Codes are summed as 0 .. 255.
 std::uint8_t flip(DType dtype) { return dtype == DType::kInt8 ? 0x80 : 0; }
-std::int32_t lowest(DType dtype) { return dtype == DType::kInt8 ? INT8_MIN : 0; }
 
 std::string named(const char* what, const PoolS8Kernel& kernel) {
   return std::string(what) + " " + kernel.name;
 }
 
-PixelWindow window_of(const Tensor& x, std::int64_t sample, const intact_span& rows,
-                      const intact_span& columns) {
-  const std::int64_t pixel = x.shape[3], row = pixel * x.shape[2];
-  return {x.as<const std::uint8_t>() + (sample * x.shape[1] + rows.low) * row + columns.low * pixel,
-          (rows.high - rows.low + rows.step - 1) / rows.step, row * rows.step,
-          (columns.high - columns.low + columns.step - 1) / columns.step, pixel * columns.step};
+std::int32_t positions(const intact_span& span) {
+  return (span.high - span.low + span.step - 1) / span.step;
+}
+
+// Some rows of a sample, without columns yet.
+PixelWindow window_of(const Tensor& x, std::int64_t sample, const intact_span& rows) {
+  const std::int64_t row = x.shape[2] * x.shape[3];
+  return {x.as<const std::uint8_t>() + (sample * x.shape[1] + rows.low) * row, positions(rows),
+          row * rows.step, 0, 0};
+}
+
+PixelWindow with_columns(PixelWindow window, const intact_span& columns, std::int64_t channels) {
+  window.first += columns.low * channels;
+  window.columns = positions(columns);
+  window.column_stride = columns.step * channels;
+  return window;
 }
 
 // Calls task(sums, first channel, channels) on sums of some channels of the window at a time.
@@ -59,20 +69,20 @@ void average(const PoolS8Kernel& kernel, const PixelWindow& window, std::int64_t
            });
 }
 
-// Calls task(window, i, j, out) for each pixel (i, j) of the output; rows_of(i) and columns_of(j) are
-// where its window lies in x. `taps`: reads for each of the output's elements.
+// Calls task(window, i, j, out) for each pixel (i, j) of the output; rows_of(i) and columns_of(j)
+// are where its window lies in x. `taps`: reads for each of the output's elements.
 template <typename Rows, typename Columns, typename Task>
 void for_windows(const Tensor& x, const Tensor& output, std::int64_t taps, Workspace& workspace,
                  const Rows& rows_of, const Columns& columns_of, const Task& task) {
   const std::int32_t height = to_int32(output.shape[1]), width = to_int32(output.shape[2]);
   share_pool_rows(output, taps, workspace, [&](std::size_t begin, std::size_t end) {
-    const std::size_t channels = size(output.shape[3]);
-    auto* out = output.as<std::uint8_t>() + begin * size(width) * channels;
+    const std::int64_t channels = output.shape[3];
+    auto* out = output.as<std::uint8_t>() + begin * size(width * channels);
     for (auto row = static_cast<std::int64_t>(begin); row < static_cast<std::int64_t>(end); ++row) {
       const auto i = static_cast<std::int32_t>(row % height);
-      const intact_span rows = rows_of(i);
+      const PixelWindow across = window_of(x, row / height, rows_of(i));
       for (std::int32_t j = 0; j < width; ++j, out += channels) {
-        task(window_of(x, row / height, rows, columns_of(j)), i, j, out);
+        task(with_columns(across, columns_of(j), channels), i, j, out);
       }
     }
   });

@@ -50,7 +50,8 @@ struct PoolWindow {
 
 // Calls task(begin, end) on ranges of the output's rows; `taps`: reads for each of its elements.
 template <typename Task>
-void share_pool_rows(const Tensor& output, std::int64_t taps, Workspace& workspace, const Task& task) {
+void share_pool_rows(const Tensor& output, std::int64_t taps, Workspace& workspace,
+                     const Task& task) {
   const Shape& shape = output.shape;
   workspace.pool.parallel_ranges(
       shape[0] * shape[1], grain_of(shape[2] * shape[3] * taps),
