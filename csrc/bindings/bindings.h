@@ -9,7 +9,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <span>
-#include <stdexcept>
 #include <vector>
 
 #include "core/tensor.h"

@@ -12,14 +12,15 @@ using Pair = std::array<int, 2>;
 
 template <typename Make>
 void bind_conv2d(nb::module_& m, const char* name, Make make) {
-  m.def(name, [make](const Window& window, const Pair& image, std::int32_t zero_point, DType input,
-                     DType output, const Array<std::int8_t, 4>& weight,
-                     const Vector<std::int32_t>& bias, const Requant& requant, Isa isa) -> OpPtr {
-    Conv2dSpec spec = conv2d_spec(window, zero_point, input, output, AnyArray(weight));
-    spec.image[0] = image[0];
-    spec.image[1] = image[1];
-    return make(spec, std::span(weight.data(), weight.size()), to_span(bias), requant, isa);
-  });
+  m.def(name,
+        [make](const Window& window, const Pair& image, std::int32_t zero_point, DType input,
+               DType output, const Array<std::int8_t, 4>& weight, const Vector<std::int32_t>& bias,
+               const Requant& requant, Isa isa) -> OpPtr {
+          Conv2dSpec spec = conv2d_spec(window, zero_point, input, output, AnyArray(weight));
+          spec.image[0] = image[0];
+          spec.image[1] = image[1];
+          return make(spec, std::span(weight.data(), weight.size()), to_span(bias), requant, isa);
+        });
 }
 
 }  // namespace

@@ -31,14 +31,12 @@ void bind_convolutions(nb::module_& m) {
   };
   bind("conv2d", make_portable_conv2d);
   bind("conv_transpose2d", make_conv_transpose2d);
-  m.def("conv2d_16",
-        [](const Window& window, const Array<std::int8_t, 4>& weight,
-           const Vector<std::int64_t>& bias, const Requant& requant, Isa isa) {
-          const Conv2dSpec spec =
-              conv2d_spec(window, 0, DType::kInt16, DType::kInt16, AnyArray(weight));
-          return make_conv2d_16(spec, std::span(weight.data(), weight.size()), to_span(bias),
-                                requant, isa);
-        });
+  m.def("conv2d_16", [](const Window& window, const Array<std::int8_t, 4>& weight,
+                        const Vector<std::int64_t>& bias, const Requant& requant, Isa isa) {
+    const Conv2dSpec spec = conv2d_spec(window, 0, DType::kInt16, DType::kInt16, AnyArray(weight));
+    return make_conv2d_16(spec, std::span(weight.data(), weight.size()), to_span(bias), requant,
+                          isa);
+  });
   m.def("dynamic_conv2d",
         [](const Window& window, int bits, const AnyArray& weight,
            const Vector<float>& weight_scale, const Vector<float>& bias, Isa isa) {

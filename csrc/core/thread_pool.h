@@ -1,11 +1,9 @@
 // A few threads that share the tasks of one operation at a time.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
-#include <vector>
 
 namespace intact {
 
@@ -30,10 +28,10 @@ class ThreadPool {
       for (std::int64_t i = 0; i < count; ++i) task(i, 0);
       return;
     }
-    dispatch(
-        count,
-        [](void* context, std::int64_t i, int worker) { (*static_cast<Plain*>(context))(i, worker); },
-        const_cast<void*>(static_cast<const void*>(&task)));
+    const Function function = [](void* context, std::int64_t i, int worker) {
+      (*static_cast<Plain*>(context))(i, worker);
+    };
+    dispatch(count, function, const_cast<void*>(static_cast<const void*>(&task)));
   }
 
   // As parallel_for over ranges of 0 .. count - 1: task(begin, end, worker). A range has at least

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "core/buffer.h"
 #include "ops/floats.h"
 #include "ops/portable.h"

@@ -15,7 +15,8 @@ using OpPtr = std::shared_ptr<const Op>;
 // Output has the input's elements in the same order (Reshape that cannot be an alias).
 OpPtr make_copy();
 
-// out = table[x - low], for codes of up to 8 bits; table has one int32 for each code low, low + 1...
+// out = table[x - low] (eq. 29), for codes of up to 8 bits; table has one int32 for each code low,
+// low + 1, ...
 OpPtr make_lookup(std::int32_t low, std::span<const std::int32_t> table, DType output, Isa isa);
 
 }  // namespace intact

@@ -4,7 +4,8 @@
 
 #include "intact_dot.h"
 
-/* acc[r] = the sum of one row x (inputs) with channel first + r of weight (O, inputs), r < count. */
+/* acc[r] = the sum of one row x (inputs) with channel first + r of weight (O, inputs),
+ * r < count. */
 INTACT_INLINE void intact_linear_sums(const intact_factors* factors, const void* x,
                                       const void* weight, int32_t inputs, int32_t first,
                                       int32_t count, int64_t* acc) {

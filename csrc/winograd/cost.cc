@@ -1,7 +1,5 @@
 #include "winograd/cost.h"
 
-#include <algorithm>
-
 namespace intact {
 namespace {
 

@@ -1,4 +1,5 @@
-// Depthwise convolutions of 8-bit codes, one row of outputs at a time, requantized in registers.
+// Depthwise convolutions of 8-bit codes, one row of outputs at a time, requantized in registers
+// (arithmetic.md, eq. 21 and 15).
 //
 // Channels are the lanes of vectors. A kernel multiplies `group` taps of a lane at once, so that
 // bytes of several rows (or columns) are interleaved first; a vector of interleaved codes serves

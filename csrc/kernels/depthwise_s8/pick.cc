@@ -11,7 +11,7 @@ const DepthwiseKernel* pick_depthwise_s8(Isa best, const int (&kernel)[2], int s
    group,    shift, DepthwiseOrder::order, bytes,  name},
 #include "kernels/depthwise_s8/kernels.inc"
 #undef DEPTHWISE_S8
-    {},
+      {},
   };
   return first_within(best, kKernels, [&](const DepthwiseKernel& candidate) {
     const auto is = [](int wanted, int size) { return wanted == 0 || wanted == size; };

@@ -1,4 +1,5 @@
-// Products of int16 matrices; sums wrap around modulo 2^32.
+// Products of int16 matrices, of Winograd's transforms and of 16-bit codes; sums wrap around modulo
+// 2^32.
 //
 // A is row-major: rows of `depth` numbers, `a_stride` numbers apart. B is packed in panels of up to
 // `width` columns, a multiple of `lanes`:

@@ -1,4 +1,4 @@
-// Products of matrices of 8-bit codes, requantized in registers.
+// Products of matrices of 8-bit codes, requantized in registers (arithmetic.md, eq. 16, 20 and 15).
 //
 // out (rows x columns) = requantize(A (rows x K) B (K x columns)). B is packed once into panels of
 // at most `panel` columns; A is packed, block by block, into rows of whole groups of `group`

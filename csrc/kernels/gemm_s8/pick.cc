@@ -11,7 +11,7 @@ const GemmS8Kernel* pick_gemm_s8(Isa best) {
    element,  shift, name##_pack, name##_pack_panel, name##_run},
 #include "kernels/gemm_s8/kernels.inc"
 #undef GEMM_S8
-    {},
+      {},
   };
   return first_within(best, kKernels);
 }

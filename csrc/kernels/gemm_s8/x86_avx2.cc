@@ -44,9 +44,8 @@ static inline void store_codes(__m256i (&acc)[kRows][kVectors], const GemmS8Tile
     const __m256i low = limits16(requant->qmin), high = limits16(requant->qmax);
 #pragma GCC unroll 8
     for (int r = 0; r + 1 < kRows; r += 2) {
-      const __m256i codes =
-          to_codes32<kKind>(acc[r][0], acc[r][1 % kVectors], acc[r + 1][0],
-                            acc[r + 1][1 % kVectors], low, high, requant);
+      const __m256i codes = to_codes32<kKind>(acc[r][0], acc[r][1 % kVectors], acc[r + 1][0],
+                                              acc[r + 1][1 % kVectors], low, high, requant);
       uint8_t* out = args.out + r * stride;
       _mm_storeu_si128((__m128i*)out, _mm256_castsi256_si128(codes));
       _mm_storeu_si128((__m128i*)(out + stride), _mm256_extracti128_si256(codes, 1));

@@ -64,8 +64,7 @@ static inline void store_codes(__m512i (&acc)[kRows][kVectors], const GemmS8Tile
       const int row = r + i / kVectors, v = i % kVectors;
       return kVectors == 3 && i == 3 ? acc[r][2 % kVectors] : acc[row < kRows ? row : r][v];
     };
-    const __m512i codes =
-        to_codes64<kKind>(part(0), part(1), part(2), part(3), low, high, requant);
+    const __m512i codes = to_codes64<kKind>(part(0), part(1), part(2), part(3), low, high, requant);
     uint8_t* out = args.out + r * tile->out_stride;
     store_part<64 / kTogether>(out, codes, tile->columns);
     if (kTogether > 1 && r + 1 < kRows) {

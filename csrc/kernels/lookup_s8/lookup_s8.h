@@ -1,4 +1,4 @@
-// Tables of bytes: out[i] = table[x[i]].
+// Tables of bytes by the code's bit pattern (arithmetic.md, eq. 29): out[i] = table[x[i]].
 #pragma once
 
 #include <stdint.h>

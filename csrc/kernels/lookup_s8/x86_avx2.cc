@@ -1,5 +1,4 @@
 #include <immintrin.h>
-#include <string.h>
 
 #include "kernels/lookup_s8/lookup_s8.h"
 

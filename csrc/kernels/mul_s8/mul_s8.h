@@ -1,11 +1,12 @@
-// Scaled products of pairs of 8-bit codes.
+// Scaled products of pairs of 8-bit codes: QMul (arithmetic.md, eq. 25).
 //
 //   out = clamp(rint(x scale + bias[x < 0]) + corrections, qmin, qmax),
 //   x = (a' - a_zero) (b' - b_zero)
 //
-// a', b' are the codes as 0 .. 255: signed ones with their highest bit flipped. The product is exact
-// in float32, and so is a fused multiplication and addition but for its last rounding. Results are
-// signed; unsigned codes are theirs with the highest bit flipped, so that floats stay small.
+// a', b' are the codes as 0 .. 255: signed ones with their highest bit flipped. The product is
+// exact in float32, and so is a fused multiplication and addition but for its last rounding.
+// Results are signed; unsigned codes are theirs with the highest bit flipped, so that floats stay
+// small. Numbers for which this gives eq. 25 are found by scale.h.
 #pragma once
 
 #include <stdint.h>

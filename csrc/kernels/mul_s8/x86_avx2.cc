@@ -1,5 +1,6 @@
-#include "kernels/mul_s8/mul_s8.h"
 #include "kernels/pairs_s8/x86_avx2.h"
+
+#include "kernels/mul_s8/mul_s8.h"
 
 namespace intact {
 namespace {

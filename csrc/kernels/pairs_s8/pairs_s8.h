@@ -5,8 +5,8 @@
 
 namespace intact {
 
-// `rows` rows of `count` codes each, contiguous in `out`. Along a row an operand has a step of 1, or
-// 0: its first code again and again. From row to row it goes on by `a_next`, `b_next` codes.
+// `rows` rows of `count` codes each, contiguous in `out`. Along a row an operand has a step of 1,
+// or 0: its first code again and again. From row to row it goes on by `a_next`, `b_next` codes.
 struct PairRows {
   const uint8_t* a;
   const uint8_t* b;

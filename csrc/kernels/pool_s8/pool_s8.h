@@ -1,4 +1,5 @@
-// Maxima and sums of the pixels of a window, for channels of 8-bit codes that lie side by side.
+// Maxima, and sums that become averages (arithmetic.md, eq. 49) or means (eq. 50), of the pixels of
+// a window, for channels of 8-bit codes that lie side by side.
 #pragma once
 
 #include <stdint.h>

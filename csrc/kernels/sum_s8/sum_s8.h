@@ -1,10 +1,11 @@
-// Weighted sums of pairs of 8-bit codes.
+// Weighted sums of pairs of 8-bit codes: QAdd and QSub (arithmetic.md, eq. 24).
 //
 //   out = clamp(floor((a' p + b' q + c) / 2^f) + corrections, qmin, qmax)
 //
 // a', b' are the codes as 0 .. 255: signed ones with their highest bit flipped. p, q and c come in
 // halves of 15 bits, x = 2^15 x_high + x_low with 0 <= x_low < 2^15, so that pairs of products of
 // 16 bits do: floor(... / 2^15) = a' p_high + b' q_high + c_high + floor((a' p_low + ...) / 2^15).
+// Numbers for which this gives eq. 24 are found by plane.h.
 #pragma once
 
 #include <stdint.h>

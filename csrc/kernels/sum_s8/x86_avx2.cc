@@ -1,4 +1,5 @@
 #include "kernels/pairs_s8/x86_avx2.h"
+
 #include "kernels/sum_s8/sum_s8.h"
 
 namespace intact {

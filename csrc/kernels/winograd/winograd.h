@@ -20,22 +20,24 @@
 //         0 -1  1  0              1 -1  1
 //         0  1  0 -1              0  0  2
 //
-// Bounds. d = x - zero_point is in -255 .. 255 and a row of B^T sums to at most 10 in absolute value:
-// transformed inputs are within 100 * 255 = 25,500. A row of G sums to at most 7: transformed weights
-// are within 49 * 128 = 6,272. Both are int16, and two products, at most 3.2e8, int32.
+// Bounds. d = x - zero_point is in -255 .. 255 and a row of B^T sums to at most 10 in absolute
+// value: transformed inputs are within 100 * 255 = 25,500. A row of G sums to at most 7:
+// transformed weights are within 49 * 128 = 6,272. Both are int16, and two products, at most 3.2e8,
+// int32.
 //
-// Exactness. Everything after that is computed modulo 2^32. The result is f_i f_j acc (mod 2^32) with
-// f_i f_j = 9 * 2^k for m = 4, and 2^k, k = 2, for m = 2. The inverse of 9 modulo 2^32 takes the 9
-// away; what is left, 2^k acc, is in int32, so that an arithmetic shift by k gives acc itself, if
+// Exactness. Everything after that is computed modulo 2^32. The result is f_i f_j acc (mod 2^32)
+// with f_i f_j = 9 * 2^k for m = 4, and 2^k, k = 2, for m = 2. The inverse of 9 modulo 2^32 takes
+// the 9 away; what is left, 2^k acc, is in int32, so that an arithmetic shift by k gives acc
+// itself, if
 //   -2^(31 - k) <= acc < 2^(31 - k),   k <= 6.
-// Sums of an output channel lie in an interval of width 255 sum |w|. Taking its middle away from all
-// of them (`center`, which requantization's offset gives back) leaves |acc| <= 255 sum |w| / 2 + 1:
-// the bound becomes 255 sum |w| < 2^26 for m = 4 and 2^30 for m = 2. It is checked for each channel
-// when weights are packed.
+// Sums of an output channel lie in an interval of width 255 sum |w|. Taking its middle away from
+// all of them (`center`, which requantization's offset gives back) leaves
+// |acc| <= 255 sum |w| / 2 + 1: the bound becomes 255 sum |w| < 2^26 for m = 4 and 2^30 for m = 2.
+// It is checked for each channel when weights are packed.
 //
 // Constants enter at one place. Rows of B^T other than row 1 sum to 0, and row 1 to -6 (m = 4) or 2
-// (m = 2): the zero point changes position (1, 1) alone. Likewise a constant c in all outputs is 36 c
-// (m = 4) or 4 c (m = 2) at position (1, 1) of the products.
+// (m = 2): the zero point changes position (1, 1) alone. Likewise a constant c in all outputs is
+// 36 c (m = 4) or 4 c (m = 2) at position (1, 1) of the products.
 #pragma once
 
 #include <stddef.h>
@@ -48,8 +50,8 @@ namespace intact {
 
 constexpr int kWinogradPositions = 36;  // n^2 at most
 
-// B^T d B of one tile, for all channels. `pixels` points to the codes of the n^2 pixels, row by row;
-// a pixel in the padding to codes that are the zero point. Position p of channel c goes to
+// B^T d B of one tile, for all channels. `pixels` points to the codes of the n^2 pixels, row by
+// row; a pixel in the padding to codes that are the zero point. Position p of channel c goes to
 // out[p * position_stride + c]; channels are filled up with anything to a multiple of
 // kWinogradChannels, which out has room for.
 constexpr int kWinogradChannels = 16;

@@ -2,8 +2,8 @@
 // which give it as a class:
 //   U16, U32, S32      vectors of kLanes16 and kLanes32 lanes
 //   widen_*            as many codes as there are lanes of 16 bits, the first `count` of them read
-//   Requant            the constants of kLanes32 channels
-//   store_rows         requantizes and stores 4 vectors
+//   store16            stores a vector of 16 bits: channels up to the next kWinogradChannels
+//   Requant            the constants of kLanes32 channels; store() requantizes a row of outputs
 #pragma once
 
 #include <stddef.h>
@@ -74,7 +74,8 @@ static void input_tile(const uint8_t* const* pixels, int channels, int32_t zero_
 #pragma GCC unroll 6
       for (int i = 0; i < n; ++i) {
         const uint8_t* codes = pixels[n * i + j] + c;
-        column[i] = kUnsigned ? Vectors::widen_unsigned(codes, count) : Vectors::widen_signed(codes, count);
+        column[i] =
+            kUnsigned ? Vectors::widen_unsigned(codes, count) : Vectors::widen_signed(codes, count);
       }
       transform_input(column, y);
 #pragma GCC unroll 6
@@ -137,7 +138,9 @@ static inline void output_tiles_of(const WinogradSums* sums, const RequantView* 
         S32 results[kOutputs];
         transform_output(half[i], y);
 #pragma GCC unroll 4
-        for (int j = 0; j < kOutputs; ++j) results[j] = exact_quotient<kOutputs, Vectors>(y[j], i, j);
+        for (int j = 0; j < kOutputs; ++j) {
+          results[j] = exact_quotient<kOutputs, Vectors>(y[j], i, j);
+        }
         constants.store(results, tile.columns, tile.out + i * row_stride + first + c, pixel_stride,
                         channels - c);
       }
