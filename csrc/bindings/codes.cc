@@ -22,16 +22,10 @@ Codes8 to_codes(const Codes& codes) {
 }
 
 void bind_elementwise(nb::module_& m) {
-  m.def("add",
-        [](const Operand& a, const Operand& b, std::int32_t left_shift, const Requant& requant,
-           Isa isa) {
-          return make_sum(to_operand(a), to_operand(b), left_shift, false, requant, isa);
-        });
-  m.def("sub",
-        [](const Operand& a, const Operand& b, std::int32_t left_shift, const Requant& requant,
-           Isa isa) {
-          return make_sum(to_operand(a), to_operand(b), left_shift, true, requant, isa);
-        });
+  m.def("sum_codes", [](const Operand& a, const Operand& b, std::int32_t left_shift, bool subtract,
+                        const Requant& requant, Isa isa) {
+    return make_sum(to_operand(a), to_operand(b), left_shift, subtract, requant, isa);
+  });
   m.def("mul", &make_mul);
   m.def("prelu", &make_prelu);
   m.def("interpolated_lookup", [](const Vector<std::int32_t>& table, std::int32_t bits,

@@ -33,8 +33,8 @@ def _copy(
 
 # (op, node, constants) → the native operation.
 _BUILDERS: Mapping[type, Callable[..., Built]] = {
-    int_ops.QAdd: elementwise.add,
-    int_ops.QSub: elementwise.sub,
+    int_ops.QAdd: elementwise.sum_,
+    int_ops.QSub: elementwise.sum_,
     int_ops.QMul: elementwise.mul,
     int_ops.Quantize: convert.quantize,
     int_ops.Dequantize: convert.dequantize,

@@ -10,24 +10,14 @@ from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 
 
-def add(op: int_ops.QAdd, node: Node[IntOp], constants: Constants) -> Built:
-    """QAdd."""
+def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
+    """QAdd, QSub."""
     del constants
     made = elementwise8.sum_(op, node)
     if made is None:
-        made = native.add(
-            numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant), codes8.isa()
-        )
-    return built(made, node, 2)
-
-
-def sub(op: int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
-    """QSub."""
-    del constants
-    made = elementwise8.sum_(op, node)
-    if made is None:
-        made = native.sub(
-            numbers(op.a), numbers(op.b), op.left_shift, requant(op.requant), codes8.isa()
+        subtract = isinstance(op, int_ops.QSub)
+        made = native.sum_codes(
+            numbers(op.a), numbers(op.b), op.left_shift, subtract, requant(op.requant), codes8.isa()
         )
     return built(made, node, 2)
 

@@ -1,8 +1,7 @@
 """Native pooling, means and resizing."""
 
-from intact.errors import UnsupportedOpError
 from intact.exec.native import codes8
-from intact.exec.native.building import Built, Constants, built, dtype, requant
+from intact.exec.native.building import Built, Constants, built, dtype, pair, requant
 from intact.exec.native.library import native
 from intact.ir import float_ops, int_ops
 from intact.ir.float_ops import Pads
@@ -73,11 +72,7 @@ def resize_nearest(op: float_ops.ResizeNearest, node: Node[IntOp], constants: Co
         UnsupportedOpError: if there are more than two space axes.
     """
     del constants
-    if len(op.size) > 2:
-        raise UnsupportedOpError(
-            f'ResizeNearest of {len(op.size)} axes at "{node.name}" has no native form;'
-            ' use executor="reference"'
-        )
+    pair(op.size, node, missing=1)
     return built(native.resize_nearest2d(channels_first=True), node)
 
 

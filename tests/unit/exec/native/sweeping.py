@@ -53,6 +53,11 @@ def draw_zero_point(rng: np.random.Generator, format: Int) -> int:
     return between(rng, format.qmin, format.qmax)
 
 
+def reach(format: Int, zero_point: int) -> int:
+    """The largest distance of a code from the zero point."""
+    return max(format.qmax - zero_point, zero_point - format.qmin)
+
+
 def draw_requant(rng: np.random.Generator, output: Int, largest: int, channels: int = 1) -> Requant:
     """Of accumulators up to `largest`; mostly such that results spread over the output's codes."""
     wide = largest > INT32_MAX or rng.random() < 0.3

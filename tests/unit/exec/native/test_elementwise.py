@@ -19,12 +19,9 @@ from tests.unit.exec.native.sweeping import (
     draw_requant,
     draw_shapes,
     draw_zero_point,
+    reach,
 )
 from tests.unit.exec.oracle import seeds
-
-
-def reach(format: Int, zero_point: int) -> int:
-    return max(format.qmax - zero_point, zero_point - format.qmin)
 
 
 def draw_operand(rng: np.random.Generator, zero_point: int) -> Operand:

@@ -77,9 +77,7 @@ def test_sums_of_every_pair_of_codes(kind: type, isa: native.Isa) -> None:
         a, b = every_pair(*formats[:2])
         inputs = [(formats[0], a), (formats[1], b)]
         check(op, inputs, formats[2])
-        made = getattr(elementwise, kind.__name__[1:].lower())(
-            op, node_of(op, inputs, formats[2]), NO_CONSTANTS
-        )
+        made = elementwise.sum_(op, node_of(op, inputs, formats[2]), NO_CONSTANTS)
         vectors = isa is not native.Isa.none
         assert made.op.kernel.split()[1] == (f"sum_s8_{isa.name}" if vectors else "table")
 
@@ -237,12 +235,14 @@ def test_products_of_any_parameters() -> None:
 def test_codes_anywhere_in_memory() -> None:
     rng = np.random.default_rng(14)
     formats = [Int(8), Int(8, signed=False), Int(8)]
-    for op in (real_product(rng, formats, 2.0), real_sum(rng, QAdd, formats, (1, 0.7, 1.3))):
+    for build, op in (
+        (elementwise.mul, real_product(rng, formats, 2.0)),
+        (elementwise.sum_, real_sum(rng, QAdd, formats, (1, 0.7, 1.3))),
+    ):
         x, y = (draw(rng, (5, 111), format) for format in formats[:2])
         expected = check(op, [(formats[0], x), (formats[1], y)], formats[2])
         inputs = [(formats[0], x), (formats[1], y)]
-        kind = type(op).__name__[1:].lower()
-        made = getattr(elementwise, kind)(op, node_of(op, inputs, formats[2]), NO_CONSTANTS).op
+        made = build(op, node_of(op, inputs, formats[2]), NO_CONSTANTS).op
         for offset in (1, 3):
             moved = []
             for codes in (x, y):

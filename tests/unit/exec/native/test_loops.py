@@ -27,16 +27,13 @@ from tests.unit.exec.native.sweeping import (
     draw_requant,
     draw_shapes,
     draw_zero_point,
+    reach,
 )
 
 pytestmark = pytest.mark.usefixtures("isa")
 
 CASES = 40
 WORDS = (Int(16), Int(16, signed=False), Int(12))
-
-
-def reach(format: Int, zero_point: int) -> int:
-    return max(format.qmax - zero_point, zero_point - format.qmin)
 
 
 def test_sums() -> None:

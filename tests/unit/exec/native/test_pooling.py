@@ -27,6 +27,7 @@ from tests.unit.exec.native.sweeping import (
     draw_format,
     draw_requant,
     draw_zero_point,
+    reach,
 )
 from tests.unit.exec.oracle import seeds
 
@@ -111,8 +112,7 @@ def test_means(seed: int, rank: int, keepdims: bool) -> None:
     shape = (*(between(rng, 1, 6) for _ in range(rank - 1)), int(rng.choice([1, 3, 64, 130])))
     axes = tuple(int(axis) for axis in rng.permutation(rank)[: between(rng, 1, rank)])
     zero_point = draw_zero_point(rng, format)
-    largest = max(format.qmax - zero_point, zero_point - format.qmin)
-    largest *= math.prod(shape[axis] for axis in axes)
+    largest = reach(format, zero_point) * math.prod(shape[axis] for axis in axes)
     kept = [1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes]
     requant = draw_requant(rng, output, largest, kept[-1] if kept else 1)
     op = QMean(axes, keepdims, zero_point, requant)
