@@ -67,6 +67,10 @@ int storage_of(std::span<const Plan::Location> locations, int value) {
   throw std::invalid_argument("an alias of no value");
 }
 
+Tensor tensor_of(const Network& network, std::span<const Plan::Location> locations, int value) {
+  return {nullptr, network.dtype(value), locations[index(value)].shape};
+}
+
 }  // namespace
 
 Plan::Plan(const Network& network, std::span<const Location> locations, std::size_t arena_bytes,
@@ -74,10 +78,22 @@ Plan::Plan(const Network& network, std::span<const Location> locations, std::siz
   if (locations.size() != network.values()) {
     throw std::invalid_argument("a plan needs one location for each value");
   }
-  const auto tensor_of = [&](int value) {
-    return Tensor{nullptr, network.dtype(value), locations[index(value)].shape};
-  };
-  // An input that no step reads is passed all the same.
+  measure_externals(network, locations);
+  const std::size_t scratch = add_steps(network, locations, threads);
+  const std::size_t scratch_offset = align_up(arena_bytes);
+  arena_ = Buffer<std::byte>(scratch_offset + scratch);
+  scratch_ = arena_.data() + scratch_offset;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    const Network::Step& step = network.steps()[i];
+    for (std::size_t k = 0; k < step.inputs.size(); ++k) {
+      bind(network, locations, arena_bytes, step.inputs[k], steps_[i].inputs[k]);
+    }
+    bind(network, locations, arena_bytes, step.output, steps_[i].output);
+  }
+}
+
+// Also of an input that no step reads: it is passed all the same.
+void Plan::measure_externals(const Network& network, std::span<const Location> locations) {
   for (std::size_t value = 0; value < locations.size(); ++value) {
     const Location& location = locations[value];
     if (location.place != Place::kInput && location.place != Place::kOutput) continue;
@@ -85,57 +101,55 @@ Plan::Plan(const Network& network, std::span<const Location> locations, std::siz
     if (location.offset < 0) throw std::invalid_argument("an input or output of no number");
     const std::size_t number = static_cast<std::size_t>(location.offset);
     if (sizes.size() <= number) sizes.resize(number + 1);
-    sizes[number] = tensor_of(static_cast<int>(value)).bytes();
+    sizes[number] = tensor_of(network, locations, static_cast<int>(value)).bytes();
   }
+}
+
+std::size_t Plan::add_steps(const Network& network, std::span<const Location> locations,
+                            int threads) {
   std::size_t scratch = 0;
   for (const Network::Step& step : network.steps()) {
-    BoundStep bound{step.op.get(), {}, tensor_of(step.output)};
-    for (const int value : step.inputs) bound.inputs.push_back(tensor_of(value));
+    BoundStep bound{step.op.get(), {}, tensor_of(network, locations, step.output)};
+    for (const int value : step.inputs) {
+      bound.inputs.push_back(tensor_of(network, locations, value));
+    }
     if (!bound.is_empty()) {
       scratch = std::max(scratch, step.op->scratch_bytes(bound.inputs, bound.output, threads));
     }
     steps_.push_back(std::move(bound));
   }
-  const std::size_t scratch_offset = align_up(arena_bytes);
-  arena_ = Buffer<std::byte>(scratch_offset + scratch);
-  scratch_ = arena_.data() + scratch_offset;
+  return scratch;
+}
 
-  const auto bind = [&](Tensor& tensor, int value) {
-    const int owner = storage_of(locations, value);
-    const Location& location = locations[index(owner)];
-    switch (location.place) {
-      case Place::kConstant: {
-        const Tensor* constant = network.constant(owner);
-        if (constant == nullptr || constant->bytes() != tensor.bytes()) {
-          throw std::invalid_argument("a constant without data");
-        }
-        tensor.data = constant->data;
-        break;
+void Plan::bind(const Network& network, std::span<const Location> locations,
+                std::size_t arena_bytes, int value, Tensor& tensor) {
+  const int owner = storage_of(locations, value);
+  const Location& location = locations[index(owner)];
+  switch (location.place) {
+    case Place::kConstant: {
+      const Tensor* constant = network.constant(owner);
+      if (constant == nullptr || constant->bytes() != tensor.bytes()) {
+        throw std::invalid_argument("a constant without data");
       }
-      case Place::kArena: {
-        const std::size_t offset = static_cast<std::size_t>(location.offset);
-        if (location.offset < 0 || offset + tensor.bytes() > arena_bytes) {
-          throw std::invalid_argument("a value outside of the arena");
-        }
-        tensor.data = arena_.data() + offset;
-        break;
+      tensor.data = constant->data;
+      break;
+    }
+    case Place::kArena: {
+      const std::size_t offset = static_cast<std::size_t>(location.offset);
+      if (location.offset < 0 || offset + tensor.bytes() > arena_bytes) {
+        throw std::invalid_argument("a value outside of the arena");
       }
-      case Place::kInput:
-        inputs_.push_back({&tensor, static_cast<int>(location.offset)});
-        break;
-      case Place::kOutput:
-        outputs_.push_back({&tensor, static_cast<int>(location.offset)});
-        break;
-      case Place::kAlias:
-        break;
+      tensor.data = arena_.data() + offset;
+      break;
     }
-  };
-  for (std::size_t i = 0; i < steps_.size(); ++i) {
-    const Network::Step& step = network.steps()[i];
-    for (std::size_t k = 0; k < step.inputs.size(); ++k) {
-      bind(steps_[i].inputs[k], step.inputs[k]);
-    }
-    bind(steps_[i].output, step.output);
+    case Place::kInput:
+      inputs_.push_back({&tensor, static_cast<int>(location.offset)});
+      break;
+    case Place::kOutput:
+      outputs_.push_back({&tensor, static_cast<int>(location.offset)});
+      break;
+    case Place::kAlias:
+      break;
   }
 }
 

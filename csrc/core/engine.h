@@ -92,6 +92,14 @@ class Plan {
     Tensor* tensor;
     int number;
   };
+
+  void measure_externals(const Network& network, std::span<const Location> locations);
+  // Adds all steps without data, and returns the scratch that they need.
+  std::size_t add_steps(const Network& network, std::span<const Location> locations, int threads);
+  // Gives a tensor of `value` its data, or enters it among the external ones.
+  void bind(const Network& network, std::span<const Location> locations, std::size_t arena_bytes,
+            int value, Tensor& tensor);
+
   Buffer<std::byte> arena_;
   std::byte* scratch_ = nullptr;
   std::vector<BoundStep> steps_;

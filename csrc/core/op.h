@@ -20,7 +20,7 @@ class Op {
  public:
   virtual ~Op() = default;
 
-  // The kernel that was chosen, for profiles: "conv2d winograd4 avx2".
+  // The kernel that was chosen, for profiles: "conv2d winograd4_avx2".
   virtual std::string kernel() const = 0;
 
   // Bytes of scratch that run() needs for tensors of these shapes (their data is null).
