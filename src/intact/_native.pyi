@@ -202,7 +202,7 @@ class Window:
 
 def conv2d_s8(
     window: Window,
-    image: tuple[int, int],
+    image: _Pair,
     zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
@@ -214,7 +214,7 @@ def conv2d_s8(
 ) -> Op | None: ...
 def winograd2_conv2d_s8(
     window: Window,
-    image: tuple[int, int],
+    image: _Pair,
     zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
@@ -226,7 +226,7 @@ def winograd2_conv2d_s8(
 ) -> Op | None: ...
 def winograd4_conv2d_s8(
     window: Window,
-    image: tuple[int, int],
+    image: _Pair,
     zero_point: int,
     input_dtype: DType,
     output_dtype: DType,
@@ -342,11 +342,11 @@ def weight_only_linear(
 ) -> Op: ...
 def float_matmul(isa: Isa, /) -> Op: ...
 def float_conv(
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    before: tuple[int, int],
-    dilation: tuple[int, int],
-    spread: tuple[int, int],
+    kernel: _Pair,
+    stride: _Pair,
+    before: _Pair,
+    dilation: _Pair,
+    spread: _Pair,
     groups: int,
     weight: NDArray[np.float32],
     isa: Isa,
@@ -372,18 +372,18 @@ def float_mul() -> Op: ...
 def float_prelu() -> Op: ...
 def channel_affine(gain: NDArray[np.float32], shift: NDArray[np.float32], /) -> Op: ...
 def float_max_pool(
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    before: tuple[int, int],
-    dilation: tuple[int, int],
+    kernel: _Pair,
+    stride: _Pair,
+    before: _Pair,
+    dilation: _Pair,
     isa: Isa,
     /,
 ) -> Op: ...
 def float_avg_pool(
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    before: tuple[int, int],
-    after: tuple[int, int],
+    kernel: _Pair,
+    stride: _Pair,
+    before: _Pair,
+    after: _Pair,
     count_include_pad: bool,
     /,
 ) -> Op: ...
