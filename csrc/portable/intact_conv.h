@@ -86,10 +86,6 @@ INTACT_ALWAYS_INLINE void intact_conv_sums(const intact_conv* conv, const void* 
   }
 }
 
-/* What becomes of the sums of `count` channels of a pixel: (context, acc, sample, first channel,
- * count, index of the first result). */
-typedef void (*intact_use_sums)(const void*, const int64_t*, size_t, int32_t, int32_t, size_t);
-
 /* Sums of all pixels of output rows begin..end. */
 INTACT_ALWAYS_INLINE void intact_conv_rows(const intact_conv* conv, const void* x,
                                            const void* weight, size_t begin, size_t end,
@@ -114,12 +110,6 @@ INTACT_ALWAYS_INLINE void intact_conv_rows(const intact_conv* conv, const void* 
       }
     }
   }
-}
-
-INTACT_INLINE void intact_use_finish(const void* finish, const int64_t* acc, size_t sample,
-                                     int32_t first, int32_t count, size_t index) {
-  (void)sample;
-  intact_finish_sums((const intact_finish*)finish, acc, first, count, index);
 }
 
 /* QConv2d with any groups. */

@@ -157,4 +157,14 @@ INTACT_INLINE void intact_finish_sums(const intact_finish* finish, const int64_t
   }
 }
 
+/* What becomes of the sums of `count` channels of a pixel or row: (context, acc, sample or row,
+ * first channel, count, index of the first result). */
+typedef void (*intact_use_sums)(const void*, const int64_t*, size_t, int32_t, int32_t, size_t);
+
+INTACT_INLINE void intact_use_finish(const void* finish, const int64_t* acc, size_t row,
+                                     int32_t first, int32_t count, size_t index) {
+  (void)row;
+  intact_finish_sums((const intact_finish*)finish, acc, first, count, index);
+}
+
 #endif /* INTACT_DOT_H_ */

@@ -61,16 +61,7 @@ INTACT_INLINE void intact_use_real(const void* context, const int64_t* acc, size
 INTACT_INLINE void intact_dynamic_linear(const intact_factors* factors, int32_t inputs,
                                          int32_t outputs, const void* codes, const void* weight,
                                          const intact_real* real, size_t begin, size_t end) {
-  const size_t blocks = intact_linear_blocks(1, outputs);
-  int64_t acc[INTACT_SUMS];
-  for (size_t block = begin; block < end; ++block) {
-    const size_t row = block / blocks;
-    const int32_t first = (int32_t)(block % blocks) * INTACT_SUMS;
-    const int32_t count = intact_min(outputs - first, INTACT_SUMS);
-    intact_linear_sums(factors, intact_at(codes, factors->x_type, row * (size_t)inputs), weight,
-                       inputs, first, count, acc);
-    intact_use_real(real, acc, row, first, count, row * (size_t)outputs + (size_t)first);
-  }
+  intact_linear_rows(factors, inputs, outputs, codes, weight, begin, end, intact_use_real, real);
 }
 
 /* DynamicConv2d over codes (n, h, w, c). (begin, end) are output rows. */

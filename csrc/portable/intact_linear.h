@@ -20,11 +20,11 @@ INTACT_INLINE size_t intact_linear_blocks(size_t rows, int32_t outputs) {
   return rows * (((size_t)outputs + INTACT_SUMS - 1) / INTACT_SUMS);
 }
 
-/* QLinear: x (rows, inputs), weight (outputs, inputs) of centred integers, out (rows, outputs).
- * (begin, end) are blocks. */
-INTACT_INLINE void intact_linear(const intact_factors* factors, int32_t inputs, int32_t outputs,
-                                 const void* x, const void* weight, const intact_finish* finish,
-                                 size_t begin, size_t end) {
+/* Sums of blocks begin..end. */
+INTACT_ALWAYS_INLINE void intact_linear_rows(const intact_factors* factors, int32_t inputs,
+                                             int32_t outputs, const void* x, const void* weight,
+                                             size_t begin, size_t end, intact_use_sums use,
+                                             const void* context) {
   const size_t blocks = intact_linear_blocks(1, outputs);
   int64_t acc[INTACT_SUMS];
   for (size_t block = begin; block < end; ++block) {
@@ -33,8 +33,16 @@ INTACT_INLINE void intact_linear(const intact_factors* factors, int32_t inputs, 
     const int32_t count = intact_min(outputs - first, INTACT_SUMS);
     intact_linear_sums(factors, intact_at(x, factors->x_type, row * (size_t)inputs), weight,
                        inputs, first, count, acc);
-    intact_finish_sums(finish, acc, first, count, row * (size_t)outputs + (size_t)first);
+    use(context, acc, row, first, count, row * (size_t)outputs + (size_t)first);
   }
+}
+
+/* QLinear: x (rows, inputs), weight (outputs, inputs) of centred integers, out (rows, outputs).
+ * (begin, end) are blocks. */
+INTACT_INLINE void intact_linear(const intact_factors* factors, int32_t inputs, int32_t outputs,
+                                 const void* x, const void* weight, const intact_finish* finish,
+                                 size_t begin, size_t end) {
+  intact_linear_rows(factors, inputs, outputs, x, weight, begin, end, intact_use_finish, finish);
 }
 
 /* --- products of activations -------------------------------------------------------------- */
