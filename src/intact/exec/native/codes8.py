@@ -14,15 +14,10 @@ from intact.numerics.formats import Int
 from intact.numerics.integers import weight_integers
 
 
-def isa() -> native.Isa:
-    """The best level of kernels that may be used; tests lower it."""
-    return native.best_isa()
-
-
 def isa_for(node: Node[IntOp]) -> native.Isa:
-    """That level if all of the node's codes have 8 bits, else none."""
+    """The best level of kernels if all of the node's codes have 8 bits, else none."""
     narrow = all(is_byte(value) for value in (*node.inputs, node.output))
-    return isa() if narrow else native.Isa.none
+    return native.best_isa() if narrow else native.Isa.none
 
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
@@ -39,7 +34,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
         weight,
         int32(constants.arrays[node.inputs[2].name]),
         requant(op.requant),
-        isa(),
+        native.best_isa(),
     )
 
 
@@ -55,7 +50,7 @@ def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> nati
         weight,
         int32(constants.arrays[node.inputs[2].name]),
         requant(op.requant),
-        isa(),
+        native.best_isa(),
     )
 
 
@@ -74,7 +69,7 @@ def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
         dtype(a.dtype),
         dtype(b.dtype),
         dtype(node.output.dtype),
-        isa(),
+        native.best_isa(),
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.errors import UnsupportedOpError
-from intact.exec.native import codes8
 from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
@@ -25,14 +24,14 @@ def quantize(op: int_ops.Quantize, node: Node[IntOp], constants: Constants) -> B
     del constants
     format = _integer_format(node, node.output)
     entries = _entries(op.params, node)
-    return built(native.quantize(*entries, format.qmin, format.qmax, codes8.isa()), node)
+    return built(native.quantize(*entries, format.qmin, format.qmax, native.best_isa()), node)
 
 
 def dequantize(op: int_ops.Dequantize, node: Node[IntOp], constants: Constants) -> Built:
     """Dequantize."""
     del constants
     _integer_format(node, node.inputs[0])
-    return built(native.dequantize(*_entries(op.params, node), codes8.isa()), node)
+    return built(native.dequantize(*_entries(op.params, node), native.best_isa()), node)
 
 
 def requantize(op: int_ops.Requantize, node: Node[IntOp], constants: Constants) -> Built:
@@ -40,11 +39,13 @@ def requantize(op: int_ops.Requantize, node: Node[IntOp], constants: Constants) 
     del constants
     format = _integer_format(node, node.inputs[0])
     if format.bits > 8 or max(op.requant.multiplier.size, op.requant.qmin.size) > 1:
-        made = native.requantize(op.input_zero_point, requant(op.requant), codes8.isa())
+        made = native.requantize(op.input_zero_point, requant(op.requant), native.best_isa())
         return built(made, node)
     codes = np.arange(format.qmin, format.qmax + 1)
     table = int32(op.requant(codes - op.input_zero_point))
-    return built(native.lookup(format.qmin, table, dtype(node.output.dtype), codes8.isa()), node)
+    return built(
+        native.lookup(format.qmin, table, dtype(node.output.dtype), native.best_isa()), node
+    )
 
 
 def _integer_format(node: Node[IntOp], value: Value) -> Int:

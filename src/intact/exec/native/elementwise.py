@@ -1,7 +1,7 @@
 """Native operations on single elements."""
 
 from intact.exec.exact import code_range
-from intact.exec.native import codes8, elementwise8
+from intact.exec.native import elementwise8
 from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.elementwise8 import numbers
 from intact.exec.native.library import native
@@ -17,7 +17,12 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp], constants: Constant
     if made is None:
         subtract = isinstance(op, int_ops.QSub)
         made = native.sum_codes(
-            numbers(op.a), numbers(op.b), op.left_shift, subtract, requant(op.requant), codes8.isa()
+            numbers(op.a),
+            numbers(op.b),
+            op.left_shift,
+            subtract,
+            requant(op.requant),
+            native.best_isa(),
         )
     return built(made, node, 2)
 
@@ -27,7 +32,7 @@ def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> Built:
     del constants
     made = elementwise8.mul(op, node)
     if made is None:
-        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant), codes8.isa())
+        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant), native.best_isa())
     return built(made, node, 2)
 
 
@@ -37,7 +42,7 @@ def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built
     format = node.inputs[0].dtype
     low = int(format.codes()[-1]) + 1 - (1 << format.bits)
     table = int32(op.table)
-    return built(native.lookup(low, table, dtype(node.output.dtype), codes8.isa()), node)
+    return built(native.lookup(low, table, dtype(node.output.dtype), native.best_isa()), node)
 
 
 def interpolated_lookup(
@@ -48,7 +53,7 @@ def interpolated_lookup(
     x, out = node.inputs[0], node.output
     table = int32(op.table)
     made = native.interpolated_lookup(
-        table, x.dtype.bits, code_range(x), code_range(out), codes8.isa()
+        table, x.dtype.bits, code_range(x), code_range(out), native.best_isa()
     )
     return built(made, node)
 

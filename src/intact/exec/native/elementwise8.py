@@ -24,7 +24,7 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None
         _codes(b),
         dtype(node.output.dtype),
         requant(op.requant),
-        codes8.isa(),
+        native.best_isa(),
     )
 
 
@@ -40,7 +40,7 @@ def mul(op: int_ops.QMul, node: Node[IntOp]) -> native.Op | None:
         _codes(b),
         dtype(node.output.dtype),
         requant(op.requant),
-        codes8.isa(),
+        native.best_isa(),
     )
 
 
@@ -53,7 +53,7 @@ def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> native
         return None
     codes = x.dtype.codes()
     table = int32(elementwise.prelu(op, node, slopes)(codes))
-    return native.lookup(int(codes[0]), table, dtype(node.output.dtype), codes8.isa())
+    return native.lookup(int(codes[0]), table, dtype(node.output.dtype), native.best_isa())
 
 
 def numbers(operand: int_ops.Operand) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from intact.exec.native import codes8, codes16, dynamic, portable
 from intact.exec.native.building import Built, Constants, built
+from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
@@ -40,9 +41,9 @@ def embedding(op: int_ops.QEmbedding, node: Node[IntOp], constants: Constants) -
 
 def dynamic_conv2d(op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants) -> Built:
     """DynamicConv2d."""
-    return built(dynamic.conv2d(op, node, constants, codes8.isa()), node)
+    return built(dynamic.conv2d(op, node, constants, native.best_isa()), node)
 
 
 def dynamic_linear(op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants) -> Built:
     """DynamicLinear."""
-    return built(dynamic.linear(op, node, constants, codes8.isa()), node)
+    return built(dynamic.linear(op, node, constants, native.best_isa()), node)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from intact.exec.native import codes8
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
 from intact.ir import float_ops as ops
@@ -13,7 +12,7 @@ from intact.ir.int_ops import IntOp
 def permute(op: ops.Permute, node: Node[IntOp], constants: Constants) -> Built:
     """Permute."""
     del constants
-    return built(native.permute(op.axes, codes8.isa()), node)
+    return built(native.permute(op.axes, native.best_isa()), node)
 
 
 def slice_(op: ops.Slice, node: Node[IntOp], constants: Constants) -> Built:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from intact.exec.exact import code_range
-from intact.exec.native import codes8
 from intact.exec.native.building import Built, Constants, built, dtype, int32, requant
 from intact.exec.native.library import native
 from intact.ir import int_ops
@@ -16,7 +15,7 @@ def softmax(op: int_ops.QSoftmax, node: Node[IntOp], constants: Constants) -> Bu
     del constants
     out = node.output
     numbers = op.multiplier, op.shift, op.diff_min, out.dtype.bits, code_range(out)
-    return built(native.softmax(*numbers, codes8.isa()), node)
+    return built(native.softmax(*numbers, native.best_isa()), node)
 
 
 def softmax16(op: int_ops.QSoftmax16, node: Node[IntOp], constants: Constants) -> Built:
@@ -30,14 +29,14 @@ def layer_norm(op: int_ops.QLayerNorm, node: Node[IntOp], constants: Constants) 
     """QLayerNorm."""
     del constants
     numbers = _numbers(op.normalization)
-    return built(native.layer_norm(op.axes, numbers, *_types(node), codes8.isa()), node)
+    return built(native.layer_norm(op.axes, numbers, *_types(node), native.best_isa()), node)
 
 
 def group_norm(op: int_ops.QGroupNorm, node: Node[IntOp], constants: Constants) -> Built:
     """QGroupNorm."""
     del constants
     numbers = _numbers(op.normalization)
-    return built(native.group_norm(op.groups, numbers, *_types(node), codes8.isa()), node)
+    return built(native.group_norm(op.groups, numbers, *_types(node), native.best_isa()), node)
 
 
 def _types(node: Node[IntOp]) -> tuple[native.DType, native.DType]:

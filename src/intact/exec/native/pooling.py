@@ -82,4 +82,4 @@ def resize_bilinear2d(
     """QResizeBilinear2d."""
     del constants
     narrow = codes8.is_byte(node.output)
-    return built(native.resize_bilinear2d(op.align_corners, narrow, codes8.isa()), node)
+    return built(native.resize_bilinear2d(op.align_corners, narrow, native.best_isa()), node)

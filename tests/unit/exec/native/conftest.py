@@ -2,7 +2,6 @@
 
 import pytest
 
-from intact.exec.native import codes8
 from intact.exec.native.library import native
 
 LEVELS = [native.Isa.none, native.Isa.avx2, native.Isa.avx512vnni]
@@ -10,8 +9,8 @@ LEVELS = [native.Isa.none, native.Isa.avx2, native.Isa.avx512vnni]
 
 @pytest.fixture(params=LEVELS, ids=lambda isa: isa.name)
 def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> native.Isa:
-    """Each level that this CPU has, as the best of kernels for 8-bit codes."""
+    """Each level that this CPU has, as the best."""
     if request.param.value > native.best_isa().value:
         pytest.skip(f"this CPU has no {request.param.name}")
-    monkeypatch.setattr(codes8, "isa", lambda: request.param)
+    monkeypatch.setattr(native, "best_isa", lambda: request.param)
     return request.param

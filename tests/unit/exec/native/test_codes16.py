@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intact.exec.native import codes8, codes16
+from intact.exec.native import codes16
 from intact.exec.native.building import Constants
 from intact.exec.native.library import native
 from intact.ir import int_ops
@@ -57,7 +57,7 @@ def _make(
     op: int_ops.QConv2d | int_ops.QLinear, node: Node, constants: Constants, isa: native.Isa
 ) -> native.Op | None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codes8, "isa", lambda: isa)
+        patch.setattr(native, "best_isa", lambda: isa)
         if isinstance(op, int_ops.QConv2d):
             return codes16.conv2d(op, node, constants)
         return codes16.linear(op, node, constants)

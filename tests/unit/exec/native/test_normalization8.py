@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from intact.exec.native import codes8
 from intact.exec.native.building import requant
 from intact.exec.native.library import native
 from intact.ir.int_ops import Normalization, QGroupNorm, QLayerNorm, QSoftmax
@@ -17,16 +16,6 @@ from tests.unit.exec.native.sweeping import between, check, draw, draw_format, d
 
 CASES = 60
 LENGTHS = (1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 200, 768)
-
-
-@pytest.fixture(params=list(native.Isa), ids=lambda isa: isa.name)
-def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> native.Isa:
-    """Each level that this CPU has."""
-    level: native.Isa = request.param
-    if level.value > native.best_isa().value:
-        pytest.skip(f"this CPU has no {level.name}")
-    monkeypatch.setattr(codes8, "isa", lambda: level)
-    return level
 
 
 def draw_normalization(rng: np.random.Generator, output: Int, channels: int) -> Normalization:
