@@ -53,9 +53,7 @@ std::vector<double> run(Engine& engine, Plan& plan, std::size_t parts,
   return seconds;
 }
 
-}  // namespace
-
-void bind_engine(nb::module_& m) {
+void bind_network(nb::module_& m) {
   nb::enum_<DType>(m, "DType")
       .value("bool", DType::kBool)
       .value("int8", DType::kInt8)
@@ -92,7 +90,9 @@ void bind_engine(nb::module_& m) {
         }
         return kernels;
       });
+}
 
+void bind_plan(nb::module_& m) {
   nb::enum_<Plan::Place>(m, "Place")
       .value("constant", Plan::Place::kConstant)
       .value("arena", Plan::Place::kArena)
@@ -102,7 +102,13 @@ void bind_engine(nb::module_& m) {
 
   nb::class_<Plan>(m, "Plan").def_prop_ro("arena_bytes", &Plan::arena_bytes);
   m.def("plan", &make_plan);
+}
 
+}  // namespace
+
+void bind_engine(nb::module_& m) {
+  bind_network(m);
+  bind_plan(m);
   nb::class_<Engine>(m, "Engine")
       .def(nb::new_([](std::shared_ptr<Network> network, int threads) {
         return std::make_shared<Engine>(std::move(network), threads);
