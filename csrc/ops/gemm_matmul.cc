@@ -2,6 +2,7 @@
 //
 // With packed codes a' = a + s and b' = b - u, centres A = za + s and B = zb - u,
 //   sum (a - za)(b - zb) = sum a' b' - A sum_k b' - B sum_k a' + K A B.
+#include <algorithm>
 #include <vector>
 
 #include "gemm/multiply.h"

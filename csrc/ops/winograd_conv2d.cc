@@ -1,4 +1,5 @@
 // Convolutions of 3x3 by minimal filtering: kernels/winograd/winograd.h says why it is exact.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
