@@ -5,9 +5,9 @@
 Each network is quantized by intact once and kept in --cache; every runtime gets the same weights:
 intact the .intact file, ONNX Runtime the exported ONNX file (int8 activations, and the same with
 uint8 ones, for which it has faster kernels), OpenVINO the ONNX file; both also run the float
-network. Each contestant has a process of its own; they take turns. A cell is the median in
-milliseconds, with the share of the measured int8 limit of this CPU (limit.c) from the minimum;
-"ahead" is the ratio of the fastest integer peer's median to intact's.
+network. Each contestant has a process of its own; they take turns. A cell is a runtime's fastest
+way (--json writes all): the median in milliseconds, with the share of the measured int8 limit of
+this CPU (limit.c) from the minimum; "ahead" is the fastest integer peer's median over intact's.
 
 A dagger marks integers that are wrong: some layer, fed with the reference's codes, gives other
 codes than rounding explains. Without VNNI, x86 kernels for uint8 saturate.
@@ -37,7 +37,12 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 HERE = Path(__file__).resolve().parent
 ISA = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "INTACT_MAX_ISA": "avx2"}}
-FLOAT = " float"
+FLOAT = "float"
+
+
+def column_of(label: str) -> str:
+    """Each runtime has one column for all ways to run its integers; all have one for floats."""
+    return FLOAT if label.endswith(f" {FLOAT}") else label.split()[0]
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,15 @@ class Row:
             "runtimes": [contestant_document(one) for one in self.measured],
         }
 
-    def cell(self, label: str) -> str:
-        """The contestant's column; empty if it did not run."""
-        one = next((m for m in self.measured if m.name == label), None)
-        if one is None or not one.entry.seconds:
+    def cell(self, column: str) -> str:
+        """The fastest contestant of the column; empty if none ran."""
+        ran = [m for m in self.measured if m.entry.seconds and column_of(m.name) == column]
+        if not ran:
             return ""
+        one = min(ran, key=lambda m: m.entry.median)
         median = one.entry.median
         text = milliseconds(median)
-        if self.limit is not None and self.macs and not label.endswith(FLOAT):
+        if self.limit is not None and self.macs and column != FLOAT:
             text += f" ({self.macs / self.limit / one.entry.minimum:.0%})"
         text += "†" if one.is_wrong else ""
         return f"**{text}**" if median == min(m.entry.median for m in self.measured) else text
@@ -89,7 +95,7 @@ class Row:
         """How many times intact's median the fastest integer peer takes; None without either."""
         medians = {m.name: m.entry.median for m in self.measured if m.entry.seconds}
         own = [seconds for name, seconds in medians.items() if name == "intact"]
-        peers = [s for name, s in medians.items() if name != "intact" and not name.endswith(FLOAT)]
+        peers = [s for name, s in medians.items() if column_of(name) not in ("intact", FLOAT)]
         return min(peers) / own[0] if own and peers else None
 
 
@@ -240,16 +246,15 @@ def milliseconds(seconds: float) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A row for each network, a column for each contestant that ran anywhere."""
-    ran = [m.name for row in rows for m in row.measured if m.entry.seconds]
-    labels = list(dict.fromkeys(ran))
-    header = ["network", "batch", "threads", "int8 limit", *labels, "ahead"]
+    """A row for each network, a column for each runtime that ran anywhere."""
+    ran = {column_of(m.name) for row in rows for m in row.measured if m.entry.seconds}
+    columns = [name for name in ("intact", *PEERS, FLOAT) if name in ran]
+    header = ["network", "batch", "threads", *columns, "ahead"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for row in rows:
-        limit = "" if row.limit is None or not row.macs else milliseconds(row.macs / row.limit)
-        cells = [row.network, str(row.batch), str(row.threads), limit]
+        cells = [row.network, str(row.batch), str(row.threads)]
         ahead = "" if row.ahead is None else f"{row.ahead:.2f}"
-        lines.append([*cells, *(row.cell(label) for label in labels), ahead])
+        lines.append([*cells, *(row.cell(column) for column in columns), ahead])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
