@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <system_error>
 #include <thread>
@@ -14,7 +15,8 @@
 namespace intact {
 namespace {
 
-// About 50 microseconds: the time between two operations of a network, much less than a sleep.
+// About 150 microseconds: longer than what lies between two operations, or two calls of a loop;
+// being woken would take as long.
 constexpr int kSpins = 10000;
 
 void pause_briefly() {
@@ -23,17 +25,31 @@ void pause_briefly() {
 #endif
 }
 
+// The tasks of a round that no one has claimed, first .. last - 1, in one word with the round's
+// number: a helper that comes late finds another number or nothing left, and needs no one to wait
+// for it. So the fields of a round change only when all of its tasks are done.
+struct Ticket {
+  static constexpr int kBits = 18;
+  static constexpr std::uint64_t kMask = (1u << kBits) - 1;  // the most tasks of a round
+  static constexpr std::uint64_t kRounds = ~std::uint64_t{0} >> 2 * kBits;
+
+  std::uint64_t round, first, last;
+
+  explicit Ticket(std::uint64_t word)
+      : round(word >> 2 * kBits), first(word >> kBits & kMask), last(word & kMask) {}
+  static std::uint64_t word(std::uint64_t round, std::uint64_t first, std::uint64_t last) {
+    return round << 2 * kBits | first << kBits | last;
+  }
+};
+
 }  // namespace
 
-// Who claims a task decrements what is left of the round, in one word with the round's number: a
-// helper that comes late finds another number or nothing left, and needs no one to wait for it. So
-// the fields of a round change only when all of its tasks are done.
 struct ThreadPool::Workers {
-  alignas(64) std::atomic<std::uint64_t> ticket{0};  // round * 2^32 + tasks left
+  alignas(64) std::atomic<std::uint64_t> ticket{0};
   alignas(64) std::atomic<std::int64_t> unfinished{0};
   alignas(64) std::atomic<std::uint32_t> round{0};
   std::atomic<bool> stop{false};
-  std::int64_t count = 0;
+  std::int64_t base = 0;  // number of the round's first task
   Function function = nullptr;
   void* context = nullptr;
   pid_t process = getpid();
@@ -73,28 +89,35 @@ struct ThreadPool::Workers {
     round.wait(seen, std::memory_order_acquire);
   }
 
+  // Every other worker begins at the end, so that the same part of a tensor is the same worker's in
+  // one operation after the other, and in its cache.
   void work(std::uint32_t number, int worker) {
+    const bool from_end = worker % 2 != 0;
     std::uint64_t seen = ticket.load(std::memory_order_acquire);
     for (;;) {
-      const auto left = static_cast<std::uint32_t>(seen);
-      if (seen >> 32 != number || left == 0) return;
-      if (!ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel,
+      const Ticket open(seen);
+      if (open.round != (number & Ticket::kRounds) || open.first == open.last) return;
+      const std::uint64_t claimed = from_end
+                                        ? Ticket::word(open.round, open.first, open.last - 1)
+                                        : Ticket::word(open.round, open.first + 1, open.last);
+      if (!ticket.compare_exchange_weak(seen, claimed, std::memory_order_acq_rel,
                                         std::memory_order_acquire)) {
         continue;
       }
-      function(context, count - left, worker);
+      const std::uint64_t task = from_end ? open.last - 1 : open.first;
+      function(context, base + static_cast<std::int64_t>(task), worker);
       unfinished.fetch_sub(1, std::memory_order_release);
-      --seen;
+      seen = ticket.load(std::memory_order_acquire);
     }
   }
 
-  void run(std::int64_t tasks, Function task, void* task_context) {
-    count = tasks;
+  void run(std::int64_t first, std::int64_t tasks, Function task, void* task_context) {
+    base = first;
     function = task;
     context = task_context;
     unfinished.store(tasks, std::memory_order_relaxed);
     const std::uint32_t number = round.load(std::memory_order_relaxed) + 1;
-    ticket.store(std::uint64_t{number} << 32 | static_cast<std::uint64_t>(tasks),
+    ticket.store(Ticket::word(number & Ticket::kRounds, 0, static_cast<std::uint64_t>(tasks)),
                  std::memory_order_release);
     round.store(number, std::memory_order_release);
     round.notify_all();
@@ -119,7 +142,10 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::dispatch(std::int64_t count, Function function, void* context) {
   if (workers_ && workers_->process != getpid()) static_cast<void>(workers_.release());
   if (!workers_) workers_ = std::make_unique<Workers>(threads_ - 1);
-  workers_->run(count, function, context);
+  constexpr auto kMost = static_cast<std::int64_t>(Ticket::kMask);
+  for (std::int64_t first = 0; first < count; first += kMost) {
+    workers_->run(first, std::min(kMost, count - first), function, context);
+  }
 }
 
 }  // namespace intact

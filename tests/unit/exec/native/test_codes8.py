@@ -135,3 +135,14 @@ def test_the_most_extreme_products_do_not_saturate() -> None:
         values = [x, Value("w", weight.shape, Int(8)), Value("b", bias.shape, Int(32))]
         node = finish(QLinear(127, None, requant), values, Int(8), True)
         check(node, {"x": np.full((7, depth), code, np.int8)}, {"w": weight, "b": bias})
+
+
+def test_more_products_than_a_round_of_tasks_are_shared() -> None:
+    """Threads claim at most 2**18 - 1 tasks at once."""
+    rng = np.random.default_rng(3)
+    output = Int(8)
+    requant = Requant(np.array([1 << 30]), np.array([-6]), 3, np.array([-128]), np.array([127]))
+    a = Value("a", (300_000, 1, 2), Int(8))
+    b = Value("b", (300_000, 2, 1), Int(8))
+    arrays = {"a": draw(rng, a.shape, Int(8)), "b": draw(rng, b.shape, Int(8))}
+    check(finish(QMatMul(-5, 7, requant), [a, b], output, False), arrays, {})
