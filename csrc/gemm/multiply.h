@@ -31,6 +31,7 @@ struct Blocking {
     blocks = std::max(own, (all_rows + most - 1) / most);
     if (threads > 1 && blocks > own) blocks = (blocks + threads - 1) / threads * threads;
     rows = std::max<std::int64_t>((all_rows + blocks - 1) / blocks, 1);
+    // Whole tiles of the widest panels, which have 6 rows, where that changes shares little.
     if (rows > 8 * kTile) rows = (rows + 5) / 6 * 6;
     blocks = (all_rows + rows - 1) / rows;
     if (blocks < threads) parts = std::min(layout.panels(), 2 * threads);

@@ -45,31 +45,31 @@ OpPtr make_winograd_conv2d_of(int outputs, const Conv2dSpec& spec,
                               std::span<const std::int8_t> weight,
                               std::span<const std::int32_t> bias, const Requant& requant, Isa isa);
 
-// Bounds of each output channel's accumulator, with its bias; weight (out_channels, taps).
-inline std::vector<std::int64_t> accumulator_bounds(const Conv2dSpec& spec,
-                                                    std::span<const std::int8_t> weight,
-                                                    std::span<const std::int32_t> bias) {
+// A bound of the magnitude of an output channel's accumulator, with its bias; `weight` is the
+// channel's alone.
+inline std::int64_t accumulator_bound(const Conv2dSpec& spec, std::span<const std::int8_t> weight,
+                                      std::int32_t bias) {
   const int lowest = spec.input == DType::kInt8 ? INT8_MIN : 0;
   const std::int64_t reach =
       std::max(spec.input_zero_point - lowest, lowest + UINT8_MAX - spec.input_zero_point);
-  const std::size_t taps = weight.size() / bias.size();
-  std::vector<std::int64_t> bounds;
-  for (std::size_t c = 0; c < bias.size(); ++c) {
-    std::int64_t magnitude = 0;
-    for (const std::int8_t w : weight.subspan(c * taps, taps)) magnitude += std::abs(w);
-    bounds.push_back(reach * magnitude + std::abs(std::int64_t{bias[c]}));
-  }
-  return bounds;
+  std::int64_t magnitude = 0;
+  for (const std::int8_t w : weight) magnitude += std::abs(w);
+  return reach * magnitude + std::abs(std::int64_t{bias});
 }
 
-// The same where sums are so short that their requantization is worth the search for float steps;
-// empty elsewhere.
+// Those of all channels where sums are so short that their requantization is worth the search for
+// float steps; empty elsewhere.
 inline std::vector<std::int64_t> bounds_for_steps(const Conv2dSpec& spec,
                                                   std::span<const std::int8_t> weight,
                                                   std::span<const std::int32_t> bias) {
-  constexpr int kShort = 128;
-  const bool is_short = spec.kernel[0] * spec.kernel[1] * spec.depth <= kShort;
-  return is_short ? accumulator_bounds(spec, weight, bias) : std::vector<std::int64_t>();
+  constexpr std::size_t kShort = 128;
+  std::vector<std::int64_t> bounds;
+  const std::size_t taps = weight.size() / bias.size();
+  if (taps > kShort) return bounds;
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    bounds.push_back(accumulator_bound(spec, weight.subspan(c * taps, taps), bias[c]));
+  }
+  return bounds;
 }
 
 }  // namespace intact

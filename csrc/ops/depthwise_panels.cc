@@ -1,7 +1,7 @@
 #include "ops/depthwise_panels.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <numeric>
 #include <optional>
 
 #include "kernels/requantize/float_step.h"
@@ -82,23 +82,13 @@ std::size_t DepthwisePanels::bytes() const {
   return total;
 }
 
-DepthwisePanels::Sums DepthwisePanels::sums(int channel, std::span<const std::int8_t> weight,
-                                            std::int32_t bias) const {
-  const bool is_signed = spec_.input == DType::kInt8;
-  const int lowest = is_signed ? -128 : 0;
-  const int reach =
-      std::max(spec_.input_zero_point - lowest, lowest + 255 - spec_.input_zero_point);
-  const auto taps = static_cast<std::size_t>(spec_.kernel[0] * spec_.kernel[1]);
-  std::int64_t sum = 0;
-  std::int64_t magnitude = 0;
-  for (const std::int8_t w : weight.subspan(static_cast<std::size_t>(channel) * taps, taps)) {
-    sum += w;
-    magnitude += std::abs(w);
-  }
-  const std::int64_t centre = spec_.input_zero_point + (is_signed ? kernel_.shift : 0);
+std::int32_t DepthwisePanels::offset_of(std::span<const std::int8_t> weight,
+                                        std::int32_t bias) const {
+  const int shift = spec_.input == DType::kInt8 ? kernel_.shift : 0;
+  const std::int64_t centre = spec_.input_zero_point + shift;
+  const std::int64_t sum = std::accumulate(weight.begin(), weight.end(), std::int64_t{0});
   // Modulo 2^32: the offset and partial sums may wrap, the whole sum does not.
-  return {reach * magnitude + std::abs(std::int64_t{bias}),
-          static_cast<std::int32_t>(static_cast<std::uint32_t>(bias - centre * sum))};
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(bias - centre * sum));
 }
 
 int DepthwisePanels::channel_of(const DepthwisePanel& panel, std::size_t lane) const {
@@ -136,24 +126,26 @@ void DepthwisePanels::pack_requant(DepthwisePanel& panel, std::size_t first_lane
   panel.qmax = qmax_.data() + first_lane;
   const int centre = centre_of(spec_.output);
   const auto width = static_cast<std::size_t>(panel.width);
+  const auto taps = static_cast<std::size_t>(spec_.kernel[0] * spec_.kernel[1]);
   std::vector<FloatStep> steps(width);
   bool found = true;
   for (std::size_t lane = 0; lane < width; ++lane) {
     const int channel = channel_of(panel, lane);
     if (channel < 0) continue;
     const auto c = static_cast<std::size_t>(channel);
-    const Sums own = sums(channel, weight, bias[c]);
-    offset_[first_lane + lane] = own.offset;
+    const std::span<const std::int8_t> own = weight.subspan(c * taps, taps);
+    offset_[first_lane + lane] = offset_of(own, bias[c]);
     const int qmin = requant.qmin(c) - centre;
     const int qmax = requant.qmax(c) - centre;
     const std::size_t place = first_lane + c - static_cast<std::size_t>(panel.channel);
     qmin_[place] = static_cast<std::int8_t>(qmin);
     qmax_[place] = static_cast<std::int8_t>(qmax);
+    if (!found) continue;
     const std::optional<FloatStep> step =
         find_float_step(requant.multiplier(c), requant.shift(c), requant.zero_point() - centre,
-                        qmin, qmax, own.bound);
-    found = found && step.has_value();
-    if (step) steps[lane] = *step;
+                        qmin, qmax, accumulator_bound(spec_, own, bias[c]));
+    found = step.has_value();
+    if (found) steps[lane] = *step;
   }
   if (!found) {
     pack_exactly(panel, requant);

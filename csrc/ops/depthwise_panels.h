@@ -25,12 +25,8 @@ class DepthwisePanels {
   std::size_t bytes() const;
 
  private:
-  struct Sums {
-    std::int64_t bound;   // of |accumulator|, with the bias
-    std::int32_t offset;  // where the accumulator begins
-  };
-
-  Sums sums(int channel, std::span<const std::int8_t> weight, std::int32_t bias) const;
+  // Where the accumulator of a channel with this weight begins.
+  std::int32_t offset_of(std::span<const std::int8_t> weight, std::int32_t bias) const;
   // The channel in a lane; -1 if there is none.
   int channel_of(const DepthwisePanel& panel, std::size_t lane) const;
   void pack_taps(const DepthwisePanel& panel, const std::vector<std::vector<int>>& groups,

@@ -2,8 +2,9 @@
 //
 // Both eq. 15 and clamp(rint(float(acc + offset) * scale + bias)) never fall as acc grows (each
 // part of either is monotonic), so they are the same function if they reach each code at the same
-// accumulator. That is at most 2 * 255 evaluations for a channel, after which a run needs a
-// conversion, a fused multiplication and addition, and a conversion back.
+// accumulator. For a given scale, the at most 2 * 255 accumulators beside those places leave an
+// interval of biases. After that a run needs a conversion, a fused multiplication and addition, and
+// a conversion back.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct FloatStep {
 };
 
 // The step that gives clamp(multiply(acc, multiplier, shift) + zero_point, qmin, qmax) for all
-// |acc| <= bound; nullopt if none is found: below 2^-9, multipliers are finer than float32 can
-// tell apart. The float result before clamping is within +-2^30. qmax - qmin <= 255; it serves
+// |acc| <= bound; nullopt if none is found: the smaller the multiplier, the likelier; below 2^-9,
+// accumulators lie closer than float32 can often tell apart. The float result before clamping is within +-2^30. qmax - qmin <= 255; it serves
 // best with qmin and qmax around 0.
 std::optional<FloatStep> find_float_step(std::int32_t multiplier, std::int32_t shift,
                                          std::int32_t zero_point, std::int32_t qmin,
