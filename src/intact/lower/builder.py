@@ -11,6 +11,7 @@ from enum import Enum
 import numpy as np
 
 from intact.ir import float_ops as ops
+from intact.ir.boundary import channels_last
 from intact.ir.graph import Graph, Node, Shape, Value, free_name
 from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
 from intact.model import ActivationParams, Dynamic, QuantizedModel
@@ -32,9 +33,7 @@ LAST_SUFFIX = {3: ".nlc", 4: ".nhwc"}
 
 def stored_axes(rank: int, layout: Layout) -> tuple[int, ...]:
     """Axis i of the stored value is axis stored_axes[i] of the graph's."""
-    if layout is Layout.PLAIN:
-        return tuple(range(rank))
-    return (0, *range(2, rank), 1)
+    return tuple(range(rank)) if layout is Layout.PLAIN else channels_last(rank)
 
 
 def permuted(shape: Shape, axes: tuple[int, ...]) -> Shape:
