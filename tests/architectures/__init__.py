@@ -48,6 +48,8 @@ def _seeded(name: str, network: Callable[[], nn.Module], example: Example) -> Ar
     return Architecture(name, partial(seeded, network, example), example)
 
 
+_DS_CNN = _seeded("ds_cnn", DSCNN, images(1, 49, 10))
+_AUTOENCODER = _seeded("autoencoder", Autoencoder, vectors(640))
 _TINY_VIT = partial(VisionTransformer, image_size=64, depth=3)
 _TINY_BERT = partial(Bert, vocabulary=1000, max_tokens=64, width=128, heads=2, depth=2)
 
@@ -64,11 +66,21 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     _seeded("deeplab_v3", DeepLabV3, images(3, 65, 65)),
     _seeded("unet", partial(UNet, width=8), images(3, 48, 48)),
     _seeded("yolo", partial(Yolo, width=8), images(3, 64, 64)),
-    _seeded("ds_cnn", DSCNN, images(1, 49, 10)),
-    _seeded("autoencoder", Autoencoder, vectors(640)),
+    _DS_CNN,
+    _AUTOENCODER,
     _seeded("vit_tiny", _TINY_VIT, images(3, 64, 64)),
     _seeded("bert", _TINY_BERT, token_ids(vocabulary=1000, tokens=16)),
     _seeded("conv1d_net", Conv1dNet, vectors(2, 128)),
 )
 
-__all__ = ["ARCHITECTURES", "Architecture"]
+# The sizes of MLPerf Tiny's four benchmarks, for microcontrollers.
+MLPERF_TINY: tuple[Architecture, ...] = (
+    _seeded("cifar_resnet8", partial(CifarResNet, depth=1), images(3, 32, 32)),
+    _seeded(
+        "mobilenet_v1_0_25", partial(MobileNetV1, width=0.25, num_classes=2), images(3, 96, 96)
+    ),
+    _DS_CNN,
+    _AUTOENCODER,
+)
+
+__all__ = ["ARCHITECTURES", "MLPERF_TINY", "Architecture"]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.architectures import ARCHITECTURES, Architecture
+from tests.architectures import ARCHITECTURES, MLPERF_TINY, Architecture
 from tests.architectures.autoencoder import Autoencoder
 from tests.architectures.bert import Bert
 from tests.architectures.cifar_resnet import CifarResNet
@@ -30,7 +30,9 @@ _DATA = Path(os.environ.get("INTACT_DATA", _REPOSITORY / "../shared/data"))
 _OUTPUT_SHAPES = {
     "resnet18": [(2, 1000)],
     "resnet50": [(2, 1000)],
+    "cifar_resnet8": [(2, 10)],
     "cifar_resnet20": [(2, 10)],
+    "mobilenet_v1_0_25": [(2, 2)],
     "mobilenet_v1": [(2, 1000)],
     "mobilenet_v2": [(2, 1000)],
     "mobilenet_v3_small": [(2, 1000)],
@@ -65,6 +67,10 @@ _PARAMETERS = [
     (Bert, 109_482_240),
 ]
 
+_ALL = tuple(
+    {architecture.name: architecture for architecture in ARCHITECTURES + MLPERF_TINY}.values()
+)
+
 
 def _outputs(architecture: Architecture, seed: int = 0) -> list[Tensor]:
     inputs = architecture.example(torch.Generator().manual_seed(seed))
@@ -77,7 +83,7 @@ def _by_name(architecture: Architecture) -> str:
     return architecture.name
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=_by_name)
+@pytest.mark.parametrize("architecture", _ALL, ids=_by_name)
 def test_outputs_have_their_shapes_and_a_sane_range(architecture: Architecture) -> None:
     """Finite, neither vanished nor exploded, and different for the two inputs of the batch."""
     outputs = _outputs(architecture)
@@ -88,7 +94,7 @@ def test_outputs_have_their_shapes_and_a_sane_range(architecture: Architecture) 
         assert float((y[0] - y[1]).std()) > 0.02 * float(y.std())
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=_by_name)
+@pytest.mark.parametrize("architecture", _ALL, ids=_by_name)
 def test_batch_norms_are_not_trivial(architecture: Architecture) -> None:
     """Eval mode, and running statistics away from the initial 0 and 1."""
     module = architecture.build()
