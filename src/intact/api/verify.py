@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
-from intact.api.equality import Equality, added, native_comparer
 from intact.api.network import QuantizedNetwork, to_program
 from intact.data.batch import blaming_indices, is_array
 from intact.data.function import item_inputs
@@ -19,6 +18,7 @@ from intact.ir.int_ops import Dequantize, Program
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
 from intact.verification import CodeDifference, Comparison, OutputDifference, onnxruntime_comparer
+from intact.verification.equality import Equality, added, native_comparer
 
 VerifiedName: TypeAlias = Literal["native", "onnxruntime"]
 EXECUTORS: tuple[VerifiedName, ...] = ("native", "onnxruntime")

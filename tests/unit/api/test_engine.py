@@ -9,11 +9,11 @@ import torch
 
 import intact
 from intact.api.engine import Engine
-from intact.api.equality import added, native_comparer
 from intact.exec.reference import load
 from intact.ir.file import save
 from intact.ir.int_ops import Lookup, Program
 from intact.numerics.arrays import Array
+from intact.verification.equality import added, native_comparer
 from tests.unit.ir.examples import examples, network
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"

@@ -16,7 +16,7 @@ from intact.ir.int_ops import Program
 from intact.numerics.formats import FP32, Int
 from tests.unit.benchmark.crashing import Crashing
 from tests.unit.emit.test_onnx_export import classifier
-from tests.unit.test_verification import shifted
+from tests.unit.verification.test_onnxruntime import shifted
 
 pytest.importorskip("onnxruntime")
 
