@@ -22,11 +22,13 @@ class Constants:
     """What does not depend on the inputs.
 
     `arrays` are constants and folded results by value name; `packed` are weights that stay codes
-    and are dequantized inside of a kernel, by the name of their `Dequantize`.
+    and are dequantized inside of a kernel, by the name of their `Dequantize`; `isa` is the best
+    level of kernels that may be used.
     """
 
     arrays: Mapping[str, Array]
     packed: Mapping[str, ScaledTensor]
+    isa: native.Isa
 
 
 @dataclass(frozen=True, slots=True)

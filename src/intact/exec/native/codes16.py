@@ -38,7 +38,7 @@ def _layer(
     if weight.ndim == 2:
         weight = weight[:, None, None]
     sums = constants.arrays[bias.name].astype(np.int64)
-    return native.conv2d_16(window, weight, sums, requant(op.requant), native.best_isa())
+    return native.conv2d_16(window, weight, sums, requant(op.requant), constants.isa)
 
 
 def _is_int16(value: Value) -> bool:

@@ -14,10 +14,10 @@ from intact.numerics.formats import Int
 from intact.numerics.integers import weight_integers
 
 
-def isa_for(node: Node[IntOp]) -> native.Isa:
+def isa_for(node: Node[IntOp], constants: Constants) -> native.Isa:
     """The best level of kernels if all of the node's codes have 8 bits, else none."""
     narrow = all(is_byte(value) for value in (*node.inputs, node.output))
-    return native.best_isa() if narrow else native.Isa.none
+    return constants.isa if narrow else native.Isa.none
 
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
@@ -34,7 +34,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
         weight,
         int32(constants.arrays[node.inputs[2].name]),
         requant(op.requant),
-        native.best_isa(),
+        constants.isa,
     )
 
 
@@ -50,11 +50,11 @@ def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> nati
         weight,
         int32(constants.arrays[node.inputs[2].name]),
         requant(op.requant),
-        native.best_isa(),
+        constants.isa,
     )
 
 
-def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
+def matmul(op: int_ops.QMatMul, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QMatMul with 8-bit codes and fixed inner sizes."""
     a, b = node.inputs
     depth, columns = b.shape[-2:]
@@ -69,7 +69,7 @@ def matmul(op: int_ops.QMatMul, node: Node[IntOp]) -> native.Op | None:
         dtype(a.dtype),
         dtype(b.dtype),
         dtype(node.output.dtype),
-        native.best_isa(),
+        constants.isa,
     )
 
 

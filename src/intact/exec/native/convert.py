@@ -21,31 +21,26 @@ _MOST_SCALES = 1 << 24  # entries of a native table, however few the file has
 
 def quantize(op: int_ops.Quantize, node: Node[IntOp], constants: Constants) -> Built:
     """Quantize."""
-    del constants
     format = _integer_format(node, node.output)
     entries = _entries(op.params, node)
-    return built(native.quantize(*entries, format.qmin, format.qmax, native.best_isa()), node)
+    return built(native.quantize(*entries, format.qmin, format.qmax, constants.isa), node)
 
 
 def dequantize(op: int_ops.Dequantize, node: Node[IntOp], constants: Constants) -> Built:
     """Dequantize."""
-    del constants
     _integer_format(node, node.inputs[0])
-    return built(native.dequantize(*_entries(op.params, node), native.best_isa()), node)
+    return built(native.dequantize(*_entries(op.params, node), constants.isa), node)
 
 
 def requantize(op: int_ops.Requantize, node: Node[IntOp], constants: Constants) -> Built:
     """Requantize: a table where that has one for all channels of 8 bits."""
-    del constants
     format = _integer_format(node, node.inputs[0])
     if format.bits > 8 or max(op.requant.multiplier.size, op.requant.qmin.size) > 1:
-        made = native.requantize(op.input_zero_point, requant(op.requant), native.best_isa())
+        made = native.requantize(op.input_zero_point, requant(op.requant), constants.isa)
         return built(made, node)
     codes = np.arange(format.qmin, format.qmax + 1)
     table = int32(op.requant(codes - op.input_zero_point))
-    return built(
-        native.lookup(format.qmin, table, dtype(node.output.dtype), native.best_isa()), node
-    )
+    return built(native.lookup(format.qmin, table, dtype(node.output.dtype), constants.isa), node)
 
 
 def _integer_format(node: Node[IntOp], value: Value) -> Int:

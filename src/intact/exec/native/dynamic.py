@@ -8,10 +8,8 @@ from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 
 
-def conv2d(
-    op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants, isa: native.Isa
-) -> native.Op:
-    """DynamicConv2d, with kernels up to `isa`."""
+def conv2d(op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants) -> native.Op:
+    """DynamicConv2d."""
     _, codes, scale, bias = node.inputs
     return native.dynamic_conv2d(
         window(op),
@@ -19,19 +17,17 @@ def conv2d(
         weight(codes, constants, None),
         constants.arrays[scale.name],
         constants.arrays[bias.name],
-        isa,
+        constants.isa,
     )
 
 
-def linear(
-    op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants, isa: native.Isa
-) -> native.Op:
-    """DynamicLinear, with kernels up to `isa`."""
+def linear(op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants) -> native.Op:
+    """DynamicLinear."""
     _, codes, scale, bias = node.inputs
     return native.dynamic_linear(
         op.activation.bits,
         weight(codes, constants, None),
         constants.arrays[scale.name],
         constants.arrays[bias.name],
-        isa,
+        constants.isa,
     )

@@ -12,8 +12,7 @@ from intact.ir.int_ops import IntOp
 
 def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp], constants: Constants) -> Built:
     """QAdd, QSub."""
-    del constants
-    made = elementwise8.sum_(op, node)
+    made = elementwise8.sum_(op, node, constants)
     if made is None:
         subtract = isinstance(op, int_ops.QSub)
         made = native.sum_codes(
@@ -22,38 +21,35 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp], constants: Constant
             op.left_shift,
             subtract,
             requant(op.requant),
-            native.best_isa(),
+            constants.isa,
         )
     return built(made, node, 2)
 
 
 def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> Built:
     """QMul."""
-    del constants
-    made = elementwise8.mul(op, node)
+    made = elementwise8.mul(op, node, constants)
     if made is None:
-        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant), native.best_isa())
+        made = native.mul(op.a_zero_point, op.b_zero_point, requant(op.requant), constants.isa)
     return built(made, node, 2)
 
 
 def lookup(op: int_ops.Lookup, node: Node[IntOp], constants: Constants) -> Built:
     """Lookup."""
-    del constants
     format = node.inputs[0].dtype
     low = int(format.codes()[-1]) + 1 - (1 << format.bits)
     table = int32(op.table)
-    return built(native.lookup(low, table, dtype(node.output.dtype), native.best_isa()), node)
+    return built(native.lookup(low, table, dtype(node.output.dtype), constants.isa), node)
 
 
 def interpolated_lookup(
     op: int_ops.InterpolatedLookup, node: Node[IntOp], constants: Constants
 ) -> Built:
     """InterpolatedLookup."""
-    del constants
     x, out = node.inputs[0], node.output
     table = int32(op.table)
     made = native.interpolated_lookup(
-        table, x.dtype.bits, code_range(x), code_range(out), native.best_isa()
+        table, x.dtype.bits, code_range(x), code_range(out), constants.isa
     )
     return built(made, node)
 

@@ -10,7 +10,9 @@ from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
 
 
-def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None:
+def sum_(
+    op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp], constants: Constants
+) -> native.Op | None:
     """QAdd, QSub: a table of all pairs, or a weighted sum that equals it."""
     a, b = node.inputs
     if not all(codes8.is_byte(value) for value in (a, b, node.output)):
@@ -24,11 +26,11 @@ def sum_(op: int_ops.QAdd | int_ops.QSub, node: Node[IntOp]) -> native.Op | None
         _codes(b),
         dtype(node.output.dtype),
         requant(op.requant),
-        native.best_isa(),
+        constants.isa,
     )
 
 
-def mul(op: int_ops.QMul, node: Node[IntOp]) -> native.Op | None:
+def mul(op: int_ops.QMul, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QMul: a table of all pairs, or a scaled product that equals it."""
     a, b = node.inputs
     if not all(codes8.is_byte(value) for value in (a, b, node.output)):
@@ -40,7 +42,7 @@ def mul(op: int_ops.QMul, node: Node[IntOp]) -> native.Op | None:
         _codes(b),
         dtype(node.output.dtype),
         requant(op.requant),
-        native.best_isa(),
+        constants.isa,
     )
 
 
@@ -53,7 +55,7 @@ def prelu(op: int_ops.QPrelu, node: Node[IntOp], constants: Constants) -> native
         return None
     codes = x.dtype.codes()
     table = int32(elementwise.prelu(op, node, slopes)(codes))
-    return native.lookup(int(codes[0]), table, dtype(node.output.dtype), native.best_isa())
+    return native.lookup(int(codes[0]), table, dtype(node.output.dtype), constants.isa)
 
 
 def numbers(operand: int_ops.Operand) -> tuple[int, int, int]:

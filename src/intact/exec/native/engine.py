@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intact.exec.native.library import native
+from intact.exec.native.library import levels, native
 from intact.exec.native.translate import translate
 from intact.exec.runner import check_inputs
 from intact.ir.graph import with_batch
@@ -52,8 +52,8 @@ class NativeEngine:
     Calls from several threads wait for each other. A thread that calls releases the GIL.
     """
 
-    def __init__(self, program: Program, threads: int = 1) -> None:
-        self._translated = translate(program)
+    def __init__(self, program: Program, threads: int, isa: native.Isa) -> None:
+        self._translated = translate(program, isa)
         self._engine = native.Engine(self._translated.network, threads)
         self._plans: OrderedDict[int, _Prepared] = OrderedDict()
         self._lock = threading.Lock()
@@ -124,13 +124,24 @@ class NativeEngine:
             return found
 
 
-def load(program: Program, threads: int = 1) -> NativeEngine:
+def load(program: Program, threads: int = 1, max_isa: native.Isa | None = None) -> NativeEngine:
     """An engine that runs the Program with the reference's integers.
 
+    Args:
+        program: What `lower` made.
+        threads: 1 to 1024.
+        max_isa: Use kernels up to this level, one of `levels()`; the best one by default.
+
     Raises:
-        ValueError: if `threads` is not a number of 1 to 1024.
+        ValueError: if there cannot be so many threads, or this CPU lacks the level.
         UnsupportedOpError: if an operation or a value has no native form.
     """
     if threads not in range(1, _MOST_THREADS + 1):
         raise ValueError(f"an engine takes 1 to {_MOST_THREADS} threads, not {threads}")
-    return NativeEngine(program, threads)
+    isa = native.best_isa() if max_isa is None else max_isa
+    if isa not in levels():
+        raise ValueError(
+            f"this CPU has no {isa.name}, or INTACT_MAX_ISA forbids it; it has"
+            f" {', '.join(level.name for level in levels())}"
+        )
+    return NativeEngine(program, threads, isa)

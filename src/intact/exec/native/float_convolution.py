@@ -26,7 +26,7 @@ def conv(op: ops.Conv, node: Node[IntOp], constants: Constants) -> Built:
         (1, 1),
         op.groups,
         _matrix(codes),
-        native.best_isa(),
+        constants.isa,
     )
     return Built(made, (x, *bias))
 
@@ -54,7 +54,7 @@ def conv_transpose(op: ops.ConvTranspose, node: Node[IntOp], constants: Constant
         pair(op.stride, node, missing=1),
         op.groups,
         _matrix(flipped.reshape(-1, *flipped.shape[2:])),
-        native.best_isa(),
+        constants.isa,
     )
     return Built(made, (x, *bias))
 

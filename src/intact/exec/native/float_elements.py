@@ -15,9 +15,8 @@ from intact.numerics.formats import FP32
 
 def activation(op: ops.Activation, node: Node[IntOp], constants: Constants) -> Built:
     """Any activation."""
-    del constants
     kind, low, high = _activation(op)
-    return built(native.activation(kind, low, high, native.best_isa()), node)
+    return built(native.activation(kind, low, high, constants.isa), node)
 
 
 def _activation(op: ops.Activation) -> tuple[native.Activation, float, float]:
@@ -98,17 +97,14 @@ def batch_norm(op: ops.BatchNorm, node: Node[IntOp], constants: Constants) -> Bu
 
 def layer_norm(op: ops.LayerNorm, node: Node[IntOp], constants: Constants) -> Built:
     """LayerNorm."""
-    del constants
-    return built(native.float_layer_norm(op.axes, op.eps, native.best_isa()), node, 3)
+    return built(native.float_layer_norm(op.axes, op.eps, constants.isa), node, 3)
 
 
 def group_norm(op: ops.GroupNorm, node: Node[IntOp], constants: Constants) -> Built:
     """GroupNorm."""
-    del constants
-    return built(native.float_group_norm(op.groups, op.eps, native.best_isa()), node, 3)
+    return built(native.float_group_norm(op.groups, op.eps, constants.isa), node, 3)
 
 
 def softmax(op: ops.Softmax, node: Node[IntOp], constants: Constants) -> Built:
     """Softmax."""
-    del constants
-    return built(native.float_softmax(op.axis, native.best_isa()), node)
+    return built(native.float_softmax(op.axis, constants.isa), node)

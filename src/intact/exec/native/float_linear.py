@@ -24,16 +24,16 @@ def linear(op: ops.Linear, node: Node[IntOp], constants: Constants) -> Built:
     del op
     x, weight, *bias = node.inputs
     if weight.name in constants.packed:
-        made = _packed_linear(constants.packed[weight.name])
+        made = _packed_linear(constants.packed[weight.name], constants.isa)
     else:
-        made = native.float_linear(_float32(given(weight, node, constants)), native.best_isa())
+        made = native.float_linear(_float32(given(weight, node, constants)), constants.isa)
     return Built(made, (x, *bias))
 
 
 def matmul(op: ops.MatMul, node: Node[IntOp], constants: Constants) -> Built:
     """MatMul."""
-    del op, constants
-    return built(native.float_matmul(native.best_isa()), node, 2)
+    del op
+    return built(native.float_matmul(constants.isa), node, 2)
 
 
 def embedding(op: ops.Embedding, node: Node[IntOp], constants: Constants) -> Built:
@@ -42,7 +42,7 @@ def embedding(op: ops.Embedding, node: Node[IntOp], constants: Constants) -> Bui
     return built(native.rows(), node, 2)
 
 
-def _packed_linear(weight: ScaledTensor) -> native.Op:
+def _packed_linear(weight: ScaledTensor, isa: native.Isa) -> native.Op:
     """Codes where they fit a layout of the kernels, real numbers otherwise."""
     integers = weight.codes.astype(np.int16)
     if weight.params.zero_point is not None:
@@ -50,10 +50,10 @@ def _packed_linear(weight: ScaledTensor) -> native.Op:
     scales = _scales(weight)
     low, high = int(integers.min(initial=0)), int(integers.max(initial=0))
     if scales is None or low < -128 or high > 127:
-        return native.float_linear(_float32(weight.dequantize()), native.best_isa())
+        return native.float_linear(_float32(weight.dequantize()), isa)
     bits = 4 if low >= -8 and high <= 7 else 8
     codes = np.ascontiguousarray(integers, np.int8)
-    return native.weight_only_linear(codes, bits, scales, native.best_isa())
+    return native.weight_only_linear(codes, bits, scales, isa)
 
 
 def _scales(weight: ScaledTensor) -> Array | None:

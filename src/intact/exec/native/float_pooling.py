@@ -13,13 +13,12 @@ def max_pool(op: ops.MaxPool, node: Node[IntOp], constants: Constants) -> Built:
     Raises:
         UnsupportedOpError: if there are more than two space axes.
     """
-    del constants
     made = native.float_max_pool(
         pair(op.kernel, node, missing=1),
         pair(op.stride, node, missing=1),
         pair([before for before, _ in op.padding], node, missing=0),
         pair(op.dilation, node, missing=1),
-        native.best_isa(),
+        constants.isa,
     )
     return built(made, node)
 

@@ -2,7 +2,6 @@
 
 from intact.exec.native import codes8, codes16, dynamic, portable
 from intact.exec.native.building import Built, Constants, built
-from intact.exec.native.library import native
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
@@ -29,8 +28,7 @@ def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> Buil
 
 def matmul(op: int_ops.QMatMul, node: Node[IntOp], constants: Constants) -> Built:
     """QMatMul."""
-    del constants
-    made = codes8.matmul(op, node)
+    made = codes8.matmul(op, node, constants)
     return built(portable.matmul(op) if made is None else made, node, count=2)
 
 
@@ -41,9 +39,9 @@ def embedding(op: int_ops.QEmbedding, node: Node[IntOp], constants: Constants) -
 
 def dynamic_conv2d(op: int_ops.DynamicConv2d, node: Node[IntOp], constants: Constants) -> Built:
     """DynamicConv2d."""
-    return built(dynamic.conv2d(op, node, constants, native.best_isa()), node)
+    return built(dynamic.conv2d(op, node, constants), node)
 
 
 def dynamic_linear(op: int_ops.DynamicLinear, node: Node[IntOp], constants: Constants) -> Built:
     """DynamicLinear."""
-    return built(dynamic.linear(op, node, constants, native.best_isa()), node)
+    return built(dynamic.linear(op, node, constants), node)

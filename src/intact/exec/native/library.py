@@ -8,4 +8,11 @@ except ImportError as error:  # a source tree that was never built, or a library
         ' executor="reference"'
     ) from error
 
-__all__ = ["native"]
+
+def levels() -> tuple[native.Isa, ...]:
+    """The levels of kernels that this CPU has, best last; none is the portable one."""
+    best = native.best_isa()
+    return tuple(isa for isa in native.Isa if isa.value <= best.value)
+
+
+__all__ = ["levels", "native"]

@@ -11,8 +11,7 @@ from intact.ir.int_ops import IntOp
 
 def permute(op: ops.Permute, node: Node[IntOp], constants: Constants) -> Built:
     """Permute."""
-    del constants
-    return built(native.permute(op.axes, native.best_isa()), node)
+    return built(native.permute(op.axes, constants.isa), node)
 
 
 def slice_(op: ops.Slice, node: Node[IntOp], constants: Constants) -> Built:

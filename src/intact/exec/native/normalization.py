@@ -12,10 +12,9 @@ from intact.ir.int_ops import IntOp
 
 def softmax(op: int_ops.QSoftmax, node: Node[IntOp], constants: Constants) -> Built:
     """QSoftmax."""
-    del constants
     out = node.output
     numbers = op.multiplier, op.shift, op.diff_min, out.dtype.bits, code_range(out)
-    return built(native.softmax(*numbers, native.best_isa()), node)
+    return built(native.softmax(*numbers, constants.isa), node)
 
 
 def softmax16(op: int_ops.QSoftmax16, node: Node[IntOp], constants: Constants) -> Built:
@@ -27,16 +26,14 @@ def softmax16(op: int_ops.QSoftmax16, node: Node[IntOp], constants: Constants) -
 
 def layer_norm(op: int_ops.QLayerNorm, node: Node[IntOp], constants: Constants) -> Built:
     """QLayerNorm."""
-    del constants
     numbers = _numbers(op.normalization)
-    return built(native.layer_norm(op.axes, numbers, *_types(node), native.best_isa()), node)
+    return built(native.layer_norm(op.axes, numbers, *_types(node), constants.isa), node)
 
 
 def group_norm(op: int_ops.QGroupNorm, node: Node[IntOp], constants: Constants) -> Built:
     """QGroupNorm."""
-    del constants
     numbers = _numbers(op.normalization)
-    return built(native.group_norm(op.groups, numbers, *_types(node), native.best_isa()), node)
+    return built(native.group_norm(op.groups, numbers, *_types(node), constants.isa), node)
 
 
 def _types(node: Node[IntOp]) -> tuple[native.DType, native.DType]:

@@ -11,15 +11,13 @@ from intact.ir.int_ops import IntOp
 
 def max_pool2d(op: int_ops.QMaxPool2d, node: Node[IntOp], constants: Constants) -> Built:
     """QMaxPool2d."""
-    del constants
-    isa = codes8.isa_for(node)
+    isa = codes8.isa_for(node, constants)
     made = native.max_pool2d(op.kernel, op.stride, _padding(op.padding), op.dilation, isa)
     return built(made, node)
 
 
 def avg_pool2d(op: int_ops.QAvgPool2d, node: Node[IntOp], constants: Constants) -> Built:
     """QAvgPool2d; the overhang shows in the output's size alone."""
-    del constants
     padding = _padding(op.padding)
     made = native.avg_pool2d(
         op.kernel,
@@ -27,7 +25,7 @@ def avg_pool2d(op: int_ops.QAvgPool2d, node: Node[IntOp], constants: Constants) 
         padding,
         op.count_include_pad,
         op.zero_point,
-        codes8.isa_for(node),
+        codes8.isa_for(node, constants),
     )
     return built(made, node)
 
@@ -41,18 +39,17 @@ def adaptive_avg_pool2d(
     op: int_ops.QAdaptiveAvgPool2d, node: Node[IntOp], constants: Constants
 ) -> Built:
     """QAdaptiveAvgPool2d."""
-    del op, constants
+    del op
     height, width = node.inputs[0].shape[1:3]
-    return built(native.adaptive_avg_pool2d(height * width, codes8.isa_for(node)), node)
+    return built(native.adaptive_avg_pool2d(height * width, codes8.isa_for(node, constants)), node)
 
 
 def mean(op: int_ops.QMean, node: Node[IntOp], constants: Constants) -> Built:
     """QMean."""
-    del constants
     numbers, codes = requant(op.requant), dtype(node.output.dtype)
     # The vector kernel sums columns; rows have none.
     rows = len(node.inputs[0].shape) - 1 in op.axes
-    isa = native.Isa.none if rows else codes8.isa_for(node)
+    isa = native.Isa.none if rows else codes8.isa_for(node, constants)
     made = native.mean(op.axes, op.input_zero_point, numbers, codes, isa)
     return built(made, node)
 
@@ -80,6 +77,5 @@ def resize_bilinear2d(
     op: int_ops.QResizeBilinear2d, node: Node[IntOp], constants: Constants
 ) -> Built:
     """QResizeBilinear2d."""
-    del constants
     narrow = codes8.is_byte(node.output)
-    return built(native.resize_bilinear2d(op.align_corners, narrow, native.best_isa()), node)
+    return built(native.resize_bilinear2d(op.align_corners, narrow, constants.isa), node)

@@ -72,8 +72,8 @@ class Translated:
         )
 
 
-def translate(program: Program) -> Translated:
-    """Folds what is constant, and builds the native form of every other node.
+def translate(program: Program, isa: native.Isa) -> Translated:
+    """Folds what is constant, and builds the native form of every other node, up to level `isa`.
 
     Raises:
         UnsupportedOpError: if an operation or a value has no native form.
@@ -81,7 +81,7 @@ def translate(program: Program) -> Translated:
     packed = kept_packed(program)
     arrays, nodes = fold(program, packed)
     running = [node for node in nodes if node.name not in packed]
-    constants = Constants(arrays, packed)
+    constants = Constants(arrays, packed, isa)
     running, sources = _own_outputs(program, running)
     aliases = {
         node.name: node.inputs[0].name

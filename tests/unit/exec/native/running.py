@@ -28,7 +28,12 @@ def run_op(
 def constants_of(node: Node, arrays: Sequence[np.ndarray]) -> Constants:
     """The node's inputs behind the first, as constants."""
     named = zip(node.inputs[1:], arrays, strict=True)
-    return Constants({value.name: array for value, array in named}, {})
+    return Constants({value.name: array for value, array in named}, {}, native.best_isa())
+
+
+def no_constants() -> Constants:
+    """Nothing is constant."""
+    return Constants({}, {}, native.best_isa())
 
 
 def _dtype(array: np.ndarray) -> native.DType:

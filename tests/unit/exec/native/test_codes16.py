@@ -1,6 +1,7 @@
 """Layers of 16-bit codes on vectors equal the reference."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,11 +57,10 @@ def check(
 def _make(
     op: int_ops.QConv2d | int_ops.QLinear, node: Node, constants: Constants, isa: native.Isa
 ) -> native.Op | None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "best_isa", lambda: isa)
-        if isinstance(op, int_ops.QConv2d):
-            return codes16.conv2d(op, node, constants)
-        return codes16.linear(op, node, constants)
+    limited = replace(constants, isa=isa)
+    if isinstance(op, int_ops.QConv2d):
+        return codes16.conv2d(op, node, limited)
+    return codes16.linear(op, node, limited)
 
 
 # Around a piece of the depth whose sums fit 32 bits (508), and a panel of outputs (16 or 64).

@@ -7,16 +7,15 @@ from hypothesis import strategies as st
 
 from intact.errors import UnsupportedOpError
 from intact.exec.native import convert
-from intact.exec.native.building import Constants
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import Dequantize, Quantize, Requantize
 from intact.numerics.formats import FP32, Format, Int, Ternary
 from intact.numerics.qtensor import QuantParams
 from tests.unit.exec.native.drawing import draw_activation, draw_codes, draw_requant
-from tests.unit.exec.native.running import run_op
+from tests.unit.exec.native.running import no_constants, run_op
 from tests.unit.exec.oracle import run_node, seeds
 
-NOTHING = Constants({}, {})
+NOTHING = no_constants()
 SHAPE = (3, 6, 5, 4)
 SCALES = [(), (1, 1, 1, 1), (1, 6, 1, 1), (1, 3, 1, 1), (1, 1, 1, 4), (1, 2, 1, 2), (1, 6, 5, 4)]
 scale_shapes = st.sampled_from(SCALES)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from intact.exec.native import elementwise
-from intact.exec.native.building import Constants
 from intact.exec.native.library import native
 from intact.ir import float_ops as ops
 from intact.ir.attributes import operand_reach
@@ -15,7 +14,7 @@ from intact.ir.int_ops import IntOp, Lookup, Operand, QAdd, QMul, QPrelu, QSub
 from intact.ir.shapes import output_shape
 from intact.numerics.fixedpoint import INT32_MAX, Requant, quantize_multiplier
 from intact.numerics.formats import Int
-from tests.unit.exec.native.running import run_op
+from tests.unit.exec.native.running import no_constants, run_op
 from tests.unit.exec.native.sweeping import (
     FORMATS,
     between,
@@ -30,7 +29,6 @@ from tests.unit.exec.native.sweeping import (
 BYTES = [format for format in FORMATS if format.bits <= 8]
 CASES = 60
 LEFT_SHIFT = 20
-NO_CONSTANTS = Constants({}, {})
 
 each_level = pytest.mark.usefixtures("isa")
 
@@ -77,7 +75,7 @@ def test_sums_of_every_pair_of_codes(kind: type, isa: native.Isa) -> None:
         a, b = every_pair(*formats[:2])
         inputs = [(formats[0], a), (formats[1], b)]
         check(op, inputs, formats[2])
-        made = elementwise.sum_(op, node_of(op, inputs, formats[2]), NO_CONSTANTS)
+        made = elementwise.sum_(op, node_of(op, inputs, formats[2]), no_constants())
         vectors = isa is not native.Isa.none
         assert made.op.kernel.split()[1] == (f"sum_s8_{isa.name}" if vectors else "table")
 
@@ -187,7 +185,7 @@ def test_products_of_every_pair_of_codes(isa: native.Isa) -> None:
         a, b = every_pair(*formats[:2])
         inputs = [(formats[0], a), (formats[1], b)]
         check(op, inputs, formats[2])
-        made = elementwise.mul(op, node_of(op, inputs, formats[2]), NO_CONSTANTS)
+        made = elementwise.mul(op, node_of(op, inputs, formats[2]), no_constants())
         vectors = isa is not native.Isa.none
         assert made.op.kernel == (f"mul mul_s8_{isa.name}" if vectors else "mul table")
 
@@ -242,7 +240,7 @@ def test_codes_anywhere_in_memory() -> None:
         x, y = (draw(rng, (5, 111), format) for format in formats[:2])
         expected = check(op, [(formats[0], x), (formats[1], y)], formats[2])
         inputs = [(formats[0], x), (formats[1], y)]
-        made = build(op, node_of(op, inputs, formats[2]), NO_CONSTANTS).op
+        made = build(op, node_of(op, inputs, formats[2]), no_constants()).op
         for offset in (1, 3):
             moved = []
             for codes in (x, y):

@@ -7,6 +7,7 @@ import pytest
 
 from intact.errors import UnsupportedOpError
 from intact.exec import native, reference
+from intact.exec.native import library
 from intact.ir import float_ops as ops
 from intact.ir import int_ops as q
 from intact.ir.graph import Graph, Node, Value, with_batch
@@ -156,3 +157,22 @@ def test_empty_batches_of_fast_convolutions(size: int, channels: int) -> None:
         weight = (S8, (channels, kernel, kernel, channels // groups))
         program = one(op, x, x.shape, S8, weight, bias)
         check(program, x=np.zeros((0, size, size, channels), np.int8))
+
+
+def test_kernels_go_up_to_the_level_that_is_asked_for() -> None:
+    pool = one(q.QMaxPool2d((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)), coded(-1, 6, 6, 4), (-1, 3, 3, 4), S8)
+    inputs = {"x": filled(S8, (2, 6, 6, 4))}
+    expected = reference.load(pool)(inputs)["y"]
+    kernels = set()
+    for isa in native.levels():
+        engine = native.load(pool, max_isa=isa)
+        np.testing.assert_array_equal(engine(inputs)["y"], expected)
+        kernels.add(engine.profile(inputs)[0].kernel)
+    assert len(kernels) == len(native.levels())
+
+
+def test_levels_that_this_cpu_lacks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    lowest, *_, best = library.native.Isa
+    monkeypatch.setattr(library.native, "best_isa", lambda: lowest)
+    with pytest.raises(ValueError, match=f"no {best.name}, or INTACT_MAX_ISA forbids it"):
+        native.load(Graph((X,), (X,), (), {}), max_isa=best)
