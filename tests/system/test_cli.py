@@ -20,8 +20,9 @@ from intact.cli.main import COMMANDS, run
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MAPS = ("stays_float",)  # whose keys are names of layers
+MAPS = ("stays_float", "skipped")  # whose keys are names of layers or executors
 QUANTIZE = ["quantize", "digits.pt2", "--calibration", "calibration.npz", "-o", "digits.intact"]
+EXECUTORS = ["--executor", "native", "--executor", "onnxruntime"]
 BUDGET = ["--validate", "test.npz", "--max-drop", "1%"]
 
 pytest.importorskip("onnxruntime")
@@ -58,7 +59,7 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
             ["inspect", "digits.intact"],
             ["evaluate", "digits.intact", "--data", "test.npz", "--against", "digits.pt2"],
             ["export", "digits.intact", "--to", "onnx", "-o", "digits.onnx"],
-            ["verify", "digits.intact", "--data", "test.npz"],
+            ["verify", "digits.intact", "--data", "test.npz", *EXECUTORS],
             ["benchmark", "digits.intact", "--rounds", "1"],
         )
     }
@@ -121,7 +122,7 @@ def test_people_read_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*QUANTIZE, *BUDGET]) == 0
     assert run(["inspect", "digits.intact"]) == 0
     assert run(["inspect", "digits.pt2"]) == 0
-    assert run(["verify", "digits.intact", "--data", "test.npz"]) == 0
+    assert run(["verify", "digits.intact", "--data", "test.npz", *EXECUTORS]) == 0
     out = capsys.readouterr().out
     for expected in ("W8A8", "top-1 99", "QConv2d", "block1.depthwise", "358,080"):
         assert expected in out

@@ -1,4 +1,4 @@
-"""verify: are the integers that an executor computes those of the reference?"""
+"""verify: are the integers that executors compute those of the reference?"""
 
 import hashlib
 from collections import Counter
@@ -9,154 +9,122 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 
 from intact.api.network import QuantizedNetwork, to_program
+from intact.api.verification import Verification, VerifiedOutput
 from intact.data.batch import blaming_indices, is_array
 from intact.data.function import item_inputs
-from intact.errors import CalibrationError
+from intact.errors import CalibrationError, UnsupportedOpError
 from intact.exec import reference
 from intact.ir.graph import Value
 from intact.ir.int_ops import Dequantize, Program
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
-from intact.verification import CodeDifference, Comparison, OutputDifference, onnxruntime_comparer
-from intact.verification.equality import Equality, added, native_comparer
+from intact.verification import (
+    NAMED,
+    CodeDifference,
+    Comparer,
+    Comparison,
+    Executor,
+    ExecutorName,
+    OutputDifference,
+    onnxruntime_comparer,
+)
 
-VerifiedName: TypeAlias = Literal["native", "onnxruntime"]
-EXECUTORS: tuple[VerifiedName, ...] = ("native", "onnxruntime")
-DEFAULT: tuple[VerifiedName, ...] = ("onnxruntime",)
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedOutput:
-    """One output of the whole network, with what the differences of its layers have become.
-
-    `sha256` is that of the reference's codes (real numbers where there are none) of all samples in
-    order, in row-major order, little-endian; it does not depend on how the samples are cut.
-    """
-
-    name: str
-    sha256: str
-    native: Equality | None  # None if it was not asked for
-    difference: OutputDifference | None  # of ONNX Runtime; None if it was not asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Executors against the reference on the same samples.
-
-    In `layers`, of ONNX Runtime, each layer reads the reference's codes, so that each shows its own
-    difference and no other's. The native executor has no tolerance.
-    """
-
-    samples: int
-    executors: tuple[VerifiedName, ...]
-    tolerance: int  # in codes, of ONNX Runtime
-    layers: tuple[CodeDifference, ...]
-    outputs: tuple[VerifiedOutput, ...]
-
-    @property
-    def codes(self) -> int:
-        """How many codes of layers were compared; 0 if the network computes in float."""
-        return sum(layer.elements for layer in self.layers)
-
-    @property
-    def equal(self) -> float:
-        """Share of equal codes over all layers."""
-        return Comparison(self.layers, ()).equal
-
-    @property
-    def largest(self) -> int:
-        """Largest difference of a code in any layer."""
-        return Comparison(self.layers, ()).largest
-
-    @property
-    def met(self) -> bool:
-        """Whether no code of a layer in ONNX Runtime differs by more, and no native one at all."""
-        return self.largest <= self.tolerance and self.exact
-
-    @property
-    def exact(self) -> bool:
-        """Whether the native executor computed the reference's codes, if it was asked to."""
-        return all(output.native is None or output.native.met for output in self.outputs)
-
-    def __str__(self) -> str:
-        """What was compared, the layers that differ most, and the hashes of the outputs."""
-        lines = [f"{self.samples} samples"]
-        if "native" in self.executors:
-            lines += [
-                f'native, "{output.name}": {output.native}'
-                for output in self.outputs
-                if output.native is not None
-            ]
-        if "onnxruntime" in self.executors:
-            lines.append(
-                f"ONNX Runtime: {self.codes:,} codes of {len(self.layers)} layers,"
-                f" {self.equal:.4%} equal, largest difference {self.largest}"
-            )
-        lines += [
-            f'ONNX Runtime, "{layer.name}": {layer.equal:.4%} equal,'
-            f" largest difference {layer.largest}"
-            for layer in Comparison(self.layers, ()).worst(5)
-            if layer.largest
-        ]
-        lines += [
-            f'ONNX Runtime, "{output.name}": largest difference {output.difference.largest:.3g} of'
-            f" {output.difference.scale:.3g}"
-            for output in self.outputs
-            if output.difference is not None
-        ]
-        lines += [
-            f'"{output.name}": reference codes SHA-256 {output.sha256}' for output in self.outputs
-        ]
-        return "\n".join(lines)
+VerifiedName: TypeAlias = ExecutorName | Literal["onnxruntime"]
+EXECUTORS: tuple[VerifiedName, ...] = (*NAMED, "onnxruntime")
 
 
 def verify(
     network: QuantizedNetwork | QuantizedModel | Program,
     samples: object,
     *,
-    executors: Sequence[VerifiedName] = DEFAULT,
+    executors: Sequence[VerifiedName | Executor] | None = None,
     tolerance: int = 1,
 ) -> Verification:
     """Runs executors beside the reference on the same samples.
 
-    The native executor must compute the reference's codes. ONNX Runtime, which runs the exported
-    network and is compared layer by layer, computes quantized layers in floating point, which may
-    round to a neighbouring code: `tolerance` says how many codes of difference are accepted there.
+    Those that are exact must compute the reference's codes; where they do not, the first layer that
+    differs is named. ONNX Runtime, which runs the exported network and is compared layer by layer,
+    computes quantized layers in floating point, which may round to a neighbouring code: `tolerance`
+    says how many codes of difference are accepted there.
 
     Args:
         network: What `quantize` or `load` gave.
         samples: A batch (an array or tensor), or an iterable of batches as for calibration.
-        executors: "native", "onnxruntime" (which needs `intact[onnx]`), or both.
-        tolerance: In codes.
+        executors: Names, each of which stands for all its settings (native: each level of this CPU,
+            with one thread and with all cores), or objects with the methods of
+            `intact.verification.Executor`. By default all exact ones that are installed and can run
+            the network; `skipped` says why others did not.
+        tolerance: In codes, of ONNX Runtime.
 
     Raises:
         ValueError: if there is no such executor.
         CalibrationError: if the samples do not fit the network, or there are none.
-        UnsupportedOpError: if ONNX cannot express the network, or it has no native form.
-        ImportError: without onnx and onnxruntime, or without the native engine.
+        UnsupportedOpError: if an executor that was asked for cannot run the network.
+        ImportError, FileNotFoundError: if what it needs is not installed.
     """
-    if unknown := set(executors) - set(EXECUTORS):
-        raise ValueError(f"{min(unknown)} cannot be verified; {' and '.join(EXECUTORS)} can")
     program = to_program(network)
     ending = _ending_in_codes(program)
+    held = _Held.of(ending, executors)
+    wanted = executors is not None and "onnxruntime" in executors
+    onnxruntime = onnxruntime_comparer(program) if wanted else None
     run = reference.load(ending)
-    native = native_comparer(ending) if "native" in executors else None
-    onnxruntime = onnxruntime_comparer(program) if "onnxruntime" in executors else None
     found = _Found([hashlib.sha256() for _ in program.outputs])
     for inputs in _batches(program, samples):
         with blaming_indices(program.inputs, "the batch"):
             codes = run(inputs)
         found.count(inputs, [codes[value.name] for value in ending.outputs])
-        if native is not None:
-            found.add_native(native(inputs, codes))
+        for comparer in held.comparers:
+            comparer.add(inputs, codes)
         if onnxruntime is not None:
             found.total = _sum(found.total, onnxruntime(inputs))
     if not found.samples:
         raise CalibrationError("there are no samples to verify with")
-    chosen = tuple(name for name in EXECUTORS if name in executors)
+    names = [value.name for value in program.outputs]
     return Verification(
-        found.samples, chosen, tolerance, found.total.layers, found.outputs(program)
+        samples=found.samples,
+        outputs=found.outputs(names),
+        agreements=tuple(comparer.agreement(names) for comparer in held.comparers),
+        skipped=held.skipped,
+        onnxruntime=None if onnxruntime is None else found.total,
+        tolerance=tolerance,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The executors that are held against the reference, and why others are not, by name."""
+
+    comparers: tuple[Comparer, ...]
+    skipped: Mapping[str, str]
+
+    @staticmethod
+    def of(program: Program, wanted: Sequence[VerifiedName | Executor] | None) -> "_Held":
+        if wanted is None:
+            return _Held._available(program)
+        comparers: list[Comparer] = []
+        for executor in wanted:
+            if executor == "onnxruntime":
+                continue
+            if not isinstance(executor, str):
+                comparers.append(Comparer(executor, program))
+            elif executor in NAMED:
+                comparers += [Comparer(setting, program) for setting in NAMED[executor]()]
+            else:
+                raise ValueError(
+                    f"there is no executor {executor} to verify; there are {', '.join(EXECUTORS)}"
+                )
+        return _Held(tuple(comparers), {})
+
+    @staticmethod
+    def _available(program: Program) -> "_Held":
+        comparers: list[Comparer] = []
+        skipped: dict[str, str] = {}
+        for name, settings in NAMED.items():
+            try:
+                comparers += [Comparer(setting, program) for setting in settings() if setting.exact]
+            except (ImportError, FileNotFoundError, UnsupportedOpError) as error:
+                skipped[name] = str(error)
+        return _Held(tuple(comparers), skipped)
 
 
 @dataclass
@@ -165,7 +133,6 @@ class _Found:
 
     hashes: "list[hashlib._Hash]"
     samples: int = 0
-    native: tuple[Equality, ...] = ()
     total: Comparison = field(default_factory=lambda: Comparison((), ()))
 
     def count(self, inputs: Mapping[str, Array], codes: Sequence[Array]) -> None:
@@ -173,19 +140,10 @@ class _Found:
             digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
         self.samples += len(next(iter(inputs.values())))
 
-    def add_native(self, outputs: tuple[Equality, ...]) -> None:
-        pairs = zip(self.native or outputs, outputs, strict=True)
-        self.native = tuple(added(a, b) for a, b in pairs) if self.native else outputs
-
-    def outputs(self, program: Program) -> tuple[VerifiedOutput, ...]:
+    def outputs(self, names: Sequence[str]) -> tuple[VerifiedOutput, ...]:
         return tuple(
-            VerifiedOutput(
-                value.name,
-                self.hashes[number].hexdigest(),
-                self.native[number] if self.native else None,
-                self.total.outputs[number] if self.total.outputs else None,
-            )
-            for number, value in enumerate(program.outputs)
+            VerifiedOutput(name, digest.hexdigest())
+            for name, digest in zip(names, self.hashes, strict=True)
         )
 
 

@@ -1,6 +1,5 @@
 """Opens what the command line calls MODEL and NET."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -11,6 +10,7 @@ from intact.api.network import QuantizedNetwork
 from intact.data.source import first_inputs
 from intact.data.user_code import is_function, load_function
 from intact.errors import FormatError
+from intact.exec.cores import available_cores
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.numerics.arrays import Array
@@ -116,17 +116,11 @@ def start(
     return _start_float(source, executor or "float", samples)
 
 
-def _cores() -> int:
-    """How many the process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def _start_quantized(source: str, executor: ExecutorName, threads: int | None) -> Running:
     if executor == "float":
         raise ValueError(f"{source} holds integers only; to run in float, name the MODEL instead")
     if threads is None:
-        threads = _cores() if executor == "native" else 1
+        threads = available_cores() if executor == "native" else 1
     engine = compile_engine(open_network(source), executor=executor, threads=threads)
     return Running(source, executor, engine)
 

@@ -4,19 +4,14 @@ from collections.abc import Iterator
 
 import click
 
-from intact.api.verify import (
-    DEFAULT,
-    EXECUTORS,
-    Verification,
-    VerifiedName,
-    VerifiedOutput,
-    verify,
-)
+from intact.api.verification import Verification, VerifiedOutput
+from intact.api.verify import EXECUTORS, VerifiedName, verify
 from intact.cli.networks import open_network
 from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, Show, note, print_json, progress
 from intact.cli.samples import Reading, Samples, open_samples
 from intact.numerics.arrays import Array
+from intact.verification import Agreement, Comparison, Equality, OutputDifference
 
 
 @click.command(
@@ -29,8 +24,7 @@ from intact.numerics.arrays import Array
     "--executor",
     type=click.Choice(EXECUTORS),
     multiple=True,
-    default=DEFAULT,
-    help=f"May be given twice.  [default: {', '.join(DEFAULT)}]",
+    help="May be given several times.  [default: all exact ones that are installed]",
 )
 @click.option(
     "--tolerance",
@@ -53,7 +47,8 @@ def command(
 ) -> int:
     """Compare the integers of other executors with the reference's.
 
-    The native executor must compute the reference's codes. ONNX Runtime runs the exported ONNX
+    Exact executors must compute the reference's codes: native, with the kernels of each instruction
+    set that this CPU has, with one thread and with all cores. ONNX Runtime runs the exported ONNX
     network; each of its layers is given the reference's own codes, and none may differ by more than
     --tolerance. Else the exit code is 1.
     """
@@ -62,15 +57,14 @@ def command(
     opened = open_network(network)
     samples = open_samples(data, opened.program.inputs, reading)
     with progress() as show:
-        found = verify(opened, _inputs(samples, show), executors=executors, tolerance=tolerance)
+        found = verify(
+            opened, _inputs(samples, show), executors=executors or None, tolerance=tolerance
+        )
     if as_json:
-        print_json(document(network, found))
+        print_json({"network": network, **document(found)})
     else:
         click.echo(str(found))
-    if found.largest > tolerance:
-        note(f"codes in ONNX Runtime differ by up to {found.largest}, more than {tolerance}")
-    if not found.exact:
-        note("the native executor's codes are not the reference's; please report it")
+    explain(found)
     return 0 if found.met else 1
 
 
@@ -78,36 +72,85 @@ def _inputs(samples: Samples, show: Show) -> Iterator[tuple[Array, ...]]:
     return (batch.inputs for batch in samples.batches(show, "verifying"))
 
 
-def document(network: str, found: Verification) -> dict[str, Json]:
-    """What `--json` prints."""
+def explain(found: Verification) -> None:
+    """Says on stderr what was not run, and what is not as it must be."""
+    for name, reason in found.skipped.items():
+        note(f"{name} was not run: {reason}")
+    for agreement in found.agreements:
+        if not agreement.met:
+            note(f"{agreement.title}: the codes are not the reference's; please report it")
+    if found.onnxruntime is not None and not found.within:
+        largest = found.onnxruntime.largest
+        note(f"codes in ONNX Runtime differ by up to {largest}, more than {found.tolerance}")
+
+
+def document(found: Verification) -> dict[str, Json]:
+    """What `--json` prints of it."""
     return {
-        "network": network,
-        "executor": "onnxruntime" if "onnxruntime" in found.executors else None,
+        "executor": None if found.onnxruntime is None else "onnxruntime",
         "executors": list(found.executors),
+        "skipped": dict(found.skipped),
         "samples": found.samples,
-        "codes": found.codes,
-        "equal": found.equal,
-        "largest_difference": found.largest,
+        **_onnxruntime(found.onnxruntime or Comparison((), ())),
         "tolerance": found.tolerance,
         "met": found.met,
-        "layers": [
-            {"name": layer.name, "equal": layer.equal, "largest_difference": layer.largest}
-            for layer in found.layers
+        "sha256": found.sha256,
+        "checks": [
+            _check(agreement, output)
+            for agreement in found.agreements
+            for output in agreement.outputs
         ],
-        "outputs": [_output(output) for output in found.outputs],
+        "outputs": [_output(output, found) for output in found.outputs],
     }
 
 
-def _output(output: VerifiedOutput) -> dict[str, Json]:
-    native, real = output.native, output.difference
+def _onnxruntime(comparison: Comparison) -> dict[str, Json]:
+    return {
+        "codes": comparison.codes,
+        "equal": comparison.equal,
+        "largest_difference": comparison.largest,
+        "layers": [
+            {"name": layer.name, "equal": layer.equal, "largest_difference": layer.largest}
+            for layer in comparison.layers
+        ],
+    }
+
+
+def _check(agreement: Agreement, output: Equality) -> dict[str, Json]:
+    return {
+        "executor": agreement.executor,
+        "setting": agreement.setting,
+        "output": output.name,
+        "promised": output.exact,
+        "codes": output.elements,
+        "equal_codes": output.same,
+        "largest_difference": output.largest,
+        "first_layer": output.first_layer,
+        "met": output.met,
+    }
+
+
+def _output(output: VerifiedOutput, found: Verification) -> dict[str, Json]:
+    native = [
+        equality
+        for agreement in found.agreements
+        for equality in agreement.outputs
+        if (agreement.executor, equality.name) == ("native", output.name)
+    ]
+    real = _difference(output, found.onnxruntime)
     codes = None if real is None else real.codes
     return {
         "name": output.name,
         "sha256": output.sha256,
-        "native_equal": None if native is None else native.equal,
-        "native_largest_difference": None if native is None else native.largest,
+        "native_equal": min((equality.equal for equality in native), default=None),
+        "native_largest_difference": max((equality.largest for equality in native), default=None),
         "equal": None if codes is None else codes.equal,
         "largest_difference": None if codes is None else codes.largest,
         "largest_error": None if real is None else real.largest,
         "largest_value": None if real is None else real.scale,
     }
+
+
+def _difference(output: VerifiedOutput, comparison: Comparison | None) -> OutputDifference | None:
+    differences = () if comparison is None else comparison.outputs
+    return next((found for found in differences if found.name == output.name), None)

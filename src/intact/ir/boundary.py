@@ -56,9 +56,9 @@ def code_boundary(program: Program) -> CodeBoundary:
     first = tuple(port.stored for port in inputs)
     last = tuple(dict.fromkeys(port.stored for port in results))
     return CodeBoundary(
-        _between(program, program.inputs, first),
-        _between(program, first, last),
-        _between(program, last, program.outputs),
+        between(program, program.inputs, first),
+        between(program, first, last),
+        between(program, last, program.outputs),
         inputs,
         results,
     )
@@ -106,7 +106,7 @@ def _moves_channels(node: Node[IntOp], first: Shape, last: Shape) -> bool:
             return False
 
 
-def _between(program: Program, inputs: tuple[Value, ...], outputs: Iterable[Value]) -> Program:
+def between(program: Program, inputs: tuple[Value, ...], outputs: Iterable[Value]) -> Program:
     """The part that computes `outputs` from `inputs`."""
     wanted = tuple(outputs)
     needed = {value.name for value in wanted}

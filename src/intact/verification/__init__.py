@@ -1,6 +1,8 @@
 """How far the integers of other executors lie from the reference's."""
 
-from intact.verification.equality import Equality, added, native_comparer
+from intact.verification.agreement import Agreement, Comparer
+from intact.verification.equality import Equality
+from intact.verification.executors import NAMED, Executor, ExecutorName
 from intact.verification.onnxruntime import (
     CodeDifference,
     Comparison,
@@ -10,12 +12,15 @@ from intact.verification.onnxruntime import (
 )
 
 __all__ = [
+    "NAMED",
+    "Agreement",
     "CodeDifference",
+    "Comparer",
     "Comparison",
     "Equality",
+    "Executor",
+    "ExecutorName",
     "OutputDifference",
-    "added",
     "compare_onnxruntime",
-    "native_comparer",
     "onnxruntime_comparer",
 ]

@@ -1,6 +1,5 @@
-"""Are the native executor's outputs the reference's, bit for bit?"""
+"""Are the outputs of an executor the reference's, bit for bit?"""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +11,11 @@ from intact.numerics.formats import Float
 
 @dataclass(frozen=True, slots=True)
 class Equality:
-    """One output of the native executor against the reference's.
+    """One output of an executor against the reference's.
 
-    `exact`: integers lead from the network's inputs to it, so that nothing may differ. Where a
-    layer computes in real numbers, the order of its sums is the executor's.
+    `exact`: equality is promised: integers lead from the network's inputs to the output, and the
+    executor computes the reference's. Where a layer computes in real numbers, the order of its sums
+    is the executor's.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Equality:
     elements: int
     same: int
     largest: float  # largest difference, in codes; of real numbers where the output has no codes
+    first_layer: str | None = None  # that differs, in execution order; None if all are equal
 
     @property
     def equal(self) -> float:
@@ -38,34 +39,13 @@ class Equality:
         """In a line."""
         if self.same == self.elements:
             return f"all {self.elements:,} equal the reference's"
-        return f"{self.equal:.4%} equal the reference's, largest difference {self.largest:.3g}"
-
-
-def native_comparer(
-    program: Program,
-) -> Callable[[Mapping[str, Array], Mapping[str, Array]], tuple[Equality, ...]]:
-    """A function from inputs and the reference's outputs to what the native executor makes of them.
-
-    Raises:
-        UnsupportedOpError: if an operation has no native form.
-        ImportError: if the native engine is not built.
-    """
-    from intact.exec.native.engine import load  # which an unbuilt source tree lacks
-
-    run = load(program)
-    exact = _exact(program)
-
-    def compare(inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> tuple[Equality, ...]:
-        made = run(inputs)
-        return tuple(
-            _equality(name, name in exact, made[name], expected[name])
-            for name in (value.name for value in program.outputs)
+        first = f', first in "{self.first_layer}"' if self.first_layer else ""
+        return (
+            f"{self.equal:.4%} equal the reference's, largest difference {self.largest:.3g}{first}"
         )
 
-    return compare
 
-
-def _exact(program: Program) -> set[str]:
+def exact_values(program: Program) -> set[str]:
     """The values that are computed from codes alone; quantizing an input is exact."""
     exact = {*program.constants, *(value.name for value in program.inputs)}
     for node in program.nodes:
@@ -75,12 +55,22 @@ def _exact(program: Program) -> set[str]:
     return exact
 
 
-def _equality(name: str, exact: bool, made: Array, expected: Array) -> Equality:
+def equal_elements(made: Array, expected: Array) -> Array:
+    """Where both are equal, or both are no number."""
+    same = made == expected
+    if made.dtype.kind == "f":
+        same |= np.isnan(made) & np.isnan(expected)
+    return np.asarray(same)
+
+
+def equality(name: str, exact: bool, made: Array, expected: Array) -> Equality:
+    """How many elements are equal, and by how much the others differ."""
+    same = equal_elements(made, expected)
     wide = np.float64 if made.dtype.kind == "f" else np.int64
-    a, b = made.astype(wide), expected.astype(wide)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    largest = float(np.abs(a[~same] - b[~same]).max(initial=0))
-    return Equality(name, exact, made.size, int(same.sum()), largest)
+    different = made[~same].astype(wide) - expected[~same].astype(wide)
+    return Equality(
+        name, exact, made.size, int(same.sum()), float(np.abs(different).max(initial=0))
+    )
 
 
 def added(a: Equality, b: Equality) -> Equality:

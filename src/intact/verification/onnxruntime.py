@@ -69,11 +69,15 @@ class Comparison:
         return max((layer.largest for layer in self.layers), default=0)
 
     @property
+    def codes(self) -> int:
+        """How many codes of layers were compared; 0 if the network computes in float."""
+        return sum(layer.elements for layer in self.layers)
+
+    @property
     def equal(self) -> float:
         """Share of equal codes over all layers."""
-        elements = sum(layer.elements for layer in self.layers)
         same = sum(layer.histogram.get(0, 0) for layer in self.layers)
-        return same / elements if elements else 1.0
+        return same / self.codes if self.codes else 1.0
 
     def worst(self, count: int = 10) -> tuple[CodeDifference, ...]:
         """The layers that differ most: by largest difference, then by share of equal codes."""

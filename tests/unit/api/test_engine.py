@@ -13,7 +13,6 @@ from intact.exec.reference import load
 from intact.ir.file import save
 from intact.ir.int_ops import Lookup, Program
 from intact.numerics.arrays import Array
-from intact.verification.equality import added, native_comparer
 from tests.unit.ir.examples import examples, network
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -187,19 +186,16 @@ print(*sys.modules)
 
 def test_verifying_the_native_executor_needs_no_onnx() -> None:
     found = intact.verify(PROGRAM, CODES, executors=["native"])
-    (output,) = found.outputs
-    assert output.native is not None
-    assert (found.met, output.native.exact, output.native.equal) == (True, True, 1.0)
-    assert output.difference is None
-    assert f"all {CODES.size} equal" in str(found)
-    with pytest.raises(ValueError, match="abacus cannot be verified"):
+    from intact.exec.native import levels
+
+    settings = [agreement.setting for agreement in found.agreements]
+    assert settings[0] == "none, 1 thread"
+    assert len(set(settings)) == len(settings) >= len(levels())
+    for agreement in found.agreements:
+        (output,) = agreement.outputs
+        assert (output.exact, output.equal, output.first_layer) == (True, 1.0, None)
+    assert found.met
+    assert (found.executors, found.onnxruntime) == (("native",), None)
+    assert f'native (none, 1 thread), "layer": all {CODES.size} equal' in str(found)
+    with pytest.raises(ValueError, match="no executor abacus to verify; there are native"):
         intact.verify(PROGRAM, CODES, executors=["abacus"])  # type: ignore[list-item]
-
-
-def test_a_difference_is_seen() -> None:
-    wrong = expected().copy()
-    wrong[0, 0, 0, 0] ^= 4
-    (found,) = native_comparer(PROGRAM)({"x": CODES}, {"layer": wrong})
-    assert (found.same, found.largest, found.met) == (found.elements - 1, 4.0, False)
-    both = added(found, native_comparer(PROGRAM)({"x": CODES}, {"layer": expected()})[0])
-    assert (both.elements, both.same, both.met) == (2 * CODES.size, 2 * CODES.size - 1, False)

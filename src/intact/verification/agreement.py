@@ -1,0 +1,137 @@
+"""Runs an executor beside the reference: which outputs agree, and where they part."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from intact.errors import UnsupportedOpError
+from intact.exec.reference import trace
+from intact.ir.boundary import between
+from intact.ir.graph import Value, elements
+from intact.ir.int_ops import Program
+from intact.numerics.arrays import Array
+from intact.verification.equality import (
+    Equality,
+    added,
+    equal_elements,
+    equality,
+    exact_values,
+)
+from intact.verification.executors import Executor
+
+_MOST_KEPT = 64 << 20  # bytes of intermediate values that are looked at together
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The outputs of an executor, in the Program's order, against the reference's."""
+
+    executor: str
+    setting: str
+    outputs: tuple[Equality, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether all that is promised is equal."""
+        return all(output.met for output in self.outputs)
+
+    @property
+    def title(self) -> str:
+        """The executor in words."""
+        return f"{self.executor} ({self.setting})" if self.setting else self.executor
+
+    def __str__(self) -> str:
+        """A line for each output."""
+        return "\n".join(f'{self.title}, "{output.name}": {output}' for output in self.outputs)
+
+
+class Comparer:
+    """Holds an executor against the reference, batch by batch.
+
+    Raises:
+        UnsupportedOpError: if the executor cannot run an operation.
+        ImportError, FileNotFoundError: if something is not installed.
+    """
+
+    def __init__(self, executor: Executor, program: Program) -> None:
+        self._executor = executor
+        self._program = program
+        self._run = executor.load(program)
+        exact = exact_values(program) if executor.exact else set()
+        self._outputs = [Equality(v.name, v.name in exact, 0, 0, 0) for v in program.outputs]
+        self._parted: dict[str, Mapping[str, Array]] = {}  # a sample of each output that differs
+
+    def add(self, inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+        """Compares the outputs of a batch with the reference's."""
+        made = self._run(inputs)
+        for number, value in enumerate(self._program.outputs):
+            name, before = value.name, self._outputs[number]
+            found = equality(name, before.exact, made[name], expected[name])
+            self._outputs[number] = added(before, found)
+            if found.same < found.elements and name not in self._parted:
+                same = equal_elements(made[name], expected[name])
+                self._parted[name] = _first_sample(self._program, value, inputs, same)
+
+    def agreement(self, names: Sequence[str]) -> Agreement:
+        """What all batches have shown, with the outputs under these names."""
+        outputs = tuple(
+            replace(
+                found,
+                name=name,
+                first_layer=_first_layer(self._executor, self._program, found.name, sample)
+                if (sample := self._parted.get(found.name))
+                else None,
+            )
+            for name, found in zip(names, self._outputs, strict=True)
+        )
+        return Agreement(self._executor.name, self._executor.setting, outputs)
+
+
+def _first_sample(
+    program: Program, output: Value, inputs: Mapping[str, Array], same: Array
+) -> Mapping[str, Array]:
+    """The inputs of the first sample that differs; the whole batch, if it has no samples."""
+    if any(value.shape[:1] != (-1,) for value in (*program.inputs, output)):
+        return inputs
+    first = int(np.argmin(same.reshape(len(same), -1).all(axis=1)))
+    return {name: array[first : first + 1] for name, array in inputs.items()}
+
+
+def _first_layer(
+    executor: Executor, program: Program, output: str, inputs: Mapping[str, Array]
+) -> str | None:
+    """The first value on the way to an output that the executor computes otherwise.
+
+    None if the executor cannot give back the values on the way, or then computes them right.
+    """
+    target = next(value for value in program.outputs if value.name == output)
+    expected = trace(program)(inputs)
+    for values in _together(between(program, program.inputs, [target])):
+        try:
+            made = executor.load(between(program, program.inputs, values))(inputs)
+        except UnsupportedOpError:
+            return None
+        for value in values:
+            if not equal_elements(made[value.name], expected[value.name]).all():
+                return value.name
+    return None
+
+
+def _together(program: Program) -> Iterator[tuple[Value, ...]]:
+    """The values that depend on an input, in execution order, as many as may be kept at a time."""
+    depend = {value.name for value in program.inputs}
+    group: list[Value] = []
+    kept = 0
+    for node in program.nodes:
+        if depend.isdisjoint(value.name for value in node.inputs):
+            continue
+        depend.add(node.name)
+        size = elements(node.output.shape) * node.output.dtype.storage.itemsize
+        if group and kept + size > _MOST_KEPT:
+            yield tuple(group)
+            group, kept = [], 0
+        group.append(node.output)
+        kept += size
+    if group:
+        yield tuple(group)
