@@ -126,7 +126,8 @@ INTACT_INLINE void intact_dequantize(const intact_scales* scales, const void* x,
   }
 }
 
-/* Requantize: out = requant(x - zero_point) for x (..., channels). */
+/* Requantize: out = requant(x - zero_point) for x (..., channels). out may be x of no narrower
+ * type. */
 INTACT_INLINE void intact_requantize_codes(const intact_requant* requant, int32_t zero_point,
                                            const void* x, intact_type x_type, void* out,
                                            intact_type out_type, size_t begin, size_t end) {

@@ -112,7 +112,7 @@ INTACT_INLINE void intact_rescale_block(int32_t* codes, size_t count, const inta
 }
 
 /* QAdd, QSub: y = requant(a' + b') or requant(a' - b') over the elements [begin, end) of the grid
- * that `intact_broadcast` made (eq. 24). */
+ * that `intact_broadcast` made (eq. 24). y may be an operand of its shape and no narrower type. */
 INTACT_INLINE void intact_sum(const void* a, const void* b, void* y, const intact_grid* grid,
                               const intact_sum_params* params, size_t begin, size_t end) {
   const size_t* a_stride = grid->stride[0];
@@ -147,7 +147,8 @@ typedef struct {
   intact_type out_type;
 } intact_mul_params;
 
-/* QMul: y = requant((a - a_zero_point) * (b - b_zero_point)) (eq. 25). */
+/* QMul: y = requant((a - a_zero_point) * (b - b_zero_point)) (eq. 25). y may be an operand of its
+ * shape and no narrower type. */
 INTACT_INLINE void intact_mul(const void* a, const void* b, void* y, const intact_grid* grid,
                               const intact_mul_params* params, size_t begin, size_t end) {
   const size_t* a_stride = grid->stride[0];
@@ -183,7 +184,7 @@ typedef struct {
 } intact_prelu_params;
 
 /* QPrelu (eq. 34): with v = x - input_zero_point, positive(v) where v >= 0, else
- * negative(v * (slope - slope_zero_point)). x (..., C). */
+ * negative(v * (slope - slope_zero_point)). x (..., C). y may be x of no narrower type. */
 INTACT_INLINE void intact_prelu(const void* x, const void* slope, void* y,
                                 const intact_prelu_params* params, size_t begin, size_t end) {
   const intact_requant* positive = &params->positive;
@@ -213,7 +214,8 @@ INTACT_INLINE void intact_prelu(const void* x, const void* slope, void* y,
 }
 
 /* Lookup (eq. 29) of codes of up to 8 bits: y = table[x as a byte], 256 entries of `entry` bytes,
- * 1 or 2. By the byte, so that code -1 has entry 255: no code of memory lies outside. */
+ * 1 or 2. By the byte, so that code -1 has entry 255: no code of memory lies outside. y may be x if
+ * entries have 1 byte. */
 INTACT_INLINE void intact_lookup(const void* x, const void* table, void* y, int32_t entry,
                                  size_t begin, size_t end) {
   const uint8_t* codes = (const uint8_t*)x;
@@ -247,7 +249,7 @@ typedef struct {
   intact_type out_type;
 } intact_interpolated_lookup_params;
 
-/* InterpolatedLookup (eq. 36). */
+/* InterpolatedLookup (eq. 36). y may be x. */
 INTACT_INLINE void intact_interpolated_lookup(const void* x, void* y,
                                               const intact_interpolated_lookup_params* params,
                                               size_t begin, size_t end) {

@@ -4,7 +4,7 @@
  *
  * A kernel does the part [begin, end) of its work, in units that its comment names, so that
  * threads may share it; 0 and their number do all. What it reads lies outside of what it writes,
- * unless its comment allows otherwise. */
+ * unless its comment allows otherwise, for one caller that does all of the work in one call. */
 #ifndef INTACT_KERNELS_H_
 #define INTACT_KERNELS_H_
 

@@ -119,7 +119,8 @@ INTACT_INLINE void intact_normalize_group(const void* x, void* y, const intact_n
   }
 }
 
-/* QLayerNorm: rows of `count` elements each; [begin, end) counts rows. */
+/* QLayerNorm: rows of `count` elements each; [begin, end) counts rows. y may be x of no narrower
+ * type. */
 INTACT_INLINE void intact_layer_norm(const void* x, void* y, const intact_normalization* params,
                                      size_t count, size_t begin, size_t end) {
   for (size_t row = begin; row < end; ++row) {
@@ -145,7 +146,7 @@ INTACT_INLINE intact_norm_group intact_group_norm_group(const intact_group_norm_
   return group;
 }
 
-/* QGroupNorm: [begin, end) counts groups of samples. */
+/* QGroupNorm: [begin, end) counts groups of samples. y may be x of as wide a type. */
 INTACT_INLINE void intact_group_norm(const void* x, void* y, const intact_normalization* params,
                                      const intact_group_norm_shape* shape, size_t begin,
                                      size_t end) {

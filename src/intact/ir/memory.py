@@ -1,13 +1,32 @@
-"""Places the values of a Program in one arena (greedy by size, Pisarchyk & Lee 2020)."""
+"""Places the values of a Program in one arena, and says how few bytes could be enough."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from intact.ir.graph import Value, elements
+from intact.ir.clusters import Cluster, Clusters, clusters
 from intact.ir.int_ops import Program
+from intact.ir.placing import live_bytes, place
+from intact.ir.sharing import Part, Sharing, sharing
 
 ALIGNMENT = 16  # bytes; a vector register
 NO_ALIASES: Mapping[str, str] = {}
+NO_SCRATCH: Mapping[str, int] = {}
+_ROUNDS = 400  # of the search on a device's plan, which is made once
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when a value lies.
+
+    Steps are indices of nodes; -1 is before the first, len(nodes) after the last.
+    """
+
+    name: str
+    inside: str | None  # the value of the caller's memory that holds it; None: the arena
+    offset: int  # bytes from the start of either
+    size: int  # bytes
+    first: int  # the step that writes its first byte
+    last: int  # the last step that reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +35,11 @@ class MemoryPlan:
 
     offsets: Mapping[str, int]
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    value: Value
-    size: int
-    first: int  # step that writes it
-    last: int  # last step that reads it
+    lower_bound: int  # bytes of the arena that are needed at the same time, at step `peak`
+    peak: int  # -1: before the first node
+    places: tuple[Place, ...]  # of all values, the caller's too, in the order of writing
+    scratch: Mapping[str, int]  # byte offset of a node's scratch memory
+    moved: frozenset[str]  # nodes that have nothing to do: their output is in place already
 
 
 def plan(
@@ -36,60 +52,70 @@ def plan(
 ) -> MemoryPlan:
     """Offsets such that values that live at the same time do not overlap.
 
-    Inputs, outputs and everything between have a place; constants do not. Largest first, each at
-    the lowest offset that is free for its whole life.
+    Inputs, outputs and everything between have a place; constants do not.
 
     Args:
         program: What is to run.
         batch: Its batch size.
-        aliases: Values that share the storage of another one, by name; they have no place of their
-            own.
+        aliases: Values that share the storage of another one, by name.
         elsewhere: Values that the caller stores.
         alignment: Bytes; every offset is a multiple.
     """
-    placed: list[tuple[int, _Live]] = []
-    lifetimes = _lifetimes(program, batch, aliases, alignment)
-    inside = [live for live in lifetimes if live.value.name not in elsewhere]
-    for live in sorted(inside, key=lambda v: (-v.size, v.first, v.value.name)):
-        offset = 0
-        for start, other in sorted(placed, key=lambda pair: pair[0]):
-            apart = other.last < live.first or live.last < other.first
-            if apart or start + other.size <= offset:
-                continue
-            if offset + live.size <= start:
-                break
-            offset = start + other.size
-        placed.append((offset, live))
-    size = max((offset + live.size for offset, live in placed), default=0)
-    return MemoryPlan({live.value.name: offset for offset, live in placed}, size)
+    views = {name: Part(source, 0) for name, source in aliases.items()}
+    found = clusters(program, batch, Sharing(views, {}, {}), elsewhere, NO_SCRATCH)
+    return _placed(program, found, alignment, rounds=0)
 
 
-def _lifetimes(
-    program: Program, batch: int, aliases: Mapping[str, str], alignment: int
-) -> list[_Live]:
-    def owner(name: str) -> str:
-        while name in aliases:
-            name = aliases[name]
-        return name
+def plan_device(
+    program: Program,
+    *,
+    elsewhere: Collection[str] = (),
+    scratch: Mapping[str, int] = NO_SCRATCH,
+    alignment: int = ALIGNMENT,
+) -> MemoryPlan:
+    """A plan for one sample and one thread, as tight as can be found.
 
-    first = {value.name: -1 for value in program.inputs}
-    last = dict(first)
-    values = {value.name: value for value in program.inputs}
-    for step, node in enumerate(program.nodes):
-        for value in node.inputs:
-            if owner(value.name) in first:
-                last[owner(value.name)] = step
-        if node.name not in aliases:
-            values[node.name] = node.output
-            first[node.name] = last[node.name] = step
-    for value in program.outputs:
-        last[owner(value.name)] = len(program.nodes)
-    return [
-        _Live(value, _aligned_bytes(value, batch, alignment), first[name], last[name])
-        for name, value in values.items()
+    Values that consist of others' bytes lie there (reshapes, runs of rows, what a concatenation
+    joins), and operations on single elements write over an input that is read no more. So inputs
+    in the arena are lost when the Program has run. Of values `elsewhere`, the inputs are only read
+    and the outputs must not overlap them.
+
+    Args:
+        program: What is to run.
+        elsewhere: Inputs and outputs that the caller stores.
+        scratch: Bytes that a node needs while it runs, by the node's name.
+        alignment: Bytes; the offset of every value that is not part of another is a multiple.
+    """
+    found = clusters(program, 1, sharing(program), elsewhere, scratch)
+    return _placed(program, found, alignment, rounds=_ROUNDS)
+
+
+def _placed(program: Program, found: Clusters, alignment: int, rounds: int) -> MemoryPlan:
+    inside = [cluster for cluster in found.clusters if cluster.stored is None]
+    everything = [*inside, *found.scratch.values()]
+    live = live_bytes(everything, len(program.nodes))
+    placed = place(everything, live, alignment=alignment, rounds=rounds)
+    places = [
+        place
+        for cluster, offset in zip(inside, placed.offsets, strict=False)
+        for place in _places(cluster, offset, None)
     ]
+    offsets = {place.name: place.offset for place in places}
+    for cluster in found.clusters:
+        if cluster.stored is not None:
+            places += _places(cluster, -cluster.stored.offset, cluster.stored.name)
+    places.sort(key=lambda place: place.first)
+    scratch = dict(zip(found.scratch, placed.offsets[len(inside) :], strict=True))
+    return MemoryPlan(
+        offsets,
+        placed.size,
+        max(live),
+        live.index(max(live)) - 1,
+        tuple(places),
+        scratch,
+        found.moved,
+    )
 
 
-def _aligned_bytes(value: Value, batch: int, alignment: int) -> int:
-    size = elements(value.shape, batch) * value.dtype.storage.itemsize
-    return -(-size // alignment) * alignment
+def _places(cluster: Cluster, base: int, inside: str | None) -> list[Place]:
+    return [Place(p.name, inside, base + p.offset, p.size, p.first, p.last) for p in cluster.pieces]
