@@ -116,13 +116,23 @@ class QuantizedNetwork:
 
 
 def load(path: str | Path) -> QuantizedNetwork:
-    """Reads a `.intact` file; nothing is unpickled, and every field is checked.
+    """Reads a `.intact` file, or a `.tflite` file of integers; every field is checked.
+
+    Nothing is unpickled. A `.tflite` file gives the codes that TFLite's reference kernels compute.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        FormatError: if it is no `.intact` file, or a damaged one.
+        FormatError: if it is neither, or damaged.
+        UnsupportedOpError: if a `.tflite` file holds what intact has no integers for.
+        ImportError: for a `.tflite` file without `intact[tflite]`.
     """
-    program = file.load(Path(path))
+    source = Path(path)
+    if source.suffix == ".tflite":
+        from intact.capture.tflite import read  # tflite is optional
+
+        program = read(source)
+    else:
+        program = file.load(source)
     return QuantizedNetwork(program, stays_float=float_layers(program))
 
 

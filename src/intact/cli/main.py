@@ -20,7 +20,7 @@ from intact.errors import IntactError
 
 DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx"}
+_EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx", "tflite": "tflite"}
 
 COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark")
 
@@ -60,7 +60,8 @@ def intact() -> None:
     """Quantize neural networks; the integers you evaluate are the integers that run.
 
     MODEL is an .onnx file, a .pt2 file (torch.export.save; open only files that you trust), or
-    file.py:function, which returns an nn.Module or (module, example input). NET is a .intact file.
+    file.py:function, which returns an nn.Module or (module, example input). NET is a .intact file,
+    or a .tflite file of 8- or 16-bit integers.
 
     DATA is an .npz file (x, y), a folder with a subfolder of images for each class, a folder of
     images with labels.csv (file,label), or file.py:function, which returns an iterable of

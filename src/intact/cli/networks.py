@@ -33,7 +33,7 @@ class Running:
 
 def is_quantized(source: str) -> bool:
     """Whether this is a NET; anything else is a MODEL."""
-    return source.endswith(".intact")
+    return source.endswith((".intact", ".tflite"))
 
 
 def open_network(source: str) -> QuantizedNetwork:
@@ -43,7 +43,10 @@ def open_network(source: str) -> QuantizedNetwork:
         ValueError: if it is spelled like something else.
     """
     if not is_quantized(source):
-        raise ValueError(f"{source} is no quantized network; intact quantize makes a .intact file")
+        raise ValueError(
+            f"{source} is no quantized network; that is a .tflite file, or the .intact file that"
+            " intact quantize makes"
+        )
     if not Path(source).exists():
         raise FileNotFoundError(f"{source}: no such file")
     return QuantizedNetwork.load(source)
@@ -129,7 +132,7 @@ def _start_float(source: str, executor: ExecutorName, samples: str) -> Running:
     from intact.api.float_engine import float_engine
 
     if executor in ("native", "reference"):
-        raise ValueError(f"{source} is not quantized; {executor} runs .intact files")
+        raise ValueError(f"{source} is not quantized; {executor} runs .intact and .tflite files")
     graph = open_graph(source, samples)
     if executor == "float":
         return Running(source, executor, float_engine(graph))

@@ -35,7 +35,8 @@ def lower_softmax(build: Builder, node: Node[FloatOp]) -> str | None:
         return f"softmax has no integer form for {source.format}"
     if node.output.shape[node.op.axis] > LONGEST_SOFTMAX:
         return f"softmax over more than {LONGEST_SOFTMAX} codes overflows its 32-bit sum"
-    op = _softmax8(source) if source.format.bits <= 8 else _softmax16(source)
+    scale = scalar_scale(source)
+    op = softmax8(scale) if source.format.bits <= 8 else softmax16(scale)
     name = node.inputs[0].name
     rank = build.rank(name)
     layout = build.layout(name)
@@ -58,16 +59,17 @@ def _permute(build: Builder, x: Value, axes: tuple[int, ...], name: str) -> Valu
     return build.emit(ops.Permute(axes), (x,), target)
 
 
-def _softmax8(source: QuantParams) -> int_ops.QSoftmax:
-    scaled = scalar_scale(source) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS)
-    multiplier, shift = saturating_multiplier(scaled)
+def softmax8(scale: float) -> int_ops.QSoftmax:
+    """Softmax of 8-bit codes with this scale."""
+    multiplier, shift = saturating_multiplier(scale * 2.0 ** (31 - SOFTMAX_INTEGER_BITS))
     left = max(int(shift), 0)
     radius = (2**SOFTMAX_INTEGER_BITS - 1) * 2.0 ** (31 - SOFTMAX_INTEGER_BITS) / 2.0**left
     return int_ops.QSoftmax(int(multiplier), int(shift), -math.floor(radius))
 
 
-def _softmax16(source: QuantParams) -> int_ops.QSoftmax16:
-    multiplier, shift = saturating_multiplier(scalar_scale(source) / (10.0 / 65535.0))
+def softmax16(scale: float) -> int_ops.QSoftmax16:
+    """Softmax of 16-bit codes with this scale."""
+    multiplier, shift = saturating_multiplier(scale / (10.0 / 65535.0))
     return int_ops.QSoftmax16(int(multiplier), int(shift), exp_table(), reciprocal_table())
 
 

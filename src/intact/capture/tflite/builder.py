@@ -1,0 +1,372 @@
+"""The Program under construction: tensors of the file as values, constants and known arrays."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from intact.capture.tflite.file import Network, Operator, Options, Tensor
+from intact.capture.tflite.scales import clamp
+from intact.errors import FormatError, UnsupportedOpError
+from intact.ir import float_ops as ops
+from intact.ir import int_ops
+from intact.ir.attributes import MAX_NAME
+from intact.ir.graph import Graph, Node, Shape, Value, with_batch
+from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
+from intact.ir.packing import unpack
+from intact.ir.shapes import output_shape
+from intact.lower.requant import identity_requant
+from intact.numerics.arrays import Array, Codes
+from intact.numerics.fixedpoint import Requant
+from intact.numerics.formats import FP16, FP32, Format, Int
+from intact.numerics.qtensor import QuantParams, scalar_zero_point
+
+FORMATS: dict[str, Format] = {
+    "FLOAT32": FP32,
+    "FLOAT16": FP16,
+    "INT4": Int(4),
+    "INT8": Int(8),
+    "UINT8": Int(8, signed=False),
+    "INT16": Int(16),
+    "INT32": Int(32),
+    "INT64": Int(64),
+    "BOOL": Int(8, signed=False),
+}
+ACTIVATIONS = ("INT8", "UINT8", "INT16")
+MOST_ELEMENTS = 1 << 31  # of a tensor
+_LONGEST_NAME = MAX_NAME - 24  # room for a suffix
+WAY_OUT = (
+    "Convert the network again in full integers (a representative dataset, and"
+    " TFLITE_BUILTINS_INT8), or give intact.quantize the float network"
+)
+
+
+class Builder:
+    """What is known about each tensor of the file, by its index."""
+
+    def __init__(self, network: Network) -> None:
+        """Quantizes the inputs; nothing else is computed yet."""
+        self.network = network
+        self._nodes: list[Node[IntOp]] = []
+        self.constants: dict[str, Array] = {}
+        self._values: dict[int, Value] = {}
+        self._arrays: dict[int, Array] = {}
+        self._taken: dict[str, int] = {}  # how often each name was asked for
+        self._names: dict[int, str] = {}
+        self._real_outputs: dict[int, Value] = {}
+        self._ends = {*network.inputs, *network.outputs}
+        self._written = set(network.inputs)
+        for index in (*network.inputs, *network.outputs):
+            self.name(index)
+        self.inputs = tuple(self._input(i) for i in dict.fromkeys(network.inputs))
+
+    # --- what the file says ------------------------------------------------------------------
+
+    def tensor(self, index: int) -> Tensor:
+        """The declaration of a tensor."""
+        return self.network.tensors[index]
+
+    def name(self, index: int) -> str:
+        """What a tensor is called: the first of the names that a converter joined, unique."""
+        if index not in self._names:
+            self._names[index] = self._unique(readable(self.tensor(index).name))
+        return self._names[index]
+
+    def title(self, operator: Operator) -> str:
+        """What messages call an operator."""
+        return f'{operator.code} "{self.name(operator.outputs[0])}"'
+
+    def input(self, operator: Operator, position: int) -> int:
+        """The index of an input that must be there."""
+        index = operator.inputs[position] if position < len(operator.inputs) else -1
+        if index < 0:
+            raise FormatError(f"{self.title(operator)} has no input {position}")
+        return index
+
+    def has_input(self, operator: Operator, position: int) -> bool:
+        """Whether an optional input is there."""
+        return position < len(operator.inputs) and operator.inputs[position] >= 0
+
+    def options(self, operator: Operator, kind: str) -> Options:
+        """The operator's attributes, which must be of this class."""
+        if operator.options is None or operator.options.kind != kind:
+            raise FormatError(f"{self.title(operator)} has no {kind}")
+        return operator.options
+
+    def params(self, index: int) -> QuantParams:
+        """What the codes of an activation mean: one scale and one zero point."""
+        tensor = self.tensor(index)
+        name = self.name(index)
+        if tensor.type not in ACTIVATIONS or tensor.scales is None:
+            raise UnsupportedOpError(
+                f'"{name}" holds {tensor.type} without a scale, where intact reads codes. {WAY_OUT}'
+            )
+        if len(tensor.scales.scale) != 1:
+            raise UnsupportedOpError(
+                f'activation "{name}" has {len(tensor.scales.scale)} scales; intact reads one'
+            )
+        scale, zero_point = tensor.scales.scale[0], int(tensor.scales.zero_point[0])
+        format = FORMATS[tensor.type]
+        assert isinstance(format, Int)
+        if not format.qmin <= zero_point <= format.qmax:
+            raise FormatError(f'"{name}" has zero point {zero_point}, which is no {format}')
+        if not (np.isfinite(scale) and scale > 0):
+            raise FormatError(f'"{name}" has scale {scale}')
+        return QuantParams(format, np.asarray(scale, np.float32), np.asarray(zero_point))
+
+    def array(self, index: int) -> Array | None:
+        """The numbers of a constant, or of a tensor that constants decide; None for others."""
+        tensor = self.tensor(index)
+        if index not in self._arrays and tensor.data is not None:
+            self._arrays[index] = _constant_array(tensor)
+        return self._arrays.get(index)
+
+    def constant_array(self, operator: Operator, position: int) -> Array:
+        """The numbers of an input that must be known before the network runs."""
+        index = self.input(operator, position)
+        array = self.array(index)
+        if array is None:
+            raise UnsupportedOpError(
+                f"{self.title(operator)} computes its input"
+                f' "{self.name(index)}", which intact must know in advance;'
+                " convert the network with fixed shapes"
+            )
+        return array
+
+    def integers(self, operator: Operator, position: int) -> list[int]:
+        """A short list of axes, sizes or indices."""
+        array = self.constant_array(operator, position)
+        if array.dtype.kind not in "iu" or array.size > 1 << 16:
+            raise FormatError(f"{self.title(operator)} has no list of integers at {position}")
+        return [int(n) for n in array.reshape(-1)]
+
+    def know(self, index: int, array: Array) -> None:
+        """Records the numbers of a tensor that constants decide."""
+        self._write(index)
+        self._arrays[index] = array
+
+    # --- values ------------------------------------------------------------------------------
+
+    def codes(self, operator: Operator, position: int) -> Value:
+        """The codes of an input."""
+        index = self.input(operator, position)
+        tensor = self.tensor(index)
+        if tensor.type not in ACTIVATIONS:
+            raise UnsupportedOpError(
+                f'{self.title(operator)} reads {tensor.type} "{self.name(index)}",'
+                f" where intact needs codes of 8 or 16 bits. {WAY_OUT}"
+            )
+        params = self.params(index)
+        if index in self._values:
+            return self._values[index]
+        array = self.array(index)
+        if array is None:
+            raise FormatError(
+                f'{self.title(operator)} reads "{self.name(index)}" before it is computed'
+            )
+        value = self._constant(self.name(index), array, params.format, params)
+        self._values[index] = value
+        return value
+
+    def real(self, operator: Operator, position: int) -> Value:
+        """The real numbers of an input."""
+        index = self.input(operator, position)
+        tensor = self.tensor(index)
+        if tensor.type != "FLOAT32" or index not in self._values:
+            raise UnsupportedOpError(
+                f'{self.title(operator)} reads {tensor.type} "{self.name(index)}", where'
+                " intact needs real numbers that the network computes"
+            )
+        return self._values[index]
+
+    def constant(
+        self, name: str, array: Codes, format: Format, params: QuantParams | None = None
+    ) -> Value:
+        """A constant of the Program."""
+        return self._constant(self._unique(name), array, format, params)
+
+    def _constant(
+        self, name: str, array: Codes, format: Format, params: QuantParams | None
+    ) -> Value:
+        stored = np.ascontiguousarray(array, format.storage).reshape(array.shape)
+        self.constants[name] = stored
+        return Value(name, stored.shape, format, params)
+
+    def emit(
+        self, operator: Operator, op: IntOp, inputs: Sequence[Value], position: int = 0
+    ) -> Value:
+        """Appends the node that writes an output of the operator.
+
+        Raises:
+            FormatError: if the shapes are not those that the file declares.
+            UnsupportedOpError: if the operation works along the batch.
+        """
+        index = operator.outputs[position]
+        self._write(index)
+        tensor = self.tensor(index)
+        shape = self.output_shape(operator, op, inputs)
+        if tensor.shape and with_batch(shape, 1) != tensor.shape:
+            raise FormatError(
+                f"{self.title(operator)} gives shape {with_batch(shape, 1)}, but the file"
+                f" declares {tensor.shape}"
+            )
+        if isinstance(op, Dequantize):
+            value = Value(self.name(index), shape, FP32)
+        else:
+            params = self.params(index)
+            name = self.name(index)
+            # The plain name of an output is for the real numbers that the user receives.
+            own = self._unique(f"{name}.codes") if index in self._ends else name
+            value = Value(own, shape, params.format, params)
+        self._values[index] = value
+        self._nodes.append(Node(op, tuple(inputs), value))
+        return value
+
+    def between(
+        self,
+        operator: Operator,
+        op: IntOp,
+        inputs: Sequence[Value],
+        params: QuantParams | None,
+        suffix: str,
+    ) -> Value:
+        """Appends a node whose output the file does not have."""
+        name = f"{self.name(operator.outputs[0])}.{suffix}"
+        shape = self.output_shape(operator, op, inputs)
+        dtype = inputs[0].dtype if params is None else params.format
+        value = Value(self._unique(name), shape, dtype, params)
+        self._nodes.append(Node(op, tuple(inputs), value))
+        return value
+
+    def emit_clamped(
+        self,
+        operator: Operator,
+        op: IntOp,
+        inputs: Sequence[Value],
+        bounds: tuple[float | None, float | None],
+    ) -> None:
+        """As `emit`, for an operation that has no clamp of its own."""
+        output = self.params(operator.outputs[0])
+        low, high = clamp(output, *bounds)
+        assert isinstance(output.format, Int)
+        if (low, high) == (output.format.qmin, output.format.qmax):
+            self.emit(operator, op, inputs)
+            return
+        plain = self.between(operator, op, inputs, output, "unclamped")
+        same = identity_requant(output)
+        clamped = Requant(
+            same.multiplier, same.shift, same.zero_point, np.array([low]), np.array([high])
+        )
+        self.emit(operator, int_ops.Requantize(scalar_zero_point(output), clamped), [plain])
+
+    def output_shape(self, operator: Operator, op: IntOp, inputs: Sequence[Value]) -> Shape:
+        """The shape of an operation's output, of one sample a file's and of many."""
+        shapes = [value.shape for value in inputs]
+        try:
+            output_shape(_at_one(op), [with_batch(shape, 1) for shape in shapes])
+        except ValueError as error:
+            raise FormatError(f"{self.title(operator)} does not fit its inputs: {error}") from None
+        try:
+            return output_shape(op, shapes)
+        except ValueError as error:
+            raise UnsupportedOpError(
+                f"{self.title(operator)} works along the first axis, which intact takes for the"
+                f" batch: {error}"
+            ) from None
+
+    # --- the ends ----------------------------------------------------------------------------
+
+    def program(self) -> Program:
+        """The finished Program, without what no output needs."""
+        outputs = tuple(self._output(i) for i in self.network.outputs)
+        needed = {value.name for value in outputs}
+        kept: list[Node[IntOp]] = []
+        for node in reversed(self._nodes):
+            if node.name in needed:
+                kept.append(node)
+                needed.update(value.name for value in node.inputs)
+        constants = {name: array for name, array in self.constants.items() if name in needed}
+        return Graph(self.inputs, outputs, tuple(reversed(kept)), constants)
+
+    def _input(self, index: int) -> Value:
+        """The user's real numbers; their codes, where the file takes codes."""
+        tensor = self.tensor(index)
+        name = self.name(index)
+        if not tensor.shape or (tensor.shape[0] != 1 and not tensor.dynamic):
+            raise UnsupportedOpError(
+                f'input "{name}" has shape {tensor.shape}; intact takes the first axis for the'
+                " batch, of size 1 in the file. Convert the network with batch size 1"
+            )
+        if min(tensor.shape) < 1 and any(n < 1 for n in tensor.shape[1:]):
+            raise FormatError(f'input "{name}" has shape {tensor.shape}')
+        real = Value(name, (-1, *tensor.shape[1:]), FP32)
+        self._values[index] = real
+        if tensor.type == "FLOAT32":
+            return real
+        params = self.params(index)
+        codes = Value(self._unique(f"{name}.codes"), real.shape, params.format, params)
+        self._nodes.append(Node(Quantize(params), (real,), codes))
+        self._values[index] = codes
+        return real
+
+    def _output(self, index: int) -> Value:
+        value = self._values.get(index)
+        if value is None or value.name in self.constants:
+            raise UnsupportedOpError(f'output "{self.name(index)}" does not depend on the input')
+        if value.dtype == FP32:
+            return value
+        if index not in self._real_outputs:
+            name = self.name(index)
+            own = self._unique(f"{name}.real") if index in self.network.inputs else name
+            real = Value(own, value.shape, FP32)
+            self._nodes.append(Node(Dequantize(self.params(index)), (value,), real))
+            self._real_outputs[index] = real
+        return self._real_outputs[index]
+
+    def _write(self, index: int) -> None:
+        if index in self._written or self.tensor(index).data is not None:
+            raise FormatError(f'"{self.name(index)}" is written twice')
+        self._written.add(index)
+
+    def _unique(self, name: str) -> str:
+        """The name, or the name with a number if it is taken."""
+        free = name
+        while free in self._taken:
+            self._taken[name] += 1
+            free = f"{name}.{self._taken[name]}"
+        self._taken[free] = 0
+        return free
+
+
+def readable(name: str) -> str:
+    """The first of the names that a converter joined with semicolons, as one line of text."""
+    first = name.split(";", 1)[0][:_LONGEST_NAME]
+    return "".join(c if c.isprintable() else "?" for c in first) or "unnamed"
+
+
+def _at_one(op: IntOp) -> IntOp:
+    """The operation at batch size 1."""
+    if isinstance(op, ops.Reshape | ops.Expand):
+        return replace(op, shape=with_batch(op.shape, 1))
+    return op
+
+
+def _constant_array(tensor: Tensor) -> Array:
+    """The numbers of a constant.
+
+    Raises:
+        FormatError: if there are more or fewer bytes than the shape takes.
+        UnsupportedOpError: if intact has no such type.
+    """
+    name = readable(tensor.name)
+    format = FORMATS.get(tensor.type)
+    if format is None:
+        raise UnsupportedOpError(f'constant "{name}" is {tensor.type}, which intact does not read')
+    assert tensor.data is not None
+    if min(tensor.shape, default=1) < 1 or math.prod(tensor.shape) >= MOST_ELEMENTS:
+        raise FormatError(f'constant "{name}" has shape {tensor.shape}')
+    try:
+        return unpack(tensor.data, format, tensor.shape)
+    except ValueError as error:
+        raise FormatError(f'constant "{name}": {error}') from None

@@ -1,0 +1,87 @@
+"""Scales of a file → multipliers and bounds, in the very precision of TFLite's `Prepare`.
+
+TFLite keeps scales as float32 and computes with them sometimes in float32, sometimes in float64; a
+multiplier that differs in its last bit makes other codes. Each function names the one it follows
+(tensorflow/lite/kernels).
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from intact.lower.requant import saturating_multiplier
+from intact.numerics.arrays import F64, Array
+from intact.numerics.fixedpoint import Requant
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
+from intact.numerics.special import round_half_away
+
+# ActivationFunctionType: NONE, RELU, RELU_N1_TO_1, RELU6.
+BOUNDS: dict[int, tuple[float | None, float | None]] = {
+    0: (None, None),
+    1: (0.0, None),
+    2: (-1.0, 1.0),
+    3: (0.0, 6.0),
+}
+
+
+def scale32(params: QuantParams) -> np.float32:
+    """The scale as TFLite holds it."""
+    return np.float32(scalar_scale(params))
+
+
+def integer(params: QuantParams) -> Int:
+    """The format of an activation."""
+    assert isinstance(params.format, Int)
+    return params.format
+
+
+def clamp(output: QuantParams, low: float | None, high: float | None) -> tuple[int, int]:
+    """Codes that an activation leaves (CalculateActivationRangeQuantized): division in float32."""
+    format, zero_point = integer(output), scalar_zero_point(output)
+
+    def code(bound: float) -> int:
+        with np.errstate(over="ignore"):
+            steps = float(round_half_away(np.asarray(np.float32(bound) / scale32(output))))
+        return zero_point + int(np.clip(steps, -(2.0**31), 2.0**31))
+
+    lowest = format.qmin if low is None else max(format.qmin, code(low))
+    highest = format.qmax if high is None else min(format.qmax, code(high))
+    return lowest, highest
+
+
+def requant(
+    real: Array | float,
+    output: QuantParams,
+    bounds: tuple[float | None, float | None] = (None, None),
+    wide: bool = False,
+) -> Requant:
+    """QuantizeMultiplier of real multipliers, and the clamp of a fused activation."""
+    bits: Literal[32, 64] = 64 if wide else 32
+    multiplier, shift = saturating_multiplier(np.atleast_1d(np.asarray(real, np.float64)), bits)
+    low, high = clamp(output, *bounds)
+    return Requant(
+        multiplier, shift, scalar_zero_point(output), np.array([low]), np.array([high]), bits
+    )
+
+
+def channel_multipliers(source: QuantParams, weight: Array, output: QuantParams) -> F64:
+    """PopulateConvolutionQuantizationParams: products and quotients in float64."""
+    product = np.float64(scale32(source)) * weight.astype(np.float64)
+    return np.asarray(product / np.float64(scale32(output)))
+
+
+def tensor_multiplier(source: QuantParams, weight: Array, output: QuantParams) -> F64:
+    """GetQuantizedConvolutionMultipler: the product in float32, the quotient in float64."""
+    product = scale32(source) * weight.astype(np.float32)
+    return np.asarray(product.astype(np.float64) / np.float64(scale32(output)))
+
+
+def ratio(source: QuantParams, output: QuantParams) -> float:
+    """Input scale over output scale, in float64."""
+    return float(scale32(source)) / float(scale32(output))
+
+
+def ratio32(source: QuantParams, output: QuantParams) -> float:
+    """Input scale over output scale, in float32."""
+    return float(scale32(source) / scale32(output))
