@@ -1,7 +1,7 @@
 """The exceptions a user of intact can meet.
 
 A wrong argument is a plain ``ValueError`` with the value in it; everything that depends on the
-network or on the data is one of the four classes below. Every message says what, where, and what
+network or on the data is one of the five classes below. Every message says what, where, and what
 to do about it.
 """
 
@@ -24,3 +24,7 @@ class VerifyError(IntactError):
 
 class FormatError(IntactError):
     """A file is not what it should be: truncated, corrupt, or of another kind."""
+
+
+class BudgetError(IntactError):
+    """The network needs more memory than it may have."""

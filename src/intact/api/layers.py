@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
-from intact.ir.graph import Graph, Node, Shape, Value, elements
+from intact.ir.graph import Graph, Node, Shape, Value
 from intact.ir.int_ops import IntOp, Program, QuantizedOp
+from intact.ir.macs import multiply_accumulates
 from intact.ir.packing import packed_bytes
 from intact.numerics.formats import Float
 
@@ -82,25 +83,6 @@ def _stored(value: Value, graph: Graph[IntOp], made: Mapping[str, Node[IntOp]]) 
     if node is not None and _unpacks(node, graph):
         return node.inputs[0]
     return value if value.name in graph.constants else None
-
-
-def multiply_accumulates(node: Node[IntOp]) -> int:
-    """Products that are summed for one sample; 0 for operations without a sum of products."""
-    out = elements(node.output.shape)
-    match node.op:
-        case ops.Conv() | int_ops.QConv2d() | int_ops.DynamicConv2d():
-            return out * elements(node.inputs[1].shape[1:])
-        case ops.ConvTranspose():
-            return elements(node.inputs[0].shape) * elements(node.inputs[1].shape[1:])
-        case int_ops.QConvTranspose2d(groups=groups):
-            channels, height, width, _ = node.inputs[1].shape
-            return elements(node.inputs[0].shape) * channels // groups * height * width
-        case ops.Linear() | int_ops.QLinear() | int_ops.DynamicLinear():
-            return out * node.inputs[1].shape[1]
-        case ops.MatMul() | int_ops.QMatMul():
-            return out * elements(node.inputs[0].shape[-1:])
-        case _:
-            return 0
 
 
 def float_layers(program: Program) -> dict[str, str]:

@@ -35,11 +35,20 @@ class MemoryPlan:
 
     offsets: Mapping[str, int]
     size: int
-    lower_bound: int  # bytes of the arena that are needed at the same time, at step `peak`
-    peak: int  # -1: before the first node
+    live: tuple[int, ...]  # bytes of the arena that are needed during steps -1, 0, ...
     places: tuple[Place, ...]  # of all values, the caller's too, in the order of writing
     scratch: Mapping[str, int]  # byte offset of a node's scratch memory
     moved: frozenset[str]  # nodes that have nothing to do: their output is in place already
+
+    @property
+    def lower_bound(self) -> int:
+        """The most bytes that are needed at the same time: no arena is smaller."""
+        return max(self.live)
+
+    @property
+    def peak(self) -> int:
+        """The first step during which they are."""
+        return self.live.index(self.lower_bound) - 1
 
 
 def plan(
@@ -106,15 +115,7 @@ def _placed(program: Program, found: Clusters, alignment: int, rounds: int) -> M
             places += _places(cluster, -cluster.stored.offset, cluster.stored.name)
     places.sort(key=lambda place: place.first)
     scratch = dict(zip(found.scratch, placed.offsets[len(inside) :], strict=True))
-    return MemoryPlan(
-        offsets,
-        placed.size,
-        max(live),
-        live.index(max(live)) - 1,
-        tuple(places),
-        scratch,
-        found.moved,
-    )
+    return MemoryPlan(offsets, placed.size, tuple(live), tuple(places), scratch, found.moved)
 
 
 def _places(cluster: Cluster, base: int, inside: str | None) -> list[Place]:
