@@ -49,6 +49,11 @@ def broadcast_codes(build: Builder, name: str, rank: int, layout: Layout) -> Val
     return build.emit(permute, (lifted,), build.temporary(f"{name}.last", shape, plain))
 
 
+def product_multiplier(a: np.float32, b: np.float32, output: np.float32) -> float:
+    """A * b / output, each step rounded to float32, as TFLite's MUL computes it (eq. 25)."""
+    return float(a * b / output)
+
+
 def lower_binary(
     build: Builder, node: Node[FloatOp], target: str, activation: FusedActivation
 ) -> str | None:
@@ -64,9 +69,9 @@ def lower_binary(
         case ops.Sub():
             op = int_ops.QSub(*add_operands(a, b, output, activation))
         case _:
-            multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
+            scales = (np.float32(scalar_scale(params)) for params in (a, b, output))
             bits = product_bits(reach(a) * reach(b))
-            scaled = requant(multiplier, output, activation, bits)
+            scaled = requant(product_multiplier(*scales), output, activation, bits)
             op = int_ops.QMul(scalar_zero_point(a), scalar_zero_point(b), scaled)
     layout = common_layout(build, node)
     rank = len(node.output.shape)

@@ -1,5 +1,7 @@
 """Convolution, linear layers, matrix products and embeddings (arithmetic.md, section 3)."""
 
+import numpy as np
+
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.attributes import ACCUMULATOR_MAX
@@ -82,7 +84,9 @@ def lower_matmul(
     if largest > ACCUMULATOR_MAX[64]:
         return f"a sum of {depth} products overflows its accumulator"
     bits = product_bits(largest)
-    multiplier = scalar_scale(a) * scalar_scale(b) / scalar_scale(output)
+    # TFLite's BATCH_MATMUL rounds the product to float32, unlike its convolutions (eq. 20).
+    product = np.float32(scalar_scale(a)) * np.float32(scalar_scale(b))
+    multiplier = float(product) / scalar_scale(output)
     op = int_ops.QMatMul(
         scalar_zero_point(a), scalar_zero_point(b), requant(multiplier, output, activation, bits)
     )

@@ -6,10 +6,13 @@ import pytest
 from intact.exec.reference import load
 from intact.ir import float_ops as ops
 from intact.ir.graph import Graph, Node, Value
-from intact.lower.lower import lower_with_reasons
+from intact.ir.int_ops import QMatMul, QMul
+from intact.lower.lower import lower, lower_with_reasons
 from intact.model import Dynamic, QuantizedModel
+from intact.numerics.fixedpoint import quantize_multiplier
 from intact.numerics.formats import FP32, Int
 from intact.numerics.granularity import PerChannel
+from intact.numerics.qtensor import QuantParams
 from tests.contract.test_lower import BATCH, Case, absmax, minmax, network, quantized
 
 
@@ -60,3 +63,19 @@ def test_a_dynamic_layer_that_may_overflow_stays_float() -> None:
     weights = {"w": absmax(weight, PerChannel())}
     lowered = lower_with_reasons(QuantizedModel(graph, weights, {"x": Dynamic(Int(8))}))
     assert lowered.stays_float == {"y": "a sum of 140000 products overflows its accumulator"}
+
+
+@pytest.mark.parametrize("op", [ops.Mul(), ops.MatMul()], ids=lambda op: type(op).__name__)
+def test_products_round_scales_to_float32_as_tflite_does(op: ops.Mul | ops.MatMul) -> None:
+    """Eq. 20 and 25."""
+    scales = [np.float32(s) for s in (0.1, 0.3, 0.7)]
+    a, b, y = (Value(name, (-1, 4, 4), FP32) for name in "aby")
+    activations = {n: QuantParams(Int(8), s) for n, s in zip("aby", scales, strict=True)}
+    graph = Graph((a, b), (y,), (Node(op, (a, b), y),), {})
+    program = lower(QuantizedModel(graph, weights={}, activations=activations))
+    (requant,) = (n.op.requant for n in program.nodes if isinstance(n.op, QMul | QMatMul))
+    product = scales[0] * scales[1]
+    real = product / scales[2] if isinstance(op, ops.Mul) else float(product) / float(scales[2])
+    multiplier, shift = quantize_multiplier(float(real))
+    assert (requant.multiplier[0], requant.shift[0]) == (multiplier, shift)
+    assert multiplier != quantize_multiplier(0.1 * 0.3 / 0.7)[0]
