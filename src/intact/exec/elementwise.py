@@ -18,6 +18,7 @@ from intact.numerics.fixedpoint import Int64Array, Requant, multiply_by_quantize
 from intact.numerics.formats import Int
 from intact.numerics.granularity import stretch
 from intact.numerics.special import round_half_away
+from intact.numerics.tables import interpolate
 
 _BLOCK = 1 << 15  # elements of one block: its temporaries stay in the L2 cache
 
@@ -161,16 +162,6 @@ def lookup(op: int_ops.Lookup, node: Node[IntOp]) -> Kernel:
     lowest = _lowest(node)
     table = op.table.astype(node.output.dtype.storage)
     return lambda x: gather(table, lowest, x)
-
-
-def interpolate(table: IntArray, position: Int64Array, bits: int) -> Int64Array:
-    """Table at position / 2**bits, linearly, ties up; 0 <= position < 512 * 2**bits."""
-    wide = table.astype(np.int64)
-    index = position >> bits
-    base = wide[index]
-    slope = wide[index + 1] - base
-    half = (1 << bits) >> 1
-    return np.asarray(base + ((slope * (position & ((1 << bits) - 1)) + half) >> bits))
 
 
 def interpolated_lookup(op: int_ops.InterpolatedLookup, node: Node[IntOp]) -> Kernel:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from intact.exec import exact
-from intact.exec.elementwise import interpolate
 from intact.exec.exact import Kernel
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -16,6 +15,7 @@ from intact.numerics.fixedpoint import (
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
 )
+from intact.numerics.tables import interpolate
 
 _DIFFERENCE_BITS = 5  # integer bits of scaled differences
 _SUM_BITS = 12  # integer bits of the sum of exponentials

@@ -88,6 +88,16 @@ def _corrected(f: Callable[[F64], F64], points: F64) -> F64:
     return np.append(rounded[:-1] - bias, rounded[-1])
 
 
+def interpolate(table: IntArray, position: Int64Array, bits: int) -> Int64Array:
+    """Table at position / 2**bits, linearly, ties up; 0 <= position < 512 * 2**bits."""
+    wide = table.astype(np.int64)
+    index = position >> bits
+    base = wide[index]
+    slope = wide[index + 1] - base
+    half = (1 << bits) >> 1
+    return np.asarray(base + ((slope * (position & ((1 << bits) - 1)) + half) >> bits))
+
+
 def exp_table() -> IntArray:
     """Exp on [-10, 0] in Q0.15 (TFLite's gen_lut)."""
     return _unit_table(np.exp, -10.0, 0.0)
