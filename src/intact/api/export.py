@@ -13,8 +13,11 @@ def export(network: QuantizedNetwork | QuantizedModel | Program, path: str | Pat
     `.onnx`: QDQ form, which any ONNX runtime executes, with integers that may differ from the
     reference's by one here and there; needs onnx.
 
+    `.tflite`: codes in, codes out, channels last; LiteRT's reference kernels and TensorFlow Lite
+    Micro compute the reference's integers; needs tflite and flatbuffers.
+
     Raises:
-        ValueError: for any other suffix; TFLite files and C sources cannot be written yet.
+        ValueError: for any other suffix; C sources cannot be written yet.
         UnsupportedOpError: if the format cannot express a part of the network.
         OSError: if the file cannot be written.
     """
@@ -23,8 +26,12 @@ def export(network: QuantizedNetwork | QuantizedModel | Program, path: str | Pat
         from intact.emit import onnx  # onnx is optional
 
         onnx.save(to_program(network), target)
-    elif target.suffix == ".tflite" or target.name.endswith("_c"):
-        kind = "TFLite files" if target.suffix else "C sources"
-        raise ValueError(f"{path}: this version does not write {kind}; it exports to .onnx")
+    elif target.suffix == ".tflite":
+        from intact.emit import tflite  # optional too
+
+        tflite.save(to_program(network), target)
+    elif target.name.endswith("_c"):
+        raise ValueError(f"{path}: this version does not write C sources; choose .onnx or .tflite")
     else:
-        raise ValueError(f"{path}: a network is exported to .onnx, not {target.suffix or 'that'}")
+        kind = target.suffix or "that"
+        raise ValueError(f"{path}: a network is exported to .onnx or .tflite, not {kind}")

@@ -12,7 +12,9 @@ from intact.cli.output import check_output, kilobytes, print_json
 
 @click.command("export", epilog=EPILOG)
 @click.argument("network", metavar="NET")
-@click.option("--to", "kind", type=click.Choice(["onnx"]), required=True, help="The format.")
+@click.option(
+    "--to", "kind", type=click.Choice(["onnx", "tflite"]), required=True, help="The format."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="PATH")
 @json_option
 def command(network: str, kind: str, output: Path, as_json: bool) -> int:

@@ -20,7 +20,13 @@ from intact.errors import IntactError
 
 DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx", "tflite": "tflite"}
+_EXTRAS = {
+    "torch": "torch",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "tflite": "tflite",
+    "flatbuffers": "tflite",
+}
 
 COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark")
 

@@ -175,10 +175,9 @@ def test_what_stays_float_is_told_before_and_after_saving(tmp_path: Path) -> Non
 
 
 def test_exports_go_by_suffix(quantized: intact.QuantizedNetwork, tmp_path: Path) -> None:
-    for name in ("net.tflite", "net_c"):
-        with pytest.raises(ValueError, match="does not write"):
-            intact.export(quantized, tmp_path / name)
-    with pytest.raises(ValueError, match=r"\.onnx, not \.txt"):
+    with pytest.raises(ValueError, match="does not write"):
+        intact.export(quantized, tmp_path / "net_c")
+    with pytest.raises(ValueError, match=r"\.tflite, not \.txt"):
         intact.export(quantized, tmp_path / "net.txt")
     assert not list(tmp_path.iterdir())
 

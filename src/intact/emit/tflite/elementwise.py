@@ -1,0 +1,181 @@
+"""Sums, products, changes of scale and PReLU."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from intact.emit.tflite.ledger import (
+    Ledger,
+    activation_params,
+    code_range,
+    fused_activation,
+    no_scale,
+    quantization,
+    tensor_type,
+    unsupported,
+)
+from intact.emit.tflite.rounding import requant_of, same_codes
+from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options
+from intact.ir import int_ops
+from intact.ir.graph import Node, Value
+from intact.ir.int_ops import IntOp, Operand
+from intact.numerics.fixedpoint import Requant, quantize_multiplier
+
+_STEPS = 24  # units in the last place by which a scale may be changed
+_CANDIDATES = 16
+_SUM_SHIFT = {8: 20, 16: 15}  # TFLite's left shift of operands, by bits
+
+
+def emit_sum(ledger: Ledger, node: Node[IntOp], op: int_ops.QAdd | int_ops.QSub) -> None:
+    """ADD or SUB."""
+    a, b = node.inputs
+    scales = [float(activation_params(node, value)[0]) for value in (a, b, node.output)]
+    common = 2 * max(scales[:2])
+    shift = _SUM_SHIFT[a.dtype.bits]
+    theirs = [
+        _operand(scale / common, operand)
+        for scale, operand in zip(scales, (op.a, op.b), strict=False)
+    ]
+    real = common / (2.0**shift * scales[2])
+    requant = requant_of(real, op.requant)
+    # TFLite stops the process where this multiplier is not below 1.
+    if theirs != [op.a, op.b] or op.left_shift != shift or requant != op.requant or real >= 1:
+        raise no_scale(node)
+    code, options = (
+        (BuiltinOperator.ADD, Options("AddOptions", {"PotScaleInt16": False}))
+        if isinstance(op, int_ops.QAdd)
+        else (BuiltinOperator.SUB, Options("SubOptions", {"PotScaleInt16": False}))
+    )
+    ledger.clamped(code, [ledger.read(a), ledger.read(b)], node, op.requant, options)
+
+
+def _operand(real: float, operand: Operand) -> Operand:
+    multiplier, shift = quantize_multiplier(real)
+    return Operand(operand.zero_point, int(multiplier), int(shift))
+
+
+def emit_mul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMul) -> None:
+    """MUL, of operands whose scales are changed by some units in the last place where necessary.
+
+    LiteRT computes the multiplier in float32, as eq. 25 does; TensorFlow Lite Micro computes it in
+    float64. Neighbouring scales let both have ours.
+    """
+    scales = [activation_params(node, value)[0] for value in (*node.inputs, node.output)]
+    low, high = _product_range(op, *node.inputs)
+    for candidate in _neighbours(op.requant, *scales):
+        if all(
+            theirs is not None and same_codes(op.requant, theirs, low, high)
+            for theirs in _multipliers(op.requant, *candidate, scales[2])
+        ):
+            break
+    else:
+        raise no_scale(node)
+    inputs = [
+        ledger.rescaled(value, scale) for value, scale in zip(node.inputs, candidate, strict=True)
+    ]
+    ledger.clamped(BuiltinOperator.MUL, inputs, node, op.requant, Options("MulOptions"))
+
+
+def _multipliers(
+    like: Requant, a: np.float32, b: np.float32, output: np.float32
+) -> tuple[Requant | None, Requant | None]:
+    """LiteRT's and TensorFlow Lite Micro's."""
+    return (
+        requant_of(float(a * b / output), like),
+        requant_of(float(a) * float(b) / float(output), like),
+    )
+
+
+def _neighbours(
+    requant: Requant, a: np.float32, b: np.float32, output: np.float32
+) -> Iterator[tuple[np.float32, np.float32]]:
+    """Scales of both operands: their own, then others by how far they are from the multiplier."""
+    yield a, b
+    real = float(requant.multiplier[0]) * 2.0 ** (int(requant.shift[0]) - 31)
+    steps = np.arange(-_STEPS, _STEPS + 1, dtype=np.float32)
+    left, right = ((s + steps * np.spacing(s)).astype(np.float32) for s in (a, b))
+    single = (left[:, None] * right / output).astype(np.float64)
+    double = left[:, None].astype(np.float64) * right / float(output)
+    errors = (
+        np.abs(single / real - 1) + np.abs(double / real - 1) if real else np.zeros_like(double)
+    )
+    for index in np.argsort(errors, axis=None)[:_CANDIDATES]:
+        i, j = np.unravel_index(index, errors.shape)
+        yield left[i], right[j]
+
+
+def _product_range(op: int_ops.QMul, a: Value, b: Value) -> tuple[int, int]:
+    products = [
+        (x - op.a_zero_point) * (y - op.b_zero_point) for x in code_range(a) for y in code_range(b)
+    ]
+    return min(products), max(products)
+
+
+# --- changes of scale --------------------------------------------------------------------------
+
+
+def emit_requantize(ledger: Ledger, node: Node[IntOp], op: int_ops.Requantize) -> None:
+    """A new meaning for the same codes, RELU or RELU6, or QUANTIZE with what clamps its result."""
+    x = node.inputs[0]
+    if _keeps_codes(node, op):
+        ledger.relabel(node.output, x)
+        return
+    s_x, s_y = (activation_params(node, value)[0] for value in (x, node.output))
+    low, high = (code - op.input_zero_point for code in code_range(x))
+    function = fused_activation(node.output, op.requant)
+    activation = {
+        ActivationFunctionType.RELU: BuiltinOperator.RELU,
+        ActivationFunctionType.RELU6: BuiltinOperator.RELU6,
+    }.get(function)
+    rounded = requant_of(float(s_x / s_y), op.requant)
+    if activation and rounded and same_codes(op.requant, rounded, low, high):
+        ledger.emit(activation, [ledger.read(x)], ledger.write(node.output))
+        return
+    exact = requant_of(float(s_x) / float(s_y), op.requant)
+    if exact is None or not same_codes(op.requant, exact, low, high):
+        raise no_scale(node)
+    if function == ActivationFunctionType.NONE:
+        target = ledger.write(node.output)
+        ledger.emit(BuiltinOperator.QUANTIZE, [ledger.read(x)], target, Options("QuantizeOptions"))
+        return
+    raw = ledger.temporary(f"{node.name}/unclamped", ledger.shape(node.output), node.output)
+    ledger.emit(BuiltinOperator.QUANTIZE, [ledger.read(x)], raw, Options("QuantizeOptions"))
+    ledger.bound(raw, node, op.requant, node.output.shape)
+
+
+def _keeps_codes(node: Node[IntOp], op: int_ops.Requantize) -> bool:
+    """Whether every code becomes itself."""
+    x, y = node.inputs[0], node.output
+    if x.dtype != y.dtype or op.requant.multiplier.size > 1 or op.requant.qmin.size > 1:
+        return False
+    low, high = code_range(x)
+    codes = np.arange(low, high + 1)
+    return np.array_equal(op.requant(codes - op.input_zero_point), codes)
+
+
+# --- PReLU -------------------------------------------------------------------------------------
+
+
+def emit_prelu(ledger: Ledger, node: Node[IntOp], op: int_ops.QPrelu) -> None:
+    """PRELU; int8 alone."""
+    x, slope = node.inputs
+    if x.dtype.bits != 8:
+        raise unsupported(node, "TFLite has PRELU of int8 alone", "Quantize its input with Int(8).")
+    s_x, s_w, s_y = (activation_params(node, value)[0] for value in (x, slope, node.output))
+    low, high = (code - op.input_zero_point for code in code_range(x))
+    least = min(low * 128, -high * 128)
+    checks: Sequence[tuple[Requant, np.float32, int, int]] = [
+        (op.positive, s_x / s_y, 0, max(high, 0)),
+        (op.negative, s_x * s_w / s_y, least, -least),
+    ]
+    for ours, real, first, last in checks:
+        theirs = requant_of(float(real), ours)
+        if theirs is None or not same_codes(ours, theirs, first, last):
+            raise no_scale(node)
+        if fused_activation(node.output, ours) != ActivationFunctionType.NONE:
+            raise unsupported(node, "PRELU clamps nothing", "Export to .onnx or C.")
+    codes = ledger.program.constants[slope.name]
+    shape = (*(1,) * (len(x.shape) - 2), codes.size)  # the channels of the last axis
+    kind = tensor_type(slope.name, slope.dtype)
+    slopes = ledger.constant(slope.name, codes.reshape(shape), kind, quantization(slope.params))
+    ledger.emit(BuiltinOperator.PRELU, [ledger.read(x), slopes], ledger.write(node.output))

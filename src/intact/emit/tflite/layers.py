@@ -1,0 +1,235 @@
+"""Convolutions, linear layers, matrix products and embeddings."""
+
+import math
+
+import numpy as np
+
+from intact.emit.tflite.ledger import (
+    Ledger,
+    activation_params,
+    code_range,
+    no_scale,
+    quantization,
+    sizes,
+    tensor_type,
+    unsupported,
+)
+from intact.emit.tflite.padding import Window, window_input
+from intact.emit.tflite.rounding import requant_of, same_codes
+from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
+from intact.ir import int_ops
+from intact.ir.graph import Node, Value
+from intact.ir.int_ops import IntOp
+from intact.numerics.arrays import F32, IntArray
+from intact.numerics.fixedpoint import Requant
+from intact.numerics.integers import weight_integers
+
+ONE_TAP = {
+    "Padding": Padding.VALID,
+    "StrideH": 1,
+    "StrideW": 1,
+    "DilationHFactor": 1,
+    "DilationWFactor": 1,
+}
+
+
+def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
+    """CONV_2D or DEPTHWISE_CONV_2D, behind a PAD where the padding is neither SAME nor VALID."""
+    x, weight, _ = node.inputs
+    integers = _integers(ledger, node, weight, op.weight_zero_point)
+    scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
+    outputs, height, width, depth = integers.shape
+    depthwise = depth == 1 and op.groups == sizes(x)[-1] and op.groups > 1
+    window = Window((height, width), op.stride, op.padding, op.dilation)
+    source, padding = window_input(ledger, node, window, same=True)
+    fields: dict[str, int | float | bool] = {
+        "Padding": padding,
+        "StrideH": op.stride[0],
+        "StrideW": op.stride[1],
+        "DilationHFactor": op.dilation[0],
+        "DilationWFactor": op.dilation[1],
+    }
+    if depthwise:
+        stored = np.moveaxis(integers, 0, -1).reshape(1, height, width, outputs)
+        inputs = [source, *parameters(ledger, node, stored, scale, axis=3)]
+        fields["DepthMultiplier"] = outputs // op.groups
+        options = Options("DepthwiseConv2DOptions", fields)
+        ledger.clamped(BuiltinOperator.DEPTHWISE_CONV_2D, inputs, node, op.requant, options)
+        return
+    inputs = [source, *parameters(ledger, node, integers, scale, axis=0)]
+    options = Options("Conv2DOptions", fields)
+    ledger.clamped(BuiltinOperator.CONV_2D, inputs, node, op.requant, options)
+
+
+def _integers(
+    ledger: Ledger, node: Node[IntOp], weight: Value, zero_point: tuple[int, ...] | None
+) -> IntArray:
+    """The layer's weights as symmetric integers of at most 8 bits."""
+    codes = ledger.program.constants[weight.name]
+    integers = weight_integers(codes, weight.dtype, zero_point)
+    if integers.size and max(-int(integers.min()), int(integers.max())) > 127:
+        # -128 is an int8 code, but not one that TFLite's specification allows in weights.
+        reason = "its weights are asymmetric" if zero_point else f"its weights are {weight.dtype}"
+        raise unsupported(
+            node, reason, "TFLite has symmetric int8 and int4 weights; quantize with Int(8)."
+        )
+    return integers
+
+
+def weight_scale(
+    ledger: Ledger, node: Node[IntOp], requant: Requant, integers: IntArray, zero_point: int
+) -> F32:
+    """Scales of the output channels (O,) of which a convolution derives our multipliers.
+
+    Raises:
+        UnsupportedOpError: if there are none, or the accumulator has another width than TFLite's.
+    """
+    x, weight, bias = node.inputs
+    wide = x.dtype.bits > 8
+    if wide != (requant.accumulator_bits == 64):
+        raise unsupported(
+            node,
+            "its sums may exceed 32 bits, which TFLite's accumulator has",
+            "Quantize its weights to fewer bits, or export to .onnx or C.",
+        )
+    low, high = _accumulators(integers, ledger.program.constants[bias.name], x, zero_point)
+    input_scale, output_scale = (
+        float(activation_params(node, value)[0]) for value in (x, node.output)
+    )
+    channels = len(integers)
+    for scale in _candidates(weight, requant, input_scale, output_scale, channels):
+        theirs = requant_of(input_scale * scale.astype(np.float64) / output_scale, requant)
+        if theirs is not None and same_codes(requant, theirs, low, high):
+            return scale
+    raise no_scale(node)
+
+
+def _candidates(
+    weight: Value, requant: Requant, input_scale: float, output_scale: float, channels: int
+) -> list[F32]:
+    """Scales (O,): the weight's own, and those nearest to what the multipliers ask for."""
+    found = []
+    if weight.params is not None:
+        found.append(np.broadcast_to(weight.params.scale.ravel(), channels))
+    real = requant.multiplier * 2.0 ** (requant.shift - 31.0)
+    nearest = np.asarray(real * output_scale / input_scale, np.float32)
+    return [*found, np.broadcast_to(nearest, channels)]
+
+
+def _accumulators(
+    integers: IntArray, bias: IntArray, x: Value, zero_point: int
+) -> tuple[IntArray, IntArray]:
+    """Lowest and highest sum of each output channel."""
+    rows = integers.reshape(len(integers), -1)
+    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    low, high = (code - zero_point for code in code_range(x))
+    offset = bias.astype(np.int64)
+    return offset + positive * low + negative * high, offset + positive * high + negative * low
+
+
+def parameters(
+    ledger: Ledger, node: Node[IntOp], integers: IntArray, scale: F32, axis: int
+) -> list[int]:
+    """Tensors of weight and bias."""
+    x, weight, bias = node.inputs
+    meaning = Quantization(scale, np.zeros(scale.shape, np.int64), axis)
+    stored = ledger.constant(weight.name, integers.astype(np.int8), TensorType.INT8, meaning)
+    input_scale, _ = activation_params(node, x)
+    wide = x.dtype.bits > 8
+    codes = ledger.program.constants[bias.name].astype(np.int64 if wide else np.int32)
+    unit = Quantization(scale * input_scale, meaning.zero_point, 0)
+    kind = TensorType.INT64 if wide else TensorType.INT32
+    return [stored, ledger.constant(bias.name, codes, kind, unit)]
+
+
+# --- linear layers -----------------------------------------------------------------------------
+
+
+def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
+    """A CONV_2D with one tap over rows as pixels.
+
+    LiteRT's reference kernel of FULLY_CONNECTED multiplies by a float64 instead of a fixed-point
+    number, and TFLite Micro's has scales for channels of int8 alone; both convolve as we do.
+    """
+    x, weight, _ = node.inputs
+    integers = _integers(ledger, node, weight, op.weight_zero_point)
+    scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
+    rows, depth = math.prod(x.shape[1:-1]), x.shape[-1]
+    source = ledger.read_as(x, (x.shape[0], 1, rows, depth))
+    stored = integers.reshape(len(integers), 1, 1, depth)
+    inputs = [source, *parameters(ledger, node, stored, scale, axis=0)]
+    options = Options("Conv2DOptions", ONE_TAP)
+    pixels = (node.output.shape[0], 1, rows, len(integers))
+    ledger.clamped(BuiltinOperator.CONV_2D, inputs, node, op.requant, options, pixels)
+
+
+def emit_matmul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMatMul) -> None:
+    """BATCH_MATMUL."""
+    a, b = node.inputs
+    s_a, s_b, s_y = (activation_params(node, value)[0] for value in (a, b, node.output))
+    depth = sizes(a)[-1]
+    reach = [
+        max(abs(code - zero_point) for code in code_range(value))
+        for value, zero_point in ((a, op.a_zero_point), (b, op.b_zero_point))
+    ]
+    largest = depth * reach[0] * reach[1]
+    # TFLite multiplies the scales in float32.
+    theirs = requant_of(float(s_a * s_b) / float(s_y), op.requant)
+    if theirs is None or not same_codes(op.requant, theirs, -largest, largest):
+        raise no_scale(node)
+    raw = ledger.write(node.output)
+    ledger.emit(
+        BuiltinOperator.BATCH_MATMUL,
+        [ledger.read(a), ledger.read(b)],
+        raw,
+        Options("BatchMatMulOptions"),
+    )
+
+
+def emit_embedding(ledger: Ledger, node: Node[IntOp], op: int_ops.QEmbedding) -> None:
+    """GATHER from the rows, requantized before."""
+    indices, weight = node.inputs
+    codes = ledger.program.constants[weight.name]
+    integers = weight_integers(codes, weight.dtype, op.weight_zero_point)
+    rows = op.requant(integers.T).T.astype(node.output.dtype.storage)
+    kind = tensor_type(node.name, node.output.dtype)
+    table = ledger.constant(weight.name, rows, kind, quantization(node.output.params))
+    inputs = [table, ledger.read(indices)]
+    ledger.emit(BuiltinOperator.GATHER, inputs, ledger.write(node.output), Options("GatherOptions"))
+
+
+# --- transposed convolutions -------------------------------------------------------------------
+
+
+def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTranspose2d) -> None:
+    """TRANSPOSE_CONV, and STRIDED_SLICE where it cannot crop as the padding does."""
+    if op.groups != 1 or op.dilation != (1, 1):
+        raise unsupported(
+            node, "TFLite's TRANSPOSE_CONV has neither groups nor dilation", "Export to .onnx or C."
+        )
+    x, weight, _ = node.inputs
+    integers = _integers(ledger, node, weight, op.weight_zero_point)
+    scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
+    kernel = integers.shape[1:3]
+    out = sizes(node.output)
+    begin = tuple(before for before, _ in op.padding)
+    same = all(
+        n == -(-m // s) and before == max(0, (n - 1) * s + k - m) // 2
+        for n, m, s, k, before in zip(
+            sizes(x)[1:3], out[1:3], op.stride, kernel, begin, strict=True
+        )
+    )
+    whole = out
+    if not same:
+        grown = tuple(m + before for m, before in zip(out[1:3], begin, strict=True))
+        whole = (out[0], *grown, out[3])
+    fields = {
+        "Padding": Padding.SAME if same and any(begin) else Padding.VALID,
+        "StrideH": op.stride[0],
+        "StrideW": op.stride[1],
+    }
+    shape = ledger.integers(whole, f"{node.name}/output_shape")
+    stored, bias = parameters(ledger, node, integers, scale, axis=0)
+    inputs = [shape, stored, ledger.read(x), bias]
+    options = Options("TransposeConvOptions", fields)
+    ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)

@@ -1,0 +1,68 @@
+"""Operations that move codes."""
+
+import numpy as np
+
+from intact.emit.tflite.ledger import Ledger, sizes, unsupported
+from intact.emit.tflite.padding import emit_pad
+from intact.emit.tflite.schema import BuiltinOperator, Options
+from intact.ir import float_ops as ops
+from intact.ir.graph import Node
+from intact.ir.int_ops import IntOp
+from intact.numerics.qtensor import scalar_zero_point
+
+
+def emit_permute(ledger: Ledger, node: Node[IntOp], op: ops.Permute) -> None:
+    """TRANSPOSE."""
+    axes = ledger.integers(op.axes, f"{node.name}/axes")
+    inputs = [ledger.read(node.inputs[0]), axes]
+    ledger.emit(
+        BuiltinOperator.TRANSPOSE, inputs, ledger.write(node.output), Options("TransposeOptions")
+    )
+
+
+def emit_slice(ledger: Ledger, node: Node[IntOp], op: ops.Slice) -> None:
+    """STRIDED_SLICE; the masks leave all axes but one whole."""
+    rank = len(node.output.shape)
+    mask = ((1 << rank) - 1) & ~(1 << op.axis)
+    begin, end, stride = (np.zeros(rank, int) for _ in range(3))
+    begin[op.axis], end[op.axis] = op.start, op.stop
+    stride[:], stride[op.axis] = 1, op.step
+    numbers = [
+        ledger.integers(array, f"{node.name}/{name}")
+        for array, name in ((begin, "begin"), (end, "end"), (stride, "strides"))
+    ]
+    options = Options("StridedSliceOptions", {"BeginMask": mask, "EndMask": mask})
+    inputs = [ledger.read(node.inputs[0]), *numbers]
+    ledger.emit(BuiltinOperator.STRIDED_SLICE, inputs, ledger.write(node.output), options)
+
+
+def emit_expand(ledger: Ledger, node: Node[IntOp]) -> None:
+    """BROADCAST_TO."""
+    shape = ledger.integers(sizes(node.output), f"{node.name}/shape")
+    inputs = [ledger.read(node.inputs[0]), shape]
+    target = ledger.write(node.output)
+    ledger.emit(BuiltinOperator.BROADCAST_TO, inputs, target, Options("BroadcastToOptions"))
+
+
+def emit_concat(ledger: Ledger, node: Node[IntOp], op: ops.Concat) -> None:
+    """CONCATENATION."""
+    inputs = [ledger.read(value) for value in node.inputs]
+    options = Options("ConcatenationOptions", {"Axis": op.axis})
+    ledger.emit(BuiltinOperator.CONCATENATION, inputs, ledger.write(node.output), options)
+
+
+def emit_padding(ledger: Ledger, node: Node[IntOp], op: ops.Pad) -> None:
+    """PAD, PADV2 or MIRROR_PAD."""
+    x = node.inputs[0]
+    source = ledger.read(x)
+    amounts = ledger.integers(np.asarray(op.pads), f"{node.name}/paddings")
+    if op.mode is ops.PadMode.CONSTANT:
+        zero = x.params is not None and scalar_zero_point(x.params) == op.value
+        fill = None if zero else int(op.value)
+        emit_pad(ledger, x, source, amounts, ledger.write(node.output), fill)
+        return
+    if op.mode is not ops.PadMode.REFLECT:
+        raise unsupported(node, f"TFLite has no {op.mode.value} padding", "Export to .onnx or C.")
+    target = ledger.write(node.output)
+    options = Options("MirrorPadOptions", {"Mode": 0})  # reflects without the edge
+    ledger.emit(BuiltinOperator.MIRROR_PAD, [source, amounts], target, options)

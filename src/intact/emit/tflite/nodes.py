@@ -1,0 +1,102 @@
+"""One operator, or a few, for each node of a Program."""
+
+from intact.emit.tflite.elementwise import emit_mul, emit_prelu, emit_requantize, emit_sum
+from intact.emit.tflite.layers import (
+    emit_conv,
+    emit_conv_transpose,
+    emit_embedding,
+    emit_linear,
+    emit_matmul,
+)
+from intact.emit.tflite.ledger import Ledger, unsupported
+from intact.emit.tflite.movement import (
+    emit_concat,
+    emit_expand,
+    emit_padding,
+    emit_permute,
+    emit_slice,
+)
+from intact.emit.tflite.spatial import (
+    emit_avg_pool,
+    emit_bilinear,
+    emit_max_pool,
+    emit_mean,
+    emit_nearest,
+)
+from intact.emit.tflite.tables import emit_interpolated, emit_lookup, emit_softmax
+from intact.ir import float_ops as ops
+from intact.ir import int_ops
+from intact.ir.graph import Node
+from intact.ir.int_ops import IntOp
+
+
+def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
+    """Appends the node's operators.
+
+    Raises:
+        UnsupportedOpError: if TFLite has none with the same codes.
+    """
+    op = node.op
+    match op:
+        case int_ops.QConv2d():
+            emit_conv(ledger, node, op)
+        case int_ops.QConvTranspose2d():
+            emit_conv_transpose(ledger, node, op)
+        case int_ops.QLinear():
+            emit_linear(ledger, node, op)
+        case int_ops.QMatMul():
+            emit_matmul(ledger, node, op)
+        case int_ops.QEmbedding():
+            emit_embedding(ledger, node, op)
+        case int_ops.QAdd() | int_ops.QSub():
+            emit_sum(ledger, node, op)
+        case int_ops.QMul():
+            emit_mul(ledger, node, op)
+        case int_ops.Requantize():
+            emit_requantize(ledger, node, op)
+        case int_ops.QPrelu():
+            emit_prelu(ledger, node, op)
+        case _:
+            _emit_other(ledger, node)
+
+
+def _emit_other(ledger: Ledger, node: Node[IntOp]) -> None:
+    op = node.op
+    match op:
+        case int_ops.Lookup():
+            emit_lookup(ledger, node, op)
+        case int_ops.InterpolatedLookup():
+            emit_interpolated(ledger, node, op)
+        case int_ops.QSoftmax() | int_ops.QSoftmax16():
+            emit_softmax(ledger, node)
+        case int_ops.QMaxPool2d():
+            emit_max_pool(ledger, node, op)
+        case int_ops.QAvgPool2d():
+            emit_avg_pool(ledger, node, op)
+        case int_ops.QMean():
+            emit_mean(ledger, node, op)
+        case int_ops.QResizeNearest2d():
+            emit_nearest(ledger, node, op)
+        case int_ops.QResizeBilinear2d():
+            emit_bilinear(ledger, node, op)
+        case _:
+            _emit_movement(ledger, node)
+
+
+def _emit_movement(ledger: Ledger, node: Node[IntOp]) -> None:
+    op = node.op
+    match op:
+        case ops.Reshape():
+            ledger.share(node.output, node.inputs[0])
+        case ops.Permute():
+            emit_permute(ledger, node, op)
+        case ops.Slice():
+            emit_slice(ledger, node, op)
+        case ops.Expand():
+            emit_expand(ledger, node)
+        case ops.Concat():
+            emit_concat(ledger, node, op)
+        case ops.Pad():
+            emit_padding(ledger, node, op)
+        case _:
+            raise unsupported(node, "TFLite has no such operation", "Export to .onnx or C.")

@@ -1,0 +1,157 @@
+"""Pooling, means and resizing."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from intact.emit.tflite.ledger import (
+    Ledger,
+    activation_params,
+    code_range,
+    no_scale,
+    sizes,
+    unsupported,
+)
+from intact.emit.tflite.padding import Window, window_input
+from intact.emit.tflite.rounding import requant_of, same_codes
+from intact.emit.tflite.schema import (
+    ActivationFunctionType,
+    BuiltinOperator,
+    Options,
+    Padding,
+)
+from intact.ir import int_ops
+from intact.ir.graph import Node
+from intact.ir.int_ops import IntOp
+from intact.ir.windows import with_overhang
+from intact.numerics.arrays import IntArray
+from intact.numerics.fixedpoint import Requant
+
+
+def emit_max_pool(ledger: Ledger, node: Node[IntOp], op: int_ops.QMaxPool2d) -> None:
+    """MAX_POOL_2D; padding that is not SAME holds the lowest code, which never wins."""
+    if op.dilation != (1, 1):
+        raise unsupported(node, "TFLite has no dilated pooling", "Export to .onnx or C.")
+    window = Window(op.kernel, op.stride, op.padding)
+    lowest, _ = code_range(node.inputs[0])
+    source, padding = window_input(ledger, node, window, same=True, fill=lowest)
+    _pool(ledger, node, BuiltinOperator.MAX_POOL_2D, window, source, padding)
+
+
+def emit_avg_pool(ledger: Ledger, node: Node[IntOp], op: int_ops.QAvgPool2d) -> None:
+    """AVERAGE_POOL_2D, which counts pixels alone; padding that counts is a PAD before it."""
+    counted = Window(op.kernel, op.stride, op.padding)
+    window = replace(counted, padding=with_overhang(op.padding, op.overhang))
+    if op.count_include_pad and window.reached(node) == counted.reached(node):
+        source, padding = window_input(ledger, node, counted, same=False)
+    else:
+        source, padding = ledger.read(node.inputs[0]), int(Padding.SAME)
+        if not np.any(window.reached(node)):
+            padding = int(Padding.VALID)
+        elif not window.is_same(node) or (op.count_include_pad and np.any(op.padding)):
+            raise unsupported(
+                node,
+                f"TFLite has no average over windows of padding {op.padding} that it leaves out",
+                "Pad in the network, or export to .onnx or C.",
+            )
+    _pool(ledger, node, BuiltinOperator.AVERAGE_POOL_2D, window, source, padding)
+
+
+def _pool(
+    ledger: Ledger, node: Node[IntOp], code: int, window: Window, source: int, padding: int
+) -> None:
+    fields = {
+        "Padding": padding,
+        "StrideH": window.stride[0],
+        "StrideW": window.stride[1],
+        "FilterHeight": window.kernel[0],
+        "FilterWidth": window.kernel[1],
+        "FusedActivationFunction": ActivationFunctionType.NONE,
+    }
+    ledger.emit(code, [source], ledger.write(node.output), Options("Pool2DOptions", fields))
+
+
+# --- means -------------------------------------------------------------------------------------
+
+
+def emit_mean(ledger: Ledger, node: Node[IntOp], op: int_ops.QMean) -> None:
+    """MEAN."""
+    x = node.inputs[0]
+    s_x, s_y = (float(activation_params(node, value)[0]) for value in (x, node.output))
+    count = math.prod(sizes(x)[axis] for axis in op.axes)
+    low, high = (count * (code - op.input_zero_point) for code in code_range(x))
+    theirs = _mean_requant(s_x / s_y, count, op.requant)
+    if theirs is None or not same_codes(op.requant, theirs, low, high):
+        raise no_scale(node)
+    axes = ledger.integers(op.axes, f"{node.name}/axes")
+    target = ledger.write(node.output)
+    options = Options("ReducerOptions", {"KeepDims": op.keepdims})
+    ledger.emit(BuiltinOperator.MEAN, [ledger.read(x), axes], target, options)
+
+
+def _mean_requant(ratio: float, count: int, like: Requant) -> Requant | None:
+    """The multiplier of s_x / s_y divided by the count, truncated (QuantizedMeanOrSum)."""
+    scaled = requant_of(ratio, like)
+    if scaled is None:
+        return None
+    multiplier, shift = int(scaled.multiplier[0]), int(scaled.shift[0])
+    more = min(count.bit_length() - 1, 32, 31 + shift)
+    return replace(
+        like,
+        multiplier=np.asarray([(multiplier << more) // count]),
+        shift=np.asarray([shift - more]),
+    )
+
+
+# --- resizing ----------------------------------------------------------------------------------
+
+
+def emit_nearest(ledger: Ledger, node: Node[IntOp], op: int_ops.QResizeNearest2d) -> None:
+    """RESIZE_NEAREST_NEIGHBOR, or GATHER along each axis where float32 rounds another way."""
+    x = node.inputs[0]
+    space = sizes(x)[1:3]
+    exact = [np.arange(m) * n // m for n, m in zip(space, op.size, strict=True)]
+    theirs = [_nearest(n, m) for n, m in zip(space, op.size, strict=True)]
+    if all(np.array_equal(a, b) for a, b in zip(exact, theirs, strict=True)):
+        _resize(ledger, node, BuiltinOperator.RESIZE_NEAREST_NEIGHBOR, op.size, {})
+        return
+    source = ledger.read(x)
+    for axis, indices in ((1, exact[0]), (2, exact[1])):
+        shape = list(ledger.writer.tensors[source].shape)
+        shape[axis] = len(indices)
+        last = axis == 2
+        target = (
+            ledger.write(node.output)
+            if last
+            else ledger.temporary(f"{node.name}/rows", tuple(shape), x)
+        )
+        rows = ledger.integers(indices, f"{node.name}/indices")
+        options = Options("GatherOptions", {"Axis": axis})
+        source = ledger.emit(BuiltinOperator.GATHER, [source, rows], target, options)
+
+
+def _nearest(size: int, out: int) -> IntArray:
+    """The indices that TFLite computes in float32 (GetNearestNeighbor)."""
+    scale = np.float32(size) / np.float32(out)
+    indices = np.floor(np.arange(out, dtype=np.float32) * scale).astype(np.int64)
+    return np.asarray(np.minimum(indices, size - 1))
+
+
+def emit_bilinear(ledger: Ledger, node: Node[IntOp], op: int_ops.QResizeBilinear2d) -> None:
+    """RESIZE_BILINEAR."""
+    # Corners of an axis that becomes one pixel do not align: TFLite then ignores both options.
+    fields = {"AlignCorners": op.align_corners, "HalfPixelCenters": not op.align_corners}
+    _resize(ledger, node, BuiltinOperator.RESIZE_BILINEAR, op.size, fields)
+
+
+def _resize(
+    ledger: Ledger, node: Node[IntOp], code: int, size: tuple[int, int], fields: dict[str, bool]
+) -> None:
+    kind = (
+        "ResizeBilinearOptions"
+        if code == BuiltinOperator.RESIZE_BILINEAR
+        else "ResizeNearestNeighborOptions"
+    )
+    inputs = [ledger.read(node.inputs[0]), ledger.integers(size, f"{node.name}/size")]
+    ledger.emit(code, inputs, ledger.write(node.output), Options(kind, fields))

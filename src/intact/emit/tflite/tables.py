@@ -1,0 +1,102 @@
+"""Functions of one code: TFLite's kernels where their tables are ours, GATHER everywhere else."""
+
+import numpy as np
+
+from intact.emit.tflite.ledger import (
+    Ledger,
+    activation_params,
+    quantization,
+    sizes,
+    tensor_type,
+)
+from intact.emit.tflite.schema import BuiltinOperator, Options, TensorType
+from intact.ir import float_ops as ops
+from intact.ir import int_ops
+from intact.ir.graph import Node
+from intact.ir.int_ops import IntOp
+from intact.numerics.arrays import IntArray
+from intact.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
+from intact.numerics.tables import hard_swish_table, interpolate, logistic_table, tanh_table
+
+
+def emit_lookup(ledger: Ledger, node: Node[IntOp], op: int_ops.Lookup) -> None:
+    """LOGISTIC, TANH, HARD_SWISH or LEAKY_RELU of int8 where its table is ours; else GATHER."""
+    x, y = node.inputs[0], node.output
+    kernel = None
+    if x.params is not None and y.params is not None and x.dtype == y.dtype == Int(8):
+        kernel = _kernel(op.function, x.params, y.params)
+    if kernel is None or not np.array_equal(kernel[2], op.table):
+        _gather(ledger, node, op.table)
+        return
+    code, options, _ = kernel
+    ledger.emit(code, [ledger.read(x)], ledger.write(y), options)
+
+
+def _kernel(
+    function: ops.Activation, source: QuantParams, output: QuantParams
+) -> tuple[int, Options | None, IntArray] | None:
+    """(operator, options, table) of the reference kernel that computes a function, if any does."""
+    match function:
+        case ops.Sigmoid() if scalar_scale(source) < 8:
+            return BuiltinOperator.LOGISTIC, None, logistic_table(source)
+        case ops.Tanh() if scalar_scale(source) < 8:
+            return BuiltinOperator.TANH, None, tanh_table(source)
+        case ops.HardSwish() if scalar_scale(source) < 128 * scalar_scale(output):
+            table = hard_swish_table(source, output)
+            return BuiltinOperator.HARD_SWISH, Options("HardSwishOptions"), table
+        case ops.LeakyRelu(slope) if slope >= 0:
+            options = Options("LeakyReluOptions", {"Alpha": slope})
+            return BuiltinOperator.LEAKY_RELU, options, _leaky_relu(slope, source, output)
+        case _:
+            return None
+
+
+def _leaky_relu(slope: float, source: QuantParams, output: QuantParams) -> IntArray:
+    """LEAKY_RELU's table: as ours, but with multipliers computed in float32."""
+    s_x, s_y = np.float32(scalar_scale(source)), np.float32(scalar_scale(output))
+    centred = np.arange(-128, 128) - scalar_zero_point(source)
+    positive, negative = (
+        multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(real)))
+        for real in (s_x / s_y, s_x * np.float32(slope) / s_y)
+    )
+    codes = np.where(centred >= 0, positive, negative) + scalar_zero_point(output)
+    return np.asarray(np.clip(codes, -128, 127))
+
+
+def emit_interpolated(ledger: Ledger, node: Node[IntOp], op: int_ops.InterpolatedLookup) -> None:
+    """A GATHER from the codes of all inputs: TFLite's int16 kernels interpolate other tables."""
+    format = node.output.dtype
+    assert isinstance(format, Int)
+    bits = node.inputs[0].dtype.bits
+    codes = interpolate(op.table, np.arange(1 << bits), bits - 9)
+    _gather(ledger, node, np.clip(codes, format.qmin, format.qmax))
+
+
+def _gather(ledger: Ledger, node: Node[IntOp], table: IntArray) -> None:
+    """table[x - low] by CAST, ADD and GATHER: exact, as it only moves codes."""
+    x, y = node.inputs[0], node.output
+    shape = sizes(x)
+    wide = ledger.writer.tensor(f"{node.name}/int32", shape, TensorType.INT32)
+    options = Options("CastOptions", {"OutDataType": TensorType.INT32})
+    ledger.emit(BuiltinOperator.CAST, [ledger.read(x)], wide, options)
+    index = ledger.writer.tensor(f"{node.name}/index", shape, TensorType.INT32)
+    lowest = ledger.integers([table.size // 2], f"{node.name}/offset")
+    ledger.emit(BuiltinOperator.ADD, [wide, lowest], index, Options("AddOptions"))
+    stored = np.asarray(table).astype(y.dtype.storage)
+    entries = ledger.constant(
+        f"{node.name}/table", stored, tensor_type(node.name, y.dtype), quantization(y.params)
+    )
+    ledger.emit(BuiltinOperator.GATHER, [entries, index], ledger.write(y), Options("GatherOptions"))
+
+
+# --- softmax -----------------------------------------------------------------------------------
+
+
+def emit_softmax(ledger: Ledger, node: Node[IntOp]) -> None:
+    """SOFTMAX."""
+    activation_params(node, node.inputs[0])
+    options = Options("SoftmaxOptions", {"Beta": 1.0})
+    x = ledger.read(node.inputs[0])
+    ledger.emit(BuiltinOperator.SOFTMAX, [x], ledger.write(node.output), options)

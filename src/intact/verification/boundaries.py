@@ -1,0 +1,41 @@
+"""Programs in runtimes that take codes: the reference executor does what lies outside."""
+
+from collections.abc import Callable, Mapping
+
+from intact.exec import reference
+from intact.exec.runner import Runner
+from intact.ir.boundary import code_boundary
+from intact.ir.int_ops import Program
+from intact.numerics.arrays import Array
+from intact.verification.samples import SampleRunner, by_samples
+
+
+def tflite_bytes(program: Program) -> bytes:
+    """The TFLite file of a Program from codes to codes; raises as `through_file`."""
+    try:
+        from intact.emit.tflite import codes_to_bytes
+    except ImportError as error:
+        raise ImportError(
+            "writing a TFLite file needs its schema: pip install 'intact[tflite]'"
+        ) from error
+    return codes_to_bytes(program)
+
+
+def through_file(program: Program, load_file: Callable[[bytes, Program], SampleRunner]) -> Runner:
+    """Runs a Program as its TFLite file, behind the border where real numbers become codes.
+
+    `load_file` gets the file and the Program between codes whose names it has.
+
+    Raises:
+        ImportError: if the schema package is not installed.
+        UnsupportedOpError: if the Program cannot be exported.
+    """
+    boundary = code_boundary(program)
+    core = boundary.program
+    before, after = reference.load(boundary.before), reference.load(boundary.after)
+    run = by_samples(load_file(tflite_bytes(core), core), core.inputs, core.outputs)
+
+    def whole(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return after(run(before(inputs)))
+
+    return whole

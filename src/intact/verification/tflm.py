@@ -1,0 +1,132 @@
+"""Programs and TFLite files in TensorFlow Lite Micro, Google's runtime for microcontrollers.
+
+It runs in a process of its own, since it ends the process where it meets what it cannot run. Arrays
+travel as .npy files.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from intact.errors import VerifyError
+from intact.exec.runner import Runner
+from intact.ir.boundary import code_boundary
+from intact.ir.graph import with_batch
+from intact.ir.int_ops import Program
+from intact.numerics.arrays import Array
+from intact.verification import tflm_process
+from intact.verification.boundaries import tflite_bytes, through_file
+from intact.verification.samples import Arrays, SampleRunner
+
+ARENA = 64 << 20  # bytes; memory that is not used costs nothing
+_SECONDS = 600
+_PART = re.compile(r"Arena allocation (head|tail) (\d+) bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Bytes of memory that a file needs in TensorFlow Lite Micro, on this computer."""
+
+    activations: int
+    persistent: int  # what its kernels keep between calls
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.activations + self.persistent
+
+
+@dataclass(frozen=True, slots=True)
+class MicroFile:
+    """A TFLite file, and the names of its inputs and outputs in their order."""
+
+    data: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def run(self, samples: Sequence[Arrays]) -> tuple[list[dict[str, Array]], Arena]:
+        """The outputs of single samples, and the arena's use.
+
+        Raises:
+            ImportError: if tflite-micro is not installed.
+            VerifyError: if TensorFlow Lite Micro cannot run the file.
+        """
+        if find_spec("tflite_micro") is None:
+            raise ImportError(
+                "running a TFLite file as a microcontroller does needs tflite-micro:"
+                " pip install 'intact[tflm]'"
+            )
+        with TemporaryDirectory(prefix="intact-tflm-") as name:
+            folder = Path(name)
+            (folder / "model.tflite").write_bytes(self.data)
+            for index, key in enumerate(self.inputs):
+                np.save(folder / f"input.{index}.npy", np.stack([s[key] for s in samples]))
+            log = _process(folder, len(self.outputs))
+            made = [
+                np.load(folder / f"output.{index}.npy", allow_pickle=False)
+                for index in range(len(self.outputs))
+            ]
+        results = [dict(zip(self.outputs, one, strict=True)) for one in zip(*made, strict=True)]
+        return results, _arena(log)
+
+
+def _process(folder: Path, outputs: int) -> str:
+    """Runs the worker; returns what it printed."""
+    command = [sys.executable, str(Path(tflm_process.__file__)), str(folder), str(ARENA)]
+    done = subprocess.run(
+        [*command, str(outputs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        reasons = [line for line in done.stdout.splitlines() if line.strip()][-3:]
+        raise VerifyError(
+            "TensorFlow Lite Micro cannot run the network: "
+            + ("; ".join(reasons) or f"its process ended with {done.returncode}")
+        )
+    return done.stdout
+
+
+def _arena(log: str) -> Arena:
+    parts = {name: int(count) for name, count in _PART.findall(log)}
+    return Arena(parts["head"], parts["tail"])
+
+
+def load(program: Program) -> Runner:
+    """Runs a Program, from its inputs to its outputs, as the TFLite file that it exports to.
+
+    Raises:
+        ImportError: if tflite-micro or the schema package is not installed.
+        UnsupportedOpError: if the Program cannot be exported.
+    """
+
+    def samples(data: bytes, core: Program) -> SampleRunner:
+        file = _file(data, core)
+        return lambda batch: file.run(batch)[0]
+
+    return through_file(program, samples)
+
+
+def measure_arena(program: Program) -> Arena:
+    """The memory that the Program's TFLite file needs; raises as `load` and when it is run."""
+    core = code_boundary(program).program
+    zeros = {v.name: np.zeros(with_batch(v.shape, 1), v.dtype.storage) for v in core.inputs}
+    return _file(tflite_bytes(core), core).run([zeros])[1]
+
+
+def _file(data: bytes, program: Program) -> MicroFile:
+    inputs, outputs = (
+        tuple(value.name for value in values) for values in (program.inputs, program.outputs)
+    )
+    return MicroFile(data, inputs, outputs)
