@@ -32,6 +32,8 @@ help:
 demo: system $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
+test: CROSS := arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm \
+  riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc
 test: system lint
 	$(BIN)/python -m pytest -n 2
 
@@ -72,8 +74,8 @@ $(BIN)/pip:
 	  echo "On Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# What building and the tests need from the system: a Python with venv and its headers, and
-# compilers for C and C++20.
+# What building and the tests need from the system: a Python with venv and its headers, compilers for
+# C and C++20, and for `make test` cross compilers with their C libraries, and emulators.
 system:
 	@missing=(); \
 	test -x $(BIN)/pip || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
@@ -81,6 +83,15 @@ system:
 	  2>/dev/null || missing+=(python3-dev); \
 	echo '#include <stdint.h>' | cc -x c -fsyntax-only - 2>/dev/null || missing+=(gcc libc6-dev); \
 	echo '#include <span>' | c++ -std=c++20 -x c++ -fsyntax-only - 2>/dev/null || missing+=(g++); \
+	for tool in $(CROSS); do \
+	  command -v "$${tool%%:*}" >/dev/null || missing+=("$${tool##*:}"); \
+	done; \
+	if [[ -n "$(CROSS)" ]]; then \
+	  echo '#include <string.h>' | arm-none-eabi-gcc -fsyntax-only -x c - 2>/dev/null \
+	    || missing+=(libnewlib-arm-none-eabi); \
+	  echo '#include <string.h>' | riscv64-unknown-elf-gcc --specs=picolibc.specs -fsyntax-only -x c - \
+	    2>/dev/null || missing+=(picolibc-riscv64-unknown-elf); \
+	fi; \
 	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
 	  echo "Please install, by your system's names: $${missing[*]}" >&2; exit 1; \

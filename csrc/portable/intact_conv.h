@@ -7,33 +7,8 @@
 #ifndef INTACT_CONV_H_
 #define INTACT_CONV_H_
 
-#include "intact_dot.h"
-
-typedef struct {
-  int32_t n, h, w, c; /* x */
-  int32_t oh, ow, o;  /* out */
-  int32_t kh, kw;
-  int32_t stride_h, stride_w;
-  int32_t pad_top, pad_left; /* what follows at the bottom and right is told by oh, ow */
-  int32_t dilation_h, dilation_w;
-  int32_t groups;
-  intact_factors factors;
-} intact_conv;
-
-/* The input pixel along one axis that a tap meets, or -1: for output pixel `out` of a convolution
- * of `in` pixels, or of a transposed one. */
-INTACT_ALWAYS_INLINE int32_t intact_source(int32_t out, int32_t tap, int32_t stride, int32_t pad,
-                                           int32_t dilation, int32_t in, int transposed) {
-  int32_t source = 0;
-  if (transposed) {
-    const int32_t position = out + pad - tap * dilation;
-    if (position < 0 || position % stride != 0) return -1;
-    source = position / stride;
-  } else {
-    source = out * stride + tap * dilation - pad;
-  }
-  return source < in ? intact_max(source, -1) : -1;
-}
+#include "intact_conv_dsp.h"
+#include "intact_window.h"
 
 /* acc[r] += the products of one row of taps with output channel first + r, r < rows. `x` is the
  * input row that they meet, from the group's first channel; `weight` is the tap row of `first`. */
@@ -115,6 +90,13 @@ INTACT_ALWAYS_INLINE void intact_conv_rows(const intact_conv* conv, const void* 
 /* QConv2d with any groups. */
 INTACT_INLINE void intact_conv2d(const intact_conv* conv, const void* x, const void* weight,
                                  const intact_finish* finish, size_t begin, size_t end) {
+#if INTACT_DSP
+  if (intact_dsp_serves_conv(conv, finish)) {
+    intact_dsp_conv_pixels(conv, (const int8_t*)x, (const int8_t*)weight, finish,
+                           begin * (size_t)conv->ow, end * (size_t)conv->ow);
+    return;
+  }
+#endif
   intact_conv_rows(conv, x, weight, begin, end, 0, intact_use_finish, finish);
 }
 

@@ -7,6 +7,7 @@
 #define INTACT_DEPTHWISE_H_
 
 #include "intact_conv.h"
+#include "intact_depthwise_dsp.h"
 
 enum { INTACT_LANES = 32 }; /* channels that are summed together */
 
@@ -66,9 +67,10 @@ INTACT_ALWAYS_INLINE void intact_depthwise_sums(const intact_conv* conv, const v
   for (int32_t k = 0; k < count; ++k) acc[k] += sums[k];
 }
 
+/* Codes of output rows begin..end, from channel `from` on. */
 INTACT_ALWAYS_INLINE void intact_depthwise_rows(const intact_conv* conv, const void* x,
                                                 intact_type x_type, const void* weight,
-                                                intact_type weight_type, int narrow,
+                                                intact_type weight_type, int narrow, int32_t from,
                                                 const intact_finish* finish, size_t begin,
                                                 size_t end) {
   const size_t sample_size = (size_t)conv->h * (size_t)conv->w * (size_t)conv->c;
@@ -78,7 +80,7 @@ INTACT_ALWAYS_INLINE void intact_depthwise_rows(const intact_conv* conv, const v
     const void* input = intact_at(x, x_type, row / (size_t)conv->oh * sample_size);
     for (int32_t ox = 0; ox < conv->ow; ++ox) {
       const size_t pixel = row * (size_t)conv->ow + (size_t)ox;
-      for (int32_t first = 0; first < conv->o; first += INTACT_LANES) {
+      for (int32_t first = from; first < conv->o; first += INTACT_LANES) {
         const int32_t count = intact_min(conv->o - first, INTACT_LANES);
         intact_depthwise_sums(conv, input, x_type, weight, weight_type, narrow, oy, ox, first,
                               count, acc);
@@ -94,14 +96,22 @@ INTACT_INLINE void intact_depthwise_conv2d(const intact_conv* conv, const void* 
                                            size_t begin, size_t end) {
   const intact_type x_type = conv->factors.x_type, weight_type = conv->factors.weight_type;
   const int narrow = intact_is_narrow(&conv->factors);
+  int32_t from = 0;
+#if INTACT_DSP
+  if (intact_dsp_serves_depthwise(conv, finish)) {
+    from = intact_dsp_depthwise_rows(conv, (const int8_t*)x, (const int8_t*)weight, finish, begin,
+                                     end);
+    if (from == conv->o) return;
+  }
+#endif
   if (narrow && x_type == INTACT_INT8 && weight_type == INTACT_INT8) {
-    intact_depthwise_rows(conv, x, INTACT_INT8, weight, INTACT_INT8, 1, finish, begin, end);
+    intact_depthwise_rows(conv, x, INTACT_INT8, weight, INTACT_INT8, 1, from, finish, begin, end);
   } else if (narrow && x_type == INTACT_UINT8 && weight_type == INTACT_INT8) {
-    intact_depthwise_rows(conv, x, INTACT_UINT8, weight, INTACT_INT8, 1, finish, begin, end);
+    intact_depthwise_rows(conv, x, INTACT_UINT8, weight, INTACT_INT8, 1, from, finish, begin, end);
   } else if (!narrow && x_type == INTACT_INT16 && weight_type == INTACT_INT8) {
-    intact_depthwise_rows(conv, x, INTACT_INT16, weight, INTACT_INT8, 0, finish, begin, end);
+    intact_depthwise_rows(conv, x, INTACT_INT16, weight, INTACT_INT8, 0, from, finish, begin, end);
   } else {
-    intact_depthwise_rows(conv, x, x_type, weight, weight_type, narrow, finish, begin, end);
+    intact_depthwise_rows(conv, x, x_type, weight, weight_type, narrow, from, finish, begin, end);
   }
 }
 

@@ -2,6 +2,7 @@
 #ifndef INTACT_DOT_H_
 #define INTACT_DOT_H_
 
+#include "intact_dsp.h"
 #include "intact_fixedpoint.h"
 
 enum { INTACT_SUMS = 16 }; /* output channels that are summed together */
@@ -94,7 +95,11 @@ INTACT_INLINE void intact_dot_rows_narrow(const intact_factors* factors, const v
   const intact_type x_type = factors->x_type, weight_type = factors->weight_type;
   const int32_t z = factors->zero_point;
   if (x_type == INTACT_INT8 && weight_type == INTACT_INT8) {
+#if INTACT_DSP
+    intact_dsp_dot_rows((const int8_t*)x, z, (const int8_t*)weight, stride, n, rows, acc);
+#else
     intact_dot_rows_body(x, INTACT_INT8, z, weight, INTACT_INT8, stride, n, rows, acc);
+#endif
   } else if (x_type == INTACT_UINT8 && weight_type == INTACT_INT8) {
     intact_dot_rows_body(x, INTACT_UINT8, z, weight, INTACT_INT8, stride, n, rows, acc);
   } else if (x_type == INTACT_INT8 && weight_type == INTACT_INT16) {

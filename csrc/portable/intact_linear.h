@@ -2,6 +2,7 @@
 #ifndef INTACT_LINEAR_H_
 #define INTACT_LINEAR_H_
 
+#include "intact_conv_dsp.h"
 #include "intact_dot.h"
 
 /* acc[r] = the sum of one row x (inputs) with channel first + r of weight (O, inputs),
@@ -42,6 +43,14 @@ INTACT_ALWAYS_INLINE void intact_linear_rows(const intact_factors* factors, int3
 INTACT_INLINE void intact_linear(const intact_factors* factors, int32_t inputs, int32_t outputs,
                                  const void* x, const void* weight, const intact_finish* finish,
                                  size_t begin, size_t end) {
+#if INTACT_DSP
+  const size_t blocks = intact_linear_blocks(1, outputs);
+  if (intact_dsp_serves_factors(factors, finish) && begin % blocks == 0 && end % blocks == 0) {
+    intact_dsp_linear(factors, inputs, outputs, (const int8_t*)x, (const int8_t*)weight, finish,
+                      begin / blocks, end / blocks);
+    return;
+  }
+#endif
   intact_linear_rows(factors, inputs, outputs, x, weight, begin, end, intact_use_finish, finish);
 }
 
