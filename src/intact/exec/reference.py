@@ -21,7 +21,7 @@ from intact.exec.runner import Runner, check_inputs
 from intact.ir import int_ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, elements, with_batch
-from intact.ir.int_ops import IntOp
+from intact.ir.int_ops import IntOp, Program
 from intact.numerics.arrays import Array
 
 MOST_FOLDED = 1 << 20  # elements of a value, where the constants have fewer together
@@ -158,6 +158,15 @@ def fold(
                 pass
         nodes.append(node)
     return constants, nodes
+
+
+def folded(program: Program) -> Program:
+    """The same Program with what is computed from constants alone as constants."""
+    constants, nodes = fold(program)
+    read = {value.name for node in nodes for value in node.inputs}
+    read.update(value.name for value in program.outputs)
+    kept = {name: array for name, array in constants.items() if name in read}
+    return Graph(program.inputs, program.outputs, tuple(nodes), kept)
 
 
 def _last_uses(graph: Graph[IntOp], nodes: Sequence[Node[IntOp]]) -> list[tuple[str, ...]]:

@@ -15,9 +15,8 @@ from intact.numerics.fixedpoint import (
     multiply_by_quantized_multiplier,
     rounding_divide_by_pot,
 )
-from intact.numerics.tables import interpolate
+from intact.numerics.tables import interpolate, softmax_exponentials
 
-_DIFFERENCE_BITS = 5  # integer bits of scaled differences
 _SUM_BITS = 12  # integer bits of the sum of exponentials
 
 
@@ -26,7 +25,7 @@ def softmax(op: int_ops.QSoftmax, node: Node[IntOp]) -> Kernel:
     low, high = exact.code_range(node.inputs[0])
     out_low, out_high = exact.code_range(node.output)
     storage, bits = node.output.dtype.storage, node.output.dtype.bits
-    exponentials = _exponentials(op, high - low)
+    exponentials = softmax_exponentials(op.multiplier, op.shift, op.diff_min, high - low)
     in_sum = rounding_divide_by_pot(exponentials, np.asarray(_SUM_BITS))
 
     def run(x: Codes) -> Codes:
@@ -38,15 +37,6 @@ def softmax(op: int_ops.QSoftmax, node: Node[IntOp]) -> Kernel:
         return np.clip(codes, out_low, out_high).astype(storage)
 
     return run
-
-
-def _exponentials(op: int_ops.QSoftmax, largest: int) -> Int64Array:
-    """exp(-d) in Q0.31 for differences d = 0 .. largest; 0 where d is skipped."""
-    differences = -np.arange(largest + 1)
-    multiplier, shift = np.asarray(op.multiplier), np.asarray(op.shift)
-    counted = differences >= op.diff_min
-    scaled = multiply_by_quantized_multiplier(np.where(counted, differences, 0), multiplier, shift)
-    return np.where(counted, gemmlowp.exp_on_negative_values(scaled, _DIFFERENCE_BITS), 0)
 
 
 def softmax16(op: int_ops.QSoftmax16, node: Node[IntOp]) -> Kernel:

@@ -85,6 +85,13 @@ def with_batch(shape: Shape, batch: int) -> Shape:
     return tuple(-dim * batch if dim < 0 else dim for dim in shape)
 
 
+def sample_slices(shape: Shape, number: int) -> tuple[slice, ...]:
+    """Where sample `number` lies in a batch's array of this shape."""
+    return tuple(
+        slice(number * -dim, (number + 1) * -dim) if dim < 0 else slice(None) for dim in shape
+    )
+
+
 def elements(shape: Shape, batch: int = 1) -> int:
     """Number of elements at a given batch size."""
     return math.prod(with_batch(shape, batch))

@@ -4,7 +4,7 @@ from typing import assert_never
 
 import numpy as np
 
-from intact.numerics.arrays import Codes
+from intact.numerics.arrays import Codes, IntArray
 from intact.numerics.fixedpoint import Int64Array
 from intact.numerics.formats import Binary, Float, Format, Int, PowerOfTwo, Ternary
 
@@ -59,3 +59,12 @@ def weight_integers(codes: Codes, format: Format, zero_point: tuple[int, ...] | 
     if zero_point is not None:
         integers = integers - np.asarray(zero_point).reshape(-1, *(1,) * (codes.ndim - 1))
     return np.asarray(integers, np.int64)
+
+
+def narrowest(integers: Int64Array) -> IntArray:
+    """The integers as int8 if all of them fit, else as int16, else as int32."""
+    for storage in (np.int8, np.int16):
+        limits = np.iinfo(storage)
+        if limits.min <= integers.min() and integers.max() <= limits.max:
+            return integers.astype(storage)
+    return integers.astype(np.int32)

@@ -24,6 +24,7 @@ from intact.numerics.special import round_half_away
 _STEPS = 512  # intervals of an interpolated table
 INTERPOLATED_LIMIT = 1 << 23  # of its entries: slope times 7-bit position fits int32
 _LOGISTIC_INTEGER_BITS = 4
+_DIFFERENCE_BITS = 5  # integer bits of a softmax's scaled differences
 
 
 def _unpack(params: QuantParams) -> tuple[Int, float, int]:
@@ -208,3 +209,14 @@ def hard_swish_table(source: QuantParams, output: QuantParams) -> IntArray:
     product = relu_like * _high_mul16(fine, out_multiplier)
     truncated = np.sign(product) * (np.abs(product) >> 15)  # as C divides
     return _clamp(rounding_divide_by_pot(truncated, np.asarray(-out_shift)) + zero_point, format)
+
+
+def softmax_exponentials(multiplier: int, shift: int, diff_min: int, largest: int) -> Int64Array:
+    """exp(-d) in Q0.31 for differences d = 0 .. largest; 0 where -d is below diff_min (eq. 38)."""
+    differences = -np.arange(largest + 1)
+    counted = differences >= diff_min
+    scaled = multiply_by_quantized_multiplier(
+        np.where(counted, differences, 0), np.asarray(multiplier), np.asarray(shift)
+    )
+    exponentials = gemmlowp.exp_on_negative_values(scaled, _DIFFERENCE_BITS)
+    return np.where(counted, exponentials, 0)

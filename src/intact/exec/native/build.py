@@ -18,8 +18,8 @@ from intact.exec.native import (
 )
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
-from intact.exec.native.windows import canonical
 from intact.ir import float_ops, int_ops
+from intact.ir.canonical import canonical
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 

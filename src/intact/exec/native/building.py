@@ -13,7 +13,7 @@ from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Array, IntArray
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Format
-from intact.numerics.integers import weight_integers
+from intact.numerics.integers import narrowest, weight_integers
 from intact.numerics.qtensor import ScaledTensor
 
 
@@ -65,12 +65,7 @@ def int32(values: IntArray) -> NDArray[np.int32]:
 
 def weight(value: Value, constants: Constants, zero_point: tuple[int, ...] | None) -> Array:
     """The integers of a weight less its zero points, in the smallest type that holds them."""
-    integers = weight_integers(constants.arrays[value.name], value.dtype, zero_point)
-    for storage in (np.int8, np.int16):
-        limits = np.iinfo(storage)
-        if limits.min <= integers.min() and integers.max() <= limits.max:
-            return integers.astype(storage)
-    return integers.astype(np.int32)
+    return narrowest(weight_integers(constants.arrays[value.name], value.dtype, zero_point))
 
 
 def requant(requant: Requant) -> native.Requant:
