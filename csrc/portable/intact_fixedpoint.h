@@ -130,10 +130,15 @@ INTACT_INLINE int64_t intact_multiply_wide(int64_t x, int32_t multiplier, int32_
   return (x * reduced + ((int64_t)1 << (14 - shift))) >> (15 - shift);
 }
 
+/* How shifts are stored: exported C takes 8 bits, as all of them fit. */
+#ifndef INTACT_SHIFT
+#define INTACT_SHIFT int32_t
+#endif
+
 /* Accumulators to codes (eq. 15). */
 typedef struct {
   const int32_t* multiplier; /* (channels), Q0.31 */
-  const int32_t* shift;      /* (channels), > 0: left */
+  const INTACT_SHIFT* shift; /* (channels), > 0: left */
   int32_t channels;          /* 1: the same for all */
   const int32_t* qmin;       /* (clamps) */
   const int32_t* qmax;       /* (clamps) */

@@ -4,7 +4,10 @@
 
 #include "intact_fixedpoint.h"
 
-enum { INTACT_MAX_RANK = 16 }; /* axes of a value, as ir/verify allows */
+/* Axes of a value, as many as ir/verify allows; exported C takes as many as it has. */
+#ifndef INTACT_MAX_RANK
+#define INTACT_MAX_RANK 16
+#endif
 
 /* Indices in row-major order, with an offset into each of two operands that moves by stride[i]
  * where index i grows by one. Units are the user's: elements or bytes. At least one axis. */
@@ -71,6 +74,7 @@ INTACT_INLINE void intact_contiguous(const int32_t* shape, int32_t rank, size_t 
 INTACT_INLINE void intact_row_seek(const intact_grid* grid, size_t number, intact_row* row) {
   row->offset[0] = 0;
   row->offset[1] = 0;
+  for (int32_t i = 0; i < INTACT_MAX_RANK; ++i) row->index[i] = 0; /* compilers ask for all */
   for (int32_t i = grid->rank - 2; i >= 0; --i) {
     const size_t size = (size_t)grid->shape[i];
     const size_t index = number % size;
