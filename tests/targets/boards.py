@@ -85,10 +85,11 @@ def _run(command: Sequence[str]) -> str:
 
 
 _ARM_PACKAGES = ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm")
+_QUIET = ("-nographic", "-monitor", "none", "-serial")
 _SEMIHOSTING = (
-    "-nographic -monitor none -serial none -chardev stdio,id=out "
-    "-semihosting-config enable=on,target=native,chardev=out"
-).split()
+    "none", "-chardev", "stdio,id=out",
+    "-semihosting-config", "enable=on,target=native,chardev=out",
+)  # fmt: skip
 
 
 def _cortex(
@@ -97,7 +98,7 @@ def _cortex(
     flags = (
         f"-mcpu={processor}", "-mthumb", f"-mfloat-abi={floats}", f"-DBOARD_MHZ={megahertz}",
     )  # fmt: skip
-    emulator = ("qemu-system-arm", "-M", machine, *_SEMIHOSTING)
+    emulator = ("qemu-system-arm", "-M", machine, *_QUIET, *_SEMIHOSTING)
     return Board(
         machine, processor, "arm-none-eabi-", flags, ("arm.c",), script, emulator, _ARM_PACKAGES
     )
@@ -113,7 +114,7 @@ RISCV32 = Board(
     ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs"),
     ("riscv.c",),
     "virt.ld",
-    tuple("qemu-system-riscv32 -M virt -bios none -nographic -monitor none -serial stdio".split()),
+    ("qemu-system-riscv32", "-M", "virt", "-bios", "none", *_QUIET, "stdio"),
     ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf", "qemu-system-misc"),
 )
 ALL = (CORTEX_M4, CORTEX_M7, CORTEX_M55, RISCV32)
