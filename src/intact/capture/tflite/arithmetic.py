@@ -4,7 +4,7 @@ import math
 
 from intact.capture.tflite.builder import ACTIVATIONS, Builder
 from intact.capture.tflite.file import Operator
-from intact.capture.tflite.linear import bounds
+from intact.capture.tflite.layers import bounds
 from intact.capture.tflite.scales import integer, ratio, requant, scale32
 from intact.errors import UnsupportedOpError
 from intact.ir import int_ops

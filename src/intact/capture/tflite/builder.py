@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from intact.capture.tflite.file import Network, Operator, Options, Tensor
-from intact.capture.tflite.scales import clamp
+from intact.capture.tflite.scales import Bounds, clamp
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
@@ -141,6 +141,18 @@ class Builder:
             raise FormatError(f"{self.title(operator)} has no list of integers at {position}")
         return [int(n) for n in array.reshape(-1)]
 
+    def shape(self, operator: Operator, position: int) -> Shape:
+        """The shape of an input, of one sample."""
+        index = self.input(operator, position)
+        if index in self._values:
+            return with_batch(self._values[index].shape, 1)
+        array = self.array(index)
+        if array is None:
+            raise FormatError(
+                f'{self.title(operator)} reads "{self.name(index)}" before it is computed'
+            )
+        return array.shape
+
     def know(self, index: int, array: Array) -> None:
         """Records the numbers of a tensor that constants decide."""
         self._write(index)
@@ -244,7 +256,7 @@ class Builder:
         operator: Operator,
         op: IntOp,
         inputs: Sequence[Value],
-        bounds: tuple[float | None, float | None],
+        bounds: Bounds,
     ) -> None:
         """As `emit`, for an operation that has no clamp of its own."""
         output = self.params(operator.outputs[0])

@@ -5,78 +5,59 @@ import math
 import numpy as np
 
 from intact.capture.tflite.builder import Builder
-from intact.capture.tflite.file import Operator
-from intact.capture.tflite.scales import (
-    BOUNDS,
-    channel_multipliers,
-    integer,
-    requant,
-    tensor_multiplier,
-)
-from intact.capture.tflite.shapes import reshaped, window_padding
-from intact.capture.tflite.single_rounding import reached, single_rounding
+from intact.capture.tflite.file import Operator, Options
+from intact.capture.tflite.layers import Roles, layer, weight_codes
+from intact.capture.tflite.scales import integer, requant, tensor_multiplier
+from intact.capture.tflite.shapes import SAME, reshaped, same_padding, window_padding
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
+from intact.ir.float_ops import Pads
 from intact.ir.graph import Value
-from intact.numerics.arrays import Array, Codes
-from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import Int
-from intact.numerics.integers import weight_integers
-from intact.numerics.qtensor import QuantParams, scalar_zero_point
-
-
-def bounds(net: Builder, operator: Operator, activation: int) -> tuple[float | None, float | None]:
-    """The clamp of a fused activation."""
-    if activation not in BOUNDS:
-        raise UnsupportedOpError(
-            f"{net.title(operator)} has fused activation {activation}, which has no integer form"
-        )
-    return BOUNDS[activation]
+from intact.numerics.arrays import Codes
+from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
 
 def conv(net: Builder, operator: Operator) -> None:
     """CONV_2D: weight (O, kh, kw, C / groups)."""
     options = net.options(operator, "Conv2DOptions")
-    weight = _weight(net, operator, 1, 4)
-    x = net.codes(operator, 0)
-    stride = (options.integer("StrideH"), options.integer("StrideW"))
-    dilation = (options.integer("DilationHFactor"), options.integer("DilationWFactor"))
-    depth = weight.shape[3]
+    weight = weight_codes(net, operator, 1, 4)
+    x, depth = net.codes(operator, 0), weight.shape[3]
     if x.shape[-1] % depth:
         raise FormatError(
             f"{net.title(operator)} has {x.shape[-1]} channels for weights of {depth}"
         )
-    activation = options.integer("FusedActivationFunction")
-    padding = window_padding(
-        net, operator, options.integer("Padding"), x, weight.shape[1:3], stride, dilation
-    )
-    inputs, zero_point, finish = _layer(net, operator, x, weight, 0, activation)
-    op = int_ops.QConv2d(
-        stride, padding, dilation, x.shape[-1] // depth, _zero(net, operator), zero_point, finish
-    )
-    net.emit(operator, op, inputs)
+    _conv2d(net, operator, options, weight, groups=x.shape[-1] // depth, axis=0)
 
 
 def depthwise(net: Builder, operator: Operator) -> None:
     """DEPTHWISE_CONV_2D: weight (1, kh, kw, C * multiplier)."""
     options = net.options(operator, "DepthwiseConv2DOptions")
-    weight = _weight(net, operator, 1, 4)
-    x = net.codes(operator, 0)
-    stride = (options.integer("StrideH"), options.integer("StrideW"))
-    dilation = (options.integer("DilationHFactor"), options.integer("DilationWFactor"))
+    weight = weight_codes(net, operator, 1, 4)
     if weight.shape[0] != 1:
         raise FormatError(f"{net.title(operator)} has weights of shape {weight.shape}")
-    activation = options.integer("FusedActivationFunction")
-    padding = window_padding(
-        net, operator, options.integer("Padding"), x, weight.shape[1:3], stride, dilation
-    )
-    moved = weight.transpose(3, 1, 2, 0)
-    inputs, zero_point, finish = _layer(net, operator, x, moved, 3, activation)
+    channels = net.codes(operator, 0).shape[-1]
+    _conv2d(net, operator, options, weight.transpose(3, 1, 2, 0), groups=channels, axis=3)
+
+
+def _conv2d(
+    net: Builder, operator: Operator, options: Options, weight: Codes, groups: int, axis: int
+) -> None:
+    stride = (options.integer("StrideH"), options.integer("StrideW"))
+    dilation = (options.integer("DilationHFactor"), options.integer("DilationWFactor"))
+    x, kernel = net.codes(operator, 0), weight.shape[1:3]
+    padding = window_padding(net, operator, options.integer("Padding"), x, kernel, stride, dilation)
+    made = layer(net, operator, weight, options.integer("FusedActivationFunction"), axis=axis)
     op = int_ops.QConv2d(
-        stride, padding, dilation, x.shape[-1], _zero(net, operator), zero_point, finish
+        stride,
+        padding,
+        dilation,
+        groups,
+        made.input_zero_point,
+        made.weight_zero_point,
+        made.requant,
     )
-    net.emit(operator, op, inputs)
+    net.emit(operator, op, made.inputs)
 
 
 def fully_connected(net: Builder, operator: Operator) -> None:
@@ -84,97 +65,73 @@ def fully_connected(net: Builder, operator: Operator) -> None:
     options = net.options(operator, "FullyConnectedOptions")
     if options.integer("WeightsFormat") != 0:
         raise UnsupportedOpError(f"{net.title(operator)} has shuffled weights")
-    weight = _weight(net, operator, 1, 2)
-    x = net.codes(operator, 0)
-    inputs, zero_point, finish = _layer(
-        net, operator, x, weight, 0, options.integer("FusedActivationFunction")
-    )
+    weight = weight_codes(net, operator, 1, 2)
+    made = layer(net, operator, weight, options.integer("FusedActivationFunction"))
+    x, *parameters = made.inputs
     if len(x.shape) != 2 and not options.integer("KeepNumDims"):
-        elements = abs(math.prod(x.shape))
-        target = [elements // weight.shape[1], weight.shape[1]]
+        depth = weight.shape[1]
+        target = (abs(math.prod(x.shape)) // depth, depth)
         flat = ops.Reshape(reshaped(net, operator, x.shape, target))
-        inputs = (net.between(operator, flat, [x], x.params, "rows"), *inputs[1:])
-    net.emit(operator, int_ops.QLinear(_zero(net, operator), zero_point, finish), inputs)
+        x = net.between(operator, flat, [x], x.params, "rows")
+    op = int_ops.QLinear(made.input_zero_point, made.weight_zero_point, made.requant)
+    net.emit(operator, op, [x, *parameters])
 
 
-def _zero(net: Builder, operator: Operator) -> int:
-    """Zero point of a layer's input 0."""
-    return scalar_zero_point(net.params(operator.inputs[0]))
-
-
-def _weight(net: Builder, operator: Operator, position: int, rank: int) -> Codes:
-    array = net.constant_array(operator, position)
-    tensor = net.tensor(operator.inputs[position])
-    if tensor.type not in ("INT8", "UINT8", "INT4"):
-        raise UnsupportedOpError(
-            f"{net.title(operator)} has {tensor.type} weights; intact reads int8, uint8 and int4"
-        )
-    if array.ndim != rank:
-        raise FormatError(f"{net.title(operator)} has weights of shape {array.shape}")
-    return array
-
-
-def _layer(
-    net: Builder, operator: Operator, x: Value, weight: Codes, axis: int, activation: int
-) -> tuple[tuple[Value, Value, Value], tuple[int, ...] | None, Requant]:
-    """(x, weight, bias), zero points of the weight, requantization; weight is (O, ..., I)."""
-    index = net.input(operator, 1)
-    scales = net.tensor(index).scales
-    source, output = net.params(operator.inputs[0]), net.params(operator.outputs[0])
-    channels = len(weight)
-    if scales is None or len(scales.scale) not in (1, channels):
-        raise FormatError(f"{net.title(operator)} has no scale for each of {channels} channels")
-    if len(scales.scale) > 1 and scales.axis != axis:
-        raise UnsupportedOpError(
-            f"{net.title(operator)} has scales along axis {scales.axis} of its weights, where"
-            f" intact reads axis {axis}"
-        )
-    bias = _bias(net, operator, channels, source)
-    legacy = source.format == Int(8, signed=False)
-    multiplier = (tensor_multiplier if legacy else channel_multipliers)(
-        source, scales.scale, output
+def transpose_conv(net: Builder, operator: Operator) -> None:
+    """TRANSPOSE_CONV: inputs size of the output, weight (O, kh, kw, I), x, bias."""
+    options = net.options(operator, "TransposeConvOptions")
+    weight = weight_codes(net, operator, 1, 4)
+    made = layer(net, operator, weight, options.integer("FusedActivationFunction"), Roles(2, 1, 3))
+    stride = (options.integer("StrideH"), options.integer("StrideW"))
+    padding, more = _crop(net, operator, made.inputs[0], weight, stride)
+    op = int_ops.QConvTranspose2d(
+        stride,
+        padding,
+        more,
+        (1, 1),
+        1,
+        made.input_zero_point,
+        made.weight_zero_point,
+        made.requant,
     )
-    clamped = bounds(net, operator, activation)
-    finish = requant(multiplier, output, clamped, wide=bias.dtype == Int(64))
-    value, zero_points = _weight_value(net, index, weight)
-    if operator.code == "FULLY_CONNECTED" and source.format == Int(8):
-        integers = weight_integers(weight, value.dtype, zero_points)
-        format, zero = integer(source), scalar_zero_point(source)
-        sums = reached(integers, net.constants[bias.name], (format.qmin - zero, format.qmax - zero))
-        finish = single_rounding(finish, multiplier, sums)
-    return (x, value, bias), zero_points, finish
+    net.emit(operator, op, made.inputs)
 
 
-def _weight_value(net: Builder, index: int, weight: Codes) -> tuple[Value, tuple[int, ...] | None]:
-    tensor = net.tensor(index)
-    assert tensor.scales is not None
-    format = Int(4) if tensor.type == "INT4" else Int(8, signed=tensor.type == "INT8")
-    zero_points = tensor.scales.zero_point
-    if ((zero_points < format.qmin) | (zero_points > format.qmax)).any():
-        raise FormatError(f'"{net.name(index)}" has a zero point that is no {format}')
-    scale = tensor.scales.scale
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
-        raise FormatError(f'"{net.name(index)}" has a scale that is not positive')
-    shape = (-1,) + (1,) * (weight.ndim - 1)
-    symmetric = not zero_points.any()
-    if symmetric and format.signed and int(weight.min()) > format.qmin:
-        format = Int(format.bits, narrow=True)
-    params = QuantParams(
-        format, scale.reshape(shape), None if symmetric else zero_points.reshape(shape)
-    )
-    offsets = None if symmetric else tuple(int(z) for z in zero_points)
-    return net.constant(net.name(index), weight, format, params), offsets
+def _crop(
+    net: Builder, operator: Operator, x: Value, weight: Codes, stride: tuple[int, int]
+) -> tuple[Pads, tuple[int, int]]:
+    """What is cut off before and behind the sums, and what lies behind all of them."""
+    size = net.integers(operator, 0)
+    scheme = net.options(operator, "TransposeConvOptions").integer("Padding")
+    if len(size) != 4 or len(x.shape) != 4 or min(*size, *stride) < 1:
+        raise FormatError(f"{net.title(operator)} makes shape {size[:5]} of {x.shape}")
+    pads, more = [], []
+    for n, out, k, s in zip(x.shape[1:3], size[1:3], weight.shape[1:3], stride, strict=True):
+        before = same_padding(out, k, s, 1)[0] if scheme == SAME else 0
+        behind = (n - 1) * s + k - before - out
+        pads.append((before, max(0, behind)))
+        more.append(max(0, -behind))
+    return tuple(pads), (more[0], more[1])
 
 
-def _bias(net: Builder, operator: Operator, channels: int, source: QuantParams) -> Value:
-    """The bias, or zeros: of 64 bits where activations have 16, unless the file says 32."""
-    if not net.has_input(operator, 2):
-        bits = 64 if integer(source).bits > 8 else 32
-        name = f"{net.name(operator.outputs[0])}.bias"
-        return net.constant(name, np.zeros(channels, np.int64), Int(bits))
-    array: Array = net.constant_array(operator, 2)
-    index = operator.inputs[2]
-    kind = net.tensor(index).type
-    if kind not in ("INT32", "INT64") or array.size != channels:
-        raise FormatError(f"{net.title(operator)} has a bias of {array.size} {kind}")
-    return net.constant(net.name(index), array.reshape(-1), Int(32 if kind == "INT32" else 64))
+def batch_matmul(net: Builder, operator: Operator) -> None:
+    """BATCH_MATMUL of two activations, or an activation and a constant."""
+    sides = [_side(net, operator, 0, "AdjX"), _side(net, operator, 1, "AdjY")]
+    a, b = (net.params(index) for index in operator.inputs[:2])
+    output = net.params(operator.outputs[0])
+    real = tensor_multiplier(a, np.array([scalar_scale(b)]), output)
+    finish = requant(real, output, bits=64 if integer(a).bits > 8 else 32)
+    op = int_ops.QMatMul(scalar_zero_point(a), scalar_zero_point(b), finish)
+    net.emit(operator, op, sides)
+
+
+def _side(net: Builder, operator: Operator, position: int, turned: str) -> Value:
+    """A factor, its last two axes exchanged where the attribute says so."""
+    x = net.codes(operator, position)
+    rank = len(x.shape)
+    if rank < 2:
+        raise FormatError(f"{net.title(operator)} multiplies shape {x.shape}")
+    if not net.options(operator, "BatchMatMulOptions").integer(turned):
+        return x
+    order = ops.Permute((*range(rank - 2), rank - 1, rank - 2))
+    return net.between(operator, order, [x], x.params, f"turned{position}")

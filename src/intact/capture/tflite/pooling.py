@@ -1,15 +1,20 @@
 """Pools, means, softmax and resizing."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator
-from intact.capture.tflite.linear import bounds
-from intact.capture.tflite.scales import integer, scale32
+from intact.capture.tflite.layers import bounds
+from intact.capture.tflite.movement import axis_of
+from intact.capture.tflite.scales import integer, ratio, requant, scale32
 from intact.capture.tflite.shapes import window_padding
 from intact.errors import UnsupportedOpError
 from intact.ir import int_ops
 from intact.lower.normalization import softmax8, softmax16
+from intact.numerics.fixedpoint import Requant
 from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
 
@@ -43,3 +48,27 @@ def softmax(net: Builder, operator: Operator) -> None:
     else:
         op = softmax16(float(scale32(source) * np.float32(beta)))
     net.emit(operator, op, [x])
+
+
+def mean(net: Builder, operator: Operator) -> None:
+    """MEAN over axes: the multiplier is divided by their size."""
+    keep = bool(net.options(operator, "ReducerOptions").integer("KeepDims"))
+    x = net.codes(operator, 0)
+    source, output = net.params(operator.inputs[0]), net.params(operator.outputs[0])
+    rank = len(x.shape)
+    axes = tuple(sorted({axis_of(net, operator, a, rank) for a in net.integers(operator, 1)}))
+    if any(x.shape[axis] < 0 for axis in axes) or not axes:
+        raise UnsupportedOpError(f"{net.title(operator)} reduces the batch, or no axis")
+    count = math.prod(x.shape[axis] for axis in axes)
+    finish = _divided(requant(ratio(source, output), output), count)
+    op = int_ops.QMean(axes, keep, scalar_zero_point(source), finish)
+    net.emit(operator, op, [x])
+
+
+def _divided(requant: Requant, count: int) -> Requant:
+    """QuantizedMeanOrSum: as many bits as the count has move from the shift to the multiplier."""
+    shift = min(count.bit_length() - 1, 32, 31 + int(requant.shift[0]))
+    multiplier = (int(requant.multiplier[0]) << shift) // count
+    return replace(
+        requant, multiplier=np.array([multiplier]), shift=np.array([int(requant.shift[0]) - shift])
+    )

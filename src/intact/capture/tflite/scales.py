@@ -5,7 +5,7 @@ multiplier that differs in its last bit makes other codes. Each function names t
 (tensorflow/lite/kernels).
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
 
 # ActivationFunctionType: NONE, RELU, RELU_N1_TO_1, RELU6.
-BOUNDS: dict[int, tuple[float | None, float | None]] = {
+Bounds: TypeAlias = tuple[float | None, float | None]
+BOUNDS: dict[int, Bounds] = {
     0: (None, None),
     1: (0.0, None),
     2: (-1.0, 1.0),
@@ -53,11 +54,10 @@ def clamp(output: QuantParams, low: float | None, high: float | None) -> tuple[i
 def requant(
     real: Array | float,
     output: QuantParams,
-    bounds: tuple[float | None, float | None] = (None, None),
-    wide: bool = False,
+    bounds: Bounds = BOUNDS[0],
+    bits: Literal[32, 64] = 32,
 ) -> Requant:
     """QuantizeMultiplier of real multipliers, and the clamp of a fused activation."""
-    bits: Literal[32, 64] = 64 if wide else 32
     multiplier, shift = saturating_multiplier(np.atleast_1d(np.asarray(real, np.float64)), bits)
     low, high = clamp(output, *bounds)
     return Requant(

@@ -9,7 +9,7 @@ from intact.errors import FormatError, UnsupportedOpError
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Shape, Value, with_batch
 
-_SAME, _VALID = 0, 1  # Padding
+SAME, VALID = 0, 1  # Padding
 
 
 def reshaped(net: Builder, operator: Operator, shape: Shape, target: Sequence[int]) -> Shape:
@@ -59,9 +59,9 @@ def window_padding(
     """Padding of SAME, the odd pixel behind, or of VALID, none (ComputePaddingHeightWidth)."""
     if len(x.shape) != 4 or min(*x.shape[1:], *kernel, *stride, *dilation) < 1:
         raise FormatError(f"{net.title(operator)} has no such windows on shape {x.shape}")
-    if scheme not in (_SAME, _VALID):
+    if scheme not in (SAME, VALID):
         raise FormatError(f"{net.title(operator)} has padding {scheme}")
-    if scheme == _VALID:
+    if scheme == VALID:
         return ((0, 0), (0, 0))
     return tuple(
         same_padding(n, k, s, d)

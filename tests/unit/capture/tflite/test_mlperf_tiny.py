@@ -1,6 +1,7 @@
 """The networks of MLPerf Tiny: every code is that of TFLite's reference kernels."""
 
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def photographs(data_dir: Path, count: int) -> Codes:
         jpeg, offsets = file["jpeg"], file["offsets"]
         pixels = [
             np.asarray(image.open(io.BytesIO(jpeg[a:b].tobytes())))
-            for a, b in zip(offsets[:count], offsets[1 : count + 1], strict=True)
+            for a, b in itertools.pairwise(offsets[: count + 1])
         ]
     return (np.stack(pixels).astype(np.int16) - 128).astype(np.int8)
 
@@ -40,7 +41,7 @@ def test_keyword_spotting_has_litert_codes(data_dir: Path) -> None:
     file = network(data_dir, "kws_int8.tflite")
     x, _ = keywords(data_dir)
     expected = litert(file, x[:200])[0]
-    for found in ours(file, x[:200]):
+    for found in ours(file, x[:200]).values():
         np.testing.assert_array_equal(found[0], expected)
 
 
@@ -59,7 +60,7 @@ def test_images_have_litert_codes(data_dir: Path) -> None:
     file = network(data_dir, "cifar_resnet8_int8.tflite")
     x = photographs(data_dir, 50)
     expected = litert(file, x)[0]
-    for found in ours(file, x):
+    for found in ours(file, x).values():
         np.testing.assert_array_equal(found[0], expected)
 
 
@@ -68,7 +69,7 @@ def test_autoencoder_differs_by_one_code_in_ten_thousand(data_dir: Path) -> None
     file = network(data_dir, "autoencoder_int8.tflite")
     x = np.random.default_rng(0).integers(-128, 128, (40, 640), dtype=np.int8)
     expected = litert(file, x)[0].astype(int)
-    for found in ours(file, x):
+    for found in ours(file, x).values():
         difference = np.abs(found[0] - expected)
         assert difference.max() <= 1
         assert np.count_nonzero(difference) <= 4  # of 25,600
