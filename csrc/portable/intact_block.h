@@ -19,7 +19,7 @@ INTACT_ALWAYS_INLINE void intact_load_block_body(const void* x, intact_type type
 /* out[i] = x[first + i * stride]; stride 0 repeats one code. */
 INTACT_INLINE void intact_load_block(const void* x, intact_type type, size_t first, size_t stride,
                                      size_t count, int32_t* out) {
-  switch (type) {
+  switch (INTACT_CODES(type)) {
     case INTACT_INT8:
       intact_load_block_body(x, INTACT_INT8, first, stride, count, out);
       break;
@@ -46,7 +46,7 @@ INTACT_ALWAYS_INLINE void intact_store_block_body(void* y, intact_type type, siz
 /* y[first + i] = codes[i], which fit the type. */
 INTACT_INLINE void intact_store_block(void* y, intact_type type, size_t first, size_t count,
                                       const int32_t* codes) {
-  switch (type) {
+  switch (INTACT_CODES(type)) {
     case INTACT_INT8:
       intact_store_block_body(y, INTACT_INT8, first, count, codes);
       break;
@@ -73,7 +73,7 @@ INTACT_ALWAYS_INLINE void intact_add_block_body(const void* x, intact_type type,
 /* sums[i] += x[first + i]. */
 INTACT_INLINE void intact_add_block(const void* x, intact_type type, size_t first, size_t count,
                                     int32_t* sums) {
-  switch (type) {
+  switch (INTACT_CODES(type)) {
     case INTACT_INT8:
       intact_add_block_body(x, INTACT_INT8, first, count, sums);
       break;

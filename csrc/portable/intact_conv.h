@@ -24,8 +24,8 @@ INTACT_ALWAYS_INLINE void intact_conv_tap_row(const intact_conv* conv, const voi
     const int32_t end = left > conv->w - conv->kw ? conv->w - left : conv->kw;
     if (begin >= end) return;
     intact_dot_rows(factors,
-                    intact_at(x, factors->x_type, (size_t)(left + begin) * (size_t)conv->c),
-                    intact_at(weight, factors->weight_type, (size_t)begin * (size_t)depth), stride,
+                    intact_x_at(factors, x, (size_t)(left + begin) * (size_t)conv->c),
+                    intact_weight_at(factors, weight, (size_t)begin * (size_t)depth), stride,
                     (size_t)(end - begin) * (size_t)depth, rows, acc);
     return;
   }
@@ -33,8 +33,8 @@ INTACT_ALWAYS_INLINE void intact_conv_tap_row(const intact_conv* conv, const voi
     const int32_t column = intact_source(ox, j, conv->stride_w, conv->pad_left, conv->dilation_w,
                                          conv->w, transposed);
     if (column < 0) continue;
-    intact_dot_rows(factors, intact_at(x, factors->x_type, (size_t)column * (size_t)conv->c),
-                    intact_at(weight, factors->weight_type, (size_t)j * (size_t)depth), stride,
+    intact_dot_rows(factors, intact_x_at(factors, x, (size_t)column * (size_t)conv->c),
+                    intact_weight_at(factors, weight, (size_t)j * (size_t)depth), stride,
                     (size_t)depth, rows, acc);
   }
 }
@@ -55,8 +55,8 @@ INTACT_ALWAYS_INLINE void intact_conv_sums(const intact_conv* conv, const void* 
     if (row < 0) continue;
     const size_t start = (size_t)row * input_row + (size_t)group * (size_t)depth;
     const size_t taps = ((size_t)first * (size_t)conv->kh + (size_t)i) * tap_row;
-    intact_conv_tap_row(conv, intact_at(x, conv->factors.x_type, start),
-                        intact_at(weight, conv->factors.weight_type, taps), ox, depth, rows,
+    intact_conv_tap_row(conv, intact_x_at(&conv->factors, x, start),
+                        intact_weight_at(&conv->factors, weight, taps), ox, depth, rows,
                         transposed, acc);
   }
 }
@@ -72,7 +72,7 @@ INTACT_ALWAYS_INLINE void intact_conv_rows(const intact_conv* conv, const void* 
   for (size_t row = begin; row < end; ++row) {
     const size_t sample = row / (size_t)conv->oh;
     const int32_t oy = (int32_t)(row % (size_t)conv->oh);
-    const void* input = intact_at(x, conv->factors.x_type, sample * sample_size);
+    const void* input = intact_x_at(&conv->factors, x, sample * sample_size);
     for (int32_t ox = 0; ox < conv->ow; ++ox) {
       const size_t pixel = row * (size_t)conv->ow + (size_t)ox;
       for (int32_t group = 0; group < conv->groups; ++group) {

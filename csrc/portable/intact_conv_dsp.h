@@ -23,9 +23,11 @@ enum {
 /* Whether codes, weights and sums are of the types that these loops are for. */
 INTACT_INLINE int intact_dsp_serves_factors(const intact_factors* factors,
                                             const intact_finish* finish) {
-  return factors->x_type == INTACT_INT8 && factors->weight_type == INTACT_INT8 &&
-         factors->zero_point >= INT8_MIN && factors->zero_point <= INT8_MAX && !factors->wide &&
-         !finish->bias_wide && finish->out_type == INTACT_INT8 && !finish->requant->wide;
+  return INTACT_CODES(factors->x_type) == INTACT_INT8 &&
+         INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8 &&
+         INTACT_CODES(finish->out_type) == INTACT_INT8 && factors->zero_point >= INT8_MIN &&
+         factors->zero_point <= INT8_MAX && !factors->wide && !finish->bias_wide &&
+         !finish->requant->wide;
 }
 
 INTACT_INLINE int intact_dsp_serves_conv(const intact_conv* conv, const intact_finish* finish) {

@@ -94,7 +94,8 @@ INTACT_ALWAYS_INLINE void intact_depthwise_rows(const intact_conv* conv, const v
 INTACT_INLINE void intact_depthwise_conv2d(const intact_conv* conv, const void* x,
                                            const void* weight, const intact_finish* finish,
                                            size_t begin, size_t end) {
-  const intact_type x_type = conv->factors.x_type, weight_type = conv->factors.weight_type;
+  const intact_type x_type = INTACT_CODES(conv->factors.x_type);
+  const intact_type weight_type = INTACT_WEIGHTS(conv->factors.weight_type);
   const int narrow = intact_is_narrow(&conv->factors);
   int32_t from = 0;
 #if INTACT_DSP

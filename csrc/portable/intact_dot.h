@@ -15,9 +15,22 @@ typedef struct {
   int32_t wide; /* 0: no partial sum leaves int32 (eq. 19) */
 } intact_factors;
 
+/* The address of x[index]. */
+INTACT_ALWAYS_INLINE const void* intact_x_at(const intact_factors* factors, const void* x,
+                                             size_t index) {
+  return intact_at(x, INTACT_CODES(factors->x_type), index);
+}
+
+/* The address of weight[index]. */
+INTACT_ALWAYS_INLINE const void* intact_weight_at(const intact_factors* factors,
+                                                  const void* weight, size_t index) {
+  return intact_at(weight, INTACT_WEIGHTS(factors->weight_type), index);
+}
+
 /* Partial sums of 16-bit activations or weights of 32 bits need more than int32. */
 INTACT_ALWAYS_INLINE int intact_is_narrow(const intact_factors* factors) {
-  return !factors->wide && factors->x_type <= INTACT_UINT8 && factors->weight_type != INTACT_INT32;
+  return !INTACT_WIDE(factors->wide) && INTACT_CODES(factors->x_type) <= INTACT_UINT8 &&
+         INTACT_WEIGHTS(factors->weight_type) != INTACT_INT32;
 }
 
 /* x[index] - zero_point. Of 8-bit codes it has 16 bits, and vector units have instructions for sums
@@ -92,7 +105,8 @@ INTACT_ALWAYS_INLINE void intact_dot_rows_body(const void* x, intact_type x_type
 INTACT_INLINE void intact_dot_rows_narrow(const intact_factors* factors, const void* x,
                                           const void* weight, size_t stride, size_t n,
                                           int32_t rows, int64_t* acc) {
-  const intact_type x_type = factors->x_type, weight_type = factors->weight_type;
+  const intact_type x_type = INTACT_CODES(factors->x_type);
+  const intact_type weight_type = INTACT_WEIGHTS(factors->weight_type);
   const int32_t z = factors->zero_point;
   if (x_type == INTACT_INT8 && weight_type == INTACT_INT8) {
 #if INTACT_DSP
@@ -117,7 +131,8 @@ INTACT_INLINE void intact_dot_rows_narrow(const intact_factors* factors, const v
 INTACT_INLINE void intact_dot_rows(const intact_factors* factors, const void* x,
                                    const void* weight, size_t stride, size_t n, int32_t rows,
                                    int64_t* acc) {
-  const intact_type x_type = factors->x_type, weight_type = factors->weight_type;
+  const intact_type x_type = INTACT_CODES(factors->x_type);
+  const intact_type weight_type = INTACT_WEIGHTS(factors->weight_type);
   if (intact_is_narrow(factors)) {
     intact_dot_rows_narrow(factors, x, weight, stride, n, rows, acc);
   } else if (weight_type == INTACT_INT8 ||
@@ -156,9 +171,10 @@ INTACT_INLINE void intact_finish_sums(const intact_finish* finish, const int64_t
                                       int32_t first, int32_t count, size_t index) {
   for (int32_t i = 0; i < count; ++i) {
     const int32_t channel = first + i;
-    const int64_t bias = intact_load_wide(finish->bias, finish->bias_wide, (size_t)channel);
+    const int64_t bias = intact_load_wide(finish->bias, INTACT_WIDE(finish->bias_wide),
+                                          (size_t)channel);
     const int32_t code = intact_requantize(acc[i] + bias, finish->requant, channel);
-    intact_store(finish->out, finish->out_type, index + (size_t)i, code);
+    intact_store(finish->out, INTACT_CODES(finish->out_type), index + (size_t)i, code);
   }
 }
 

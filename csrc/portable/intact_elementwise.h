@@ -204,7 +204,7 @@ INTACT_INLINE void intact_prelu(const void* x, const void* slope, void* y,
       } else {
         const size_t at = params->slopes == 1 ? 0 : channel;
         const int32_t factor =
-            intact_load(slope, params->slope_type, at) - params->slope_zero_point;
+            intact_load(slope, INTACT_CODES(params->slope_type), at) - params->slope_zero_point;
         codes[i] = intact_requantize((int64_t)v * factor, negative, (int32_t)channel);
       }
       if (++channel == channels) channel = 0;

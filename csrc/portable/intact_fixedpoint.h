@@ -33,6 +33,18 @@ typedef enum {
   INTACT_INT32
 } intact_type;
 
+/* What all codes, all weights and all accumulators of a program have in common: exported C defines
+ * these, so that the compiler drops what serves others. */
+#ifndef INTACT_CODES
+#define INTACT_CODES(type) (type)
+#endif
+#ifndef INTACT_WEIGHTS
+#define INTACT_WEIGHTS(type) (type)
+#endif
+#ifndef INTACT_WIDE
+#define INTACT_WIDE(wide) (wide)
+#endif
+
 /* Bytes of one code. */
 INTACT_ALWAYS_INLINE size_t intact_size(intact_type type) {
   return type <= INTACT_UINT8 ? 1 : type <= INTACT_UINT16 ? 2 : 4;
@@ -154,8 +166,9 @@ INTACT_INLINE int32_t intact_requantize(int64_t acc, const intact_requant* requa
   const int32_t multiplier = requant->multiplier[own];
   const int32_t shift = requant->shift[own];
   const int64_t scaled =
-      requant->wide ? intact_multiply_wide(acc, multiplier, shift)
-                    : intact_multiply_by_quantized_multiplier((int32_t)acc, multiplier, shift);
+      INTACT_WIDE(requant->wide)
+          ? intact_multiply_wide(acc, multiplier, shift)
+          : intact_multiply_by_quantized_multiplier((int32_t)acc, multiplier, shift);
   const int32_t clamp = requant->clamps == 1 ? 0 : channel;
   return intact_clamp(scaled + requant->zero_point, requant->qmin[clamp], requant->qmax[clamp]);
 }

@@ -12,7 +12,7 @@ INTACT_INLINE void intact_linear_sums(const intact_factors* factors, const void*
                                       int32_t count, int64_t* acc) {
   const size_t start = (size_t)first * (size_t)inputs;
   for (int32_t r = 0; r < count; ++r) acc[r] = 0;
-  intact_dot_rows(factors, x, intact_at(weight, factors->weight_type, start), (size_t)inputs,
+  intact_dot_rows(factors, x, intact_weight_at(factors, weight, start), (size_t)inputs,
                   (size_t)inputs, count, acc);
 }
 
@@ -32,7 +32,7 @@ INTACT_ALWAYS_INLINE void intact_linear_rows(const intact_factors* factors, int3
     const size_t row = block / blocks;
     const int32_t first = (int32_t)(block % blocks) * INTACT_SUMS;
     const int32_t count = intact_min(outputs - first, INTACT_SUMS);
-    intact_linear_sums(factors, intact_at(x, factors->x_type, row * (size_t)inputs), weight,
+    intact_linear_sums(factors, intact_x_at(factors, x, row * (size_t)inputs), weight,
                        inputs, first, count, acc);
     use(context, acc, row, first, count, row * (size_t)outputs + (size_t)first);
   }
@@ -104,7 +104,7 @@ INTACT_ALWAYS_INLINE void intact_matmul_row(const intact_product* product, const
                        count, acc);
     for (int32_t j = 0; j < count; ++j) {
       const int32_t code = intact_requantize(acc[j], &product->requant, first + j);
-      intact_store(out, product->out_type, index + (size_t)(first + j), code);
+      intact_store(out, INTACT_CODES(product->out_type), index + (size_t)(first + j), code);
     }
   }
 }
@@ -124,9 +124,10 @@ INTACT_INLINE size_t intact_matrix(size_t batch, int32_t rank, const int32_t* sh
  * out. */
 INTACT_INLINE void intact_matmul(const intact_product* product, const void* a, const void* b,
                                  void* out, size_t begin, size_t end) {
-  const intact_type a_type = product->a_type, b_type = product->b_type;
+  const intact_type a_type = INTACT_CODES(product->a_type);
+  const intact_type b_type = INTACT_CODES(product->b_type);
   const int narrow =
-      !product->requant.wide && a_type <= INTACT_UINT8 && b_type <= INTACT_UINT8;
+      !INTACT_WIDE(product->requant.wide) && a_type <= INTACT_UINT8 && b_type <= INTACT_UINT8;
   const size_t m = (size_t)product->m, k = (size_t)product->k, n = (size_t)product->n;
   for (size_t row = begin; row < end; ++row) {
     const size_t batch = row / m;
@@ -165,9 +166,10 @@ INTACT_INLINE int32_t intact_embedding(const intact_table* table, const void* in
     const int64_t index = intact_load_wide(indices, table->indices_wide, i);
     if (index < 0 || index >= table->vocabulary) return 1;
     for (size_t d = 0; d < depth; ++d) {
-      const int32_t integer = intact_load(weight, table->weight_type, (size_t)index * depth + d);
+      const int32_t integer =
+          intact_load(weight, INTACT_WEIGHTS(table->weight_type), (size_t)index * depth + d);
       const int32_t code = intact_requantize(integer, &table->requant, (int32_t)index);
-      intact_store(out, table->out_type, i * depth + d, code);
+      intact_store(out, INTACT_CODES(table->out_type), i * depth + d, code);
     }
   }
   return 0;

@@ -51,7 +51,8 @@ INTACT_INLINE intact_span intact_taps(int32_t out, int32_t stride, int32_t befor
 /* --- maxima -------------------------------------------------------------------------------- */
 
 /* One loop for each type, without widening, which compilers turn into vectors of bytes. */
-INTACT_INLINE void intact_max_row(void* y, const void* x, intact_type type, size_t count) {
+INTACT_INLINE void intact_max_row(void* y, const void* x, intact_type stored, size_t count) {
+  const intact_type type = INTACT_CODES(stored);
   if (type == INTACT_INT8) {
     int8_t* out = (int8_t*)y;
     const int8_t* in = (const int8_t*)x;
@@ -75,7 +76,7 @@ INTACT_INLINE void intact_max_row(void* y, const void* x, intact_type type, size
  * (n, out_h). */
 INTACT_INLINE void intact_max_pool2d(const void* x, void* y, const intact_pool_params* p,
                                      size_t begin, size_t end) {
-  const size_t c = (size_t)p->c, bytes = c * intact_size(p->type);
+  const size_t c = (size_t)p->c, bytes = c * intact_size(INTACT_CODES(p->type));
   uint8_t* out = (uint8_t*)y + begin * (size_t)p->out_w * bytes;
   for (size_t row = begin; row < end; ++row) {
     const size_t sample = row / (size_t)p->out_h;

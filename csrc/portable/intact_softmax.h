@@ -119,8 +119,8 @@ INTACT_ALWAYS_INLINE void intact_softmax_body(const void* x, intact_type x_type,
 /* QSoftmax (eq. 39, TFLite SOFTMAX int8). y may be x. */
 INTACT_INLINE void intact_softmax(const void* x, void* y, const intact_softmax_params* params,
                                   size_t begin, size_t end) {
-  const int is_signed = params->x_type == INTACT_INT8;
-  if (params->out_type == INTACT_INT8) {
+  const int is_signed = INTACT_CODES(params->x_type) == INTACT_INT8;
+  if (INTACT_CODES(params->out_type) == INTACT_INT8) {
     if (is_signed) {
       intact_softmax_body(x, INTACT_INT8, y, INTACT_INT8, params, begin, end);
     } else {
@@ -188,7 +188,7 @@ INTACT_ALWAYS_INLINE void intact_softmax16_body(const void* x, intact_type x_typ
 /* QSoftmax16 (eq. 40 and 41, TFLite SOFTMAX int16). y may be x. */
 INTACT_INLINE void intact_softmax16(const void* x, void* y, const intact_softmax16_params* params,
                                     size_t begin, size_t end) {
-  if (params->x_type == INTACT_INT16) {
+  if (INTACT_CODES(params->x_type) == INTACT_INT16) {
     intact_softmax16_body(x, INTACT_INT16, y, params, begin, end);
   } else {
     intact_softmax16_body(x, INTACT_UINT16, y, params, begin, end);

@@ -17,7 +17,7 @@ _DEFINED = (
     re.compile(r"^} (\w+);", re.MULTILINE),
     re.compile(r"^typedef [\w ]*?\b(\w+);", re.MULTILINE),
     re.compile(r"^typedef [\w ]*\(\*(\w+)\)", re.MULTILINE),
-    re.compile(r"^INTACT_(?:ALWAYS_)?INLINE [^;{(]*?(\w+)\(", re.MULTILINE),
+    re.compile(r"^INTACT_[A-Z_]+ [^;{(]*?(\w+)\(", re.MULTILINE),
 )
 _ENUM = re.compile(r"\benum \{([^}]*)\}")
 
@@ -53,9 +53,10 @@ def amalgamate(used: Collection[str], macros: Mapping[str, str]) -> str:
     `macros` stand ahead of them, in place of what the headers define.
     """
     definitions, includes = _read()
-    definitions = [d for d in definitions if not d.names or d.names - macros.keys()]
+    given = {name.partition("(")[0] for name in macros}
+    definitions = [d for d in definitions if not d.names or d.names - given]
     wanted = _reachable(definitions, used)
-    wanted.update(i for i, d in enumerate(definitions) if "#include <" in d.text)
+    wanted.update(i for i, d in enumerate(definitions) if not d.names and "#include <" in d.text)
     parts = [d.text for number, d in enumerate(definitions) if number in wanted]
     head = "/* The portable kernels that model.c uses, from intact; see LICENSE there. */"
     guard = "INTACT_MODEL_KERNELS_H_"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from intact.emit.c.declarations import Initializer
-from intact.emit.c.site import Site, intact_type, volume
+from intact.emit.c.site import Site, volume
 from intact.ir import int_ops
 from intact.ir.graph import Shape
 
@@ -67,7 +67,7 @@ def _factors(
 ) -> dict[str, Initializer]:
     return {
         "x_type": site.code_type(site.x),
-        "weight_type": intact_type(weight.dtype),
+        "weight_type": site.weight_type(weight),
         "zero_point": op.input_zero_point,
         "wide": int(op.requant.accumulator_bits == 64),
     }
@@ -140,7 +140,7 @@ def embedding(op: int_ops.QEmbedding, site: Site) -> list[str]:
         {
             **{"vocabulary": vocabulary, "depth": depth},
             "indices_wide": int(indices.dtype.storage == np.int64),
-            "weight_type": intact_type(weight.dtype),
+            "weight_type": site.weight_type(weight),
             "out_type": site.code_type(site.out),
             "requant": site.requant(op.requant),
         },

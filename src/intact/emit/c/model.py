@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from intact.emit.c.calls import call
 from intact.emit.c.declarations import Declarations
+from intact.emit.c.kinds import Kinds
 from intact.emit.c.names import free_identifier, identifier
 from intact.emit.c.site import Site
 from intact.emit.c.storage import Storage, for_one_sample, store
@@ -36,6 +37,7 @@ class Model:
     program: Program
     storage: Storage
     declarations: Declarations
+    kinds: Kinds
     steps: tuple[Step, ...]
 
     @property
@@ -53,7 +55,7 @@ def translate(program: Program) -> Model:
     _check_integers(program)
     single = for_one_sample(program)
     storage = store(single)
-    declarations = Declarations()
+    declarations, kinds = Declarations(), Kinds()
     taken: list[str] = []
     steps = []
     for node in single.nodes:
@@ -61,9 +63,9 @@ def translate(program: Program) -> Model:
             continue
         name = free_identifier(identifier(node.name), taken)
         taken.append(name)
-        site = Site(node, name, storage.places, single.constants, declarations)
+        site = Site(node, name, storage.places, single.constants, declarations, kinds)
         steps.append(Step(node, tuple(call(site))))
-    return Model(single, storage, declarations, tuple(steps))
+    return Model(single, storage, declarations, kinds, tuple(steps))
 
 
 def _check_integers(program: Program) -> None:

@@ -55,7 +55,9 @@ def _view(site: Site, shape: Shape, strides: Sequence[int], offset: int) -> list
 def pad(op: ops.Pad, site: Site) -> list[str]:
     """Pad; the kernel's rows are those up to the last axis with padding."""
     shape, out_shape = site.x.shape, site.out.shape
-    value = site.array("pad_value", np.array([op.value]).astype(site.x.dtype.storage))
+    # As long as the longest element, since compilers see that kernels may read as much.
+    count = 8 // site.x.dtype.storage.itemsize
+    value = site.array("pad_value", np.full(count, op.value).astype(site.x.dtype.storage))
     params = site.structure(
         "params",
         "intact_pad_params",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intact.emit.c.declarations import Declarations, Initializer
+from intact.emit.c.kinds import Kinds
 from intact.emit.c.names import identifier
 from intact.errors import UnsupportedOpError
 from intact.ir.graph import Node, Shape, Value
@@ -30,6 +31,7 @@ class Site:
     places: Mapping[str, str]
     constants: Mapping[str, Array]
     declarations: Declarations
+    kinds: Kinds
 
     @property
     def x(self) -> Value:
@@ -85,6 +87,7 @@ class Site:
     def requant(self, requant: Requant, role: str = "") -> dict[str, Initializer]:
         """The fields of an intact_requant."""
         prefix = f"{role}_" if role else ""
+        self.kinds.wide |= requant.accumulator_bits == 64
         return {
             "multiplier": self.int32(f"{prefix}multiplier", requant.multiplier),
             "shift": self.array(f"{prefix}shift", requant.shift.astype(np.int8)),
@@ -104,11 +107,18 @@ class Site:
         """
         if isinstance(value.dtype, Float) or value.dtype.storage.name not in _TYPES:
             raise self.refusal(f'"{value.name}" holds {value.dtype}, which no integer kernel takes')
-        return intact_type(value.dtype.storage)
+        kind = _intact_type(value.dtype.storage)
+        self.kinds.codes.add(kind)
+        return kind
+
+    def weight_type(self, weight: Array) -> str:
+        """The intact_type of a weight's integers."""
+        kind = _intact_type(weight.dtype)
+        self.kinds.weights.add(kind)
+        return kind
 
 
-def intact_type(dtype: np.dtype[np.generic]) -> str:
-    """The intact_type of arrays of a NumPy type."""
+def _intact_type(dtype: np.dtype[np.generic]) -> str:
     return f"INTACT_{dtype.name.upper()}"
 
 

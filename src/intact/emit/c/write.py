@@ -26,7 +26,7 @@ def render(
     """The files of a model; arrays of `outside` bytes and more are declared only."""
     code = source(model, outside)
     macros = {
-        "INTACT_SHIFT": "int8_t",
+        **model.kinds.macros(),
         "INTACT_MAX_RANK": str(model.declarations.most_axes()),
     }
     return {
