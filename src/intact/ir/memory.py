@@ -11,7 +11,7 @@ from intact.ir.sharing import Part, Sharing, sharing
 ALIGNMENT = 16  # bytes; a vector register
 NO_ALIASES: Mapping[str, str] = {}
 NO_SCRATCH: Mapping[str, int] = {}
-_ROUNDS = 400  # of the search on a device's plan, which is made once
+_ROUNDS = 1000  # of the search on a device's plan: below a second for hundreds of values
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,12 @@ def plan(
     """
     views = {name: Part(source, 0) for name, source in aliases.items()}
     found = clusters(program, batch, Sharing(views, {}, {}), elsewhere, NO_SCRATCH)
-    return _placed(program, found, alignment, rounds=0)
+    return _placed(program, found, None, alignment=alignment, rounds=0)
 
 
 def plan_device(
     program: Program,
+    budget: int | None = None,
     *,
     elsewhere: Collection[str] = (),
     scratch: Mapping[str, int] = NO_SCRATCH,
@@ -91,19 +92,23 @@ def plan_device(
 
     Args:
         program: What is to run.
+        budget: Bytes; a plan that fits is not improved, one that cannot fit neither.
         elsewhere: Inputs and outputs that the caller stores.
         scratch: Bytes that a node needs while it runs, by the node's name.
         alignment: Bytes; the offset of every value that is not part of another is a multiple.
     """
     found = clusters(program, 1, sharing(program), elsewhere, scratch)
-    return _placed(program, found, alignment, rounds=_ROUNDS)
+    return _placed(program, found, budget, alignment=alignment, rounds=_ROUNDS)
 
 
-def _placed(program: Program, found: Clusters, alignment: int, rounds: int) -> MemoryPlan:
+def _placed(
+    program: Program, found: Clusters, budget: int | None, *, alignment: int, rounds: int
+) -> MemoryPlan:
     inside = [cluster for cluster in found.clusters if cluster.stored is None]
     everything = [*inside, *found.scratch.values()]
     live = live_bytes(everything, len(program.nodes))
-    placed = place(everything, live, alignment=alignment, rounds=rounds)
+    enough = max(live) if budget is None else budget
+    placed = place(everything, live, enough, alignment=alignment, rounds=rounds)
     places = [
         place
         for cluster, offset in zip(inside, placed.offsets, strict=False)

@@ -51,15 +51,14 @@ def live_bytes(clusters: Iterable[Cluster], steps: int) -> list[int]:
 
 
 def place(
-    clusters: Sequence[Cluster], live: Sequence[int], *, alignment: int, rounds: int
+    clusters: Sequence[Cluster], live: Sequence[int], enough: int, *, alignment: int, rounds: int
 ) -> Placed:
     """Offsets such that bytes that are needed at the same time do not overlap.
 
-    Stops at the lower bound, which is the largest of `live`.
-
     Args:
         clusters: What to place.
-        live: Bytes that are needed during each step, from step -1.
+        live: Bytes that are needed during each step, from step -1; the largest is the lower bound.
+        enough: Bytes at which to stop; if the lower bound is higher, nothing is searched.
         alignment: Bytes; every offset is a multiple.
         rounds: How many other orders to try after the greedy ones.
     """
@@ -68,20 +67,26 @@ def place(
     greedy = _greedy_orders(bodies)
     random = Random(0)
     best, order = Placed((), sum(body.size + alignment for body in bodies)), bodies
-    for attempt in range(len(greedy) + rounds):
-        candidate = greedy[attempt] if attempt < len(greedy) else _one_moved(order, random)
+    bound = max(live)
+    for attempt in range(len(greedy) + (rounds if bound <= enough else 0)):
+        more = attempt >= len(greedy)
+        candidate = _highest_earlier(order, best, random) if more else greedy[attempt]
         placed = _place_in_order(candidate, gaps, alignment)
         if placed.size <= best.size:
             best, order = placed, candidate
-        if best.size <= max(live):
+        if best.size <= max(bound, enough):
             break
     return best
 
 
-def _one_moved(order: list[_Body], random: Random) -> list[_Body]:
-    """The order with one body at another place."""
+def _highest_earlier(order: list[_Body], placed: Placed, random: Random) -> list[_Body]:
+    """The order with a body that reaches the end moved forward, and one moved anywhere."""
     moved = list(order)
-    moved.insert(random.randrange(len(order)), moved.pop(random.randrange(len(order))))
+    ends = [placed.offsets[body.number] + body.size for body in order]
+    highest = ends.index(placed.size)
+    moved.insert(random.randrange(highest + 1), moved.pop(highest))
+    if random.random() < 0.5:
+        moved.insert(random.randrange(len(moved)), moved.pop(random.randrange(len(moved))))
     return moved
 
 

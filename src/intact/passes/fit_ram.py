@@ -31,26 +31,26 @@ class _Candidate:
 
 
 def fit_ram(
-    program: Program, ram: int, plan: Callable[[Program], MemoryPlan] = plan_device
+    program: Program, ram: int, plan: Callable[[Program, int], MemoryPlan] = plan_device
 ) -> Fitted:
     """The Program with the fewest recomputed products whose arena has at most `ram` bytes.
 
     Args:
         program: From codes to codes, channels last.
         ram: Bytes.
-        plan: How its memory is planned.
+        plan: How the memory of a Program is planned within a budget.
 
     Raises:
         BudgetError: names the layer at the peak and the smallest arena that bands can reach.
     """
-    first = plan(program)
+    first = plan(program, ram)
     if first.size <= ram:
         return Fitted(program, first, 1, (), 0)
     smallest = first
     for candidate in _candidates(program):
         made = patched(program, candidate.stage, candidate.bands)
         assert made is not None, "counted already"
-        planned = plan(made)
+        planned = plan(made, ram)
         if planned.size <= ram:
             names = tuple(node.name for node in candidate.stage.nodes)
             return Fitted(made, planned, candidate.bands, names, candidate.extra_macs)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intact.ir import float_ops as ops
@@ -183,6 +183,7 @@ def test_an_engine_shares_only_what_it_says(program: Program) -> None:
     Machine(program, planned, ()).run({})
 
 
+@settings(max_examples=20)
 @given(programs())
 def test_a_plan_is_reproducible(program: Program) -> None:
     assert plan_device(program) == plan_device(program)
