@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from intact.api.model import to_graph
     from intact.api.network import QuantizedNetwork, load
     from intact.api.quantize import quantize
+    from intact.api.replay import verify_certificate
     from intact.api.verify import verify
     from intact.errors import (
         CalibrationError,
@@ -60,6 +61,7 @@ _HOME = {
     "quantize": "intact.api.quantize",
     "to_graph": "intact.api.model",
     "verify": "intact.api.verify",
+    "verify_certificate": "intact.api.replay",
 }
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "quantize",
     "to_graph",
     "verify",
+    "verify_certificate",
 ]
 
 

@@ -20,7 +20,7 @@ from intact.cli.main import COMMANDS, run
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MAPS = ("stays_float", "skipped")  # whose keys are names of layers or executors
+MAPS = ("stays_float", "skipped", "certificate.ranges", "certificate.versions")  # keyed by names
 QUANTIZE = ["quantize", "digits.pt2", "--calibration", "calibration.npz", "-o", "digits.intact"]
 EXECUTORS = ["--executor", "native", "--executor", "onnxruntime"]
 BUDGET = ["--validate", "test.npz", "--max-drop", "1%"]
@@ -67,6 +67,13 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
     for command, document in found.items():
         assert set(keys(document)) == documented(command), command
     check_numbers(found)
+    replay = printed(capsys, ["verify", "digits.intact", "--certificate", *EXECUTORS])
+    certificate = {key for key in documented("inspect") if key.startswith("certificate")}
+    assert set(keys(replay)) == (
+        documented("verify") | certificate | documented("verify --certificate")
+    )
+    assert replay["certificate"] == found["inspect"]["certificate"]
+    assert replay["certified"] is True
 
 
 def printed(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> dict[str, Json]:

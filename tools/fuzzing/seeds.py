@@ -16,6 +16,7 @@ from intact.ir.verify import verify
 from intact.numerics.arrays import Array
 from intact.numerics.formats import Int
 from tests.golden.networks import programs as golden
+from tests.unit.ir.certified import certified
 from tests.unit.ir.examples import S8, coded, examples, network, one, requant, two
 
 PIECE = 3  # nodes of a real network that make a seed
@@ -46,7 +47,8 @@ def write(folder: Path, programs: Iterator[Program]) -> None:
             native.load(program).close()
         except IntactError:
             continue  # an operation without native form
-        save(program, folder / f"{number:04}.intact")
+        certificate = certified(program) if number % 4 == 0 else None
+        save(program, folder / f"{number:04}.intact", certificate)
 
 
 def small() -> Iterator[Program]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from intact.api.layers import float_layers, layers
 from intact.exec.runner import describe
 from intact.ir import file
+from intact.ir.certificate import Certificate
 from intact.ir.graph import Graph
 from intact.ir.int_ops import Program
 from intact.ir.memory import plan
@@ -51,6 +52,7 @@ class QuantizedNetwork:
     stays_float: Mapping[str, str] = field(default_factory=dict)  # why, by layer
     recipe: str | None = None  # whose rules made it
     validation: Validation | None = None  # None if nothing was validated
+    certificate: Certificate | None = None  # what made it, and test vectors
 
     @property
     def bytes(self) -> int:
@@ -107,7 +109,7 @@ class QuantizedNetwork:
         target = Path(path)
         if target.suffix != ".intact":
             raise ValueError(f"a quantized network is saved as .intact, not {target.name}")
-        file.save(self.program, target)
+        file.save(self.program, target, self.certificate)
 
     @staticmethod
     def load(path: str | Path) -> "QuantizedNetwork":
@@ -131,9 +133,14 @@ def load(path: str | Path) -> QuantizedNetwork:
         from intact.capture.tflite import read  # tflite is optional
 
         program = read(source)
-    else:
-        program = file.load(source)
-    return QuantizedNetwork(program, stays_float=float_layers(program))
+        return QuantizedNetwork(program, stays_float=float_layers(program))
+    program, certificate = file.load_certified(source)
+    return QuantizedNetwork(
+        program,
+        stays_float=float_layers(program),
+        recipe=None if certificate is None else certificate.origin.recipe,
+        certificate=certificate,
+    )
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from intact import ptq
+from intact.api.certify import Witness, certificate
 from intact.api.engine import DEFAULT, Engine
 from intact.api.engine import compile as compile_engine
 from intact.api.float_engine import float_engine
@@ -20,12 +21,14 @@ from intact.api.network import Attempt, QuantizedNetwork, Validation
 from intact.data.batch import as_array, blaming_indices
 from intact.data.function import item_inputs, split
 from intact.errors import CalibrationError
+from intact.ir.certificate import check_seed
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.lower.lower import lower_with_reasons
 from intact.model import Dynamic
 from intact.numerics.arrays import Array
 from intact.observers import Mse
+from intact.passes.inference import for_inference
 from intact.ptq import PtqRule
 from intact.recipes import recipe as named_recipe
 from intact.rules import Rule
@@ -51,8 +54,9 @@ def quantize(
     validate: Metric | None = None,
     max_drop: float | None = None,
     progress: Progress | None = None,
+    seed: int | None = None,
 ) -> QuantizedNetwork:
-    """Quantizes a trained network.
+    """Quantizes a trained network; the result's certificate says from what, and how.
 
     With `validate` the result records the metric of the float network, of the quantized one, and
     whether the drop is within `max_drop`. If it is not, other recipes are tried in this order: the
@@ -71,6 +75,8 @@ def quantize(
         max_drop: The largest drop of `validate`'s metric that is accepted.
         progress: Called now and then with "calibrating <recipe>" and the number of samples seen,
             and with "validating <recipe>" and 0.
+        seed: Of the random numbers that your samples come from, if they do, for the certificate:
+            intact itself draws none.
 
     Raises:
         ValueError: if there is no such recipe, a rule matches nothing, or an argument is missing.
@@ -81,6 +87,8 @@ def quantize(
     if max_drop is not None and validate is None:
         raise ValueError("max_drop needs validate, which measures what drops")
     name, rules = _named(recipe)
+    if seed is not None:
+        check_seed(seed)
     once = isinstance(calibration, Iterator) and max_drop is not None  # but several may be tried
     batches = list(calibration) if once else calibration
     if example_input is None and isinstance(model, nn.Module):
@@ -89,7 +97,7 @@ def quantize(
         graph = to_graph(model, example_input)
 
     def build(candidate: Candidate) -> QuantizedNetwork:
-        return _quantized(graph, candidate, batches, progress)
+        return _quantized(graph, candidate, batches, progress, seed)
 
     if validate is None:
         return build((name, rules))
@@ -145,19 +153,24 @@ def _quantized(
     candidate: Candidate,
     batches: Iterable[object],
     progress: Progress | None,
+    seed: int | None,
 ) -> QuantizedNetwork:
     name, rules = candidate
-    seen = None if progress is None else partial(progress, f"calibrating {name}")
+    show = None if progress is None else partial(progress, f"calibrating {name}")
+    witness = Witness(graph.inputs)
+    samples = witness.watch(_arrays(graph, batches))
     with blaming_indices(graph.inputs, "calibration"):
-        model = ptq.quantize(graph, rules, _tensors(graph, batches), seen)
+        folded = for_inference(graph)  # here once: both find nothing left to fold
+        seen = ptq.observe(folded, rules, (tuple(map(_tensor, x)) for x in samples), show)
+        model = ptq.quantize_from(folded, rules, seen)
     lowered = lower_with_reasons(model)
-    return QuantizedNetwork(lowered.program, model, lowered.stays_float, name)
+    made = certificate(lowered.program, name, rules, seed, witness, seen.statistics)
+    return QuantizedNetwork(lowered.program, model, lowered.stays_float, name, certificate=made)
 
 
-def _tensors(graph: Graph[FloatOp], batches: Iterable[object]) -> Iterator[tuple[Tensor, ...]]:
+def _arrays(graph: Graph[FloatOp], batches: Iterable[object]) -> Iterator[tuple[Array, ...]]:
     for number, item in enumerate(batches):
-        arrays = item_inputs(item, graph.inputs, f"calibration batch {number}")
-        yield tuple(_tensor(array) for array in arrays)
+        yield item_inputs(item, graph.inputs, f"calibration batch {number}")
 
 
 def _candidates(name: str, rules: tuple[PtqRule, ...]) -> Iterator[Candidate]:

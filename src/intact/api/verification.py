@@ -1,9 +1,9 @@
 """What `verify` has found."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from intact.ir.hashing import combined_sha256
 from intact.verification import Agreement, Comparison
 
 
@@ -37,8 +37,7 @@ class Verification:
     @property
     def sha256(self) -> str:
         """One hash of all outputs: of their hashes' bytes, in order."""
-        digests = (bytes.fromhex(output.sha256) for output in self.outputs)
-        return hashlib.sha256(b"".join(digests)).hexdigest()
+        return combined_sha256(output.sha256 for output in self.outputs)
 
     @property
     def executors(self) -> tuple[str, ...]:
@@ -69,8 +68,7 @@ class Verification:
         lines += [
             f'"{output.name}": reference codes SHA-256 {output.sha256}' for output in self.outputs
         ]
-        if len(self.outputs) > 1:
-            lines.append(f"all outputs: SHA-256 {self.sha256}")
+        lines.append(f"all outputs together: SHA-256 {self.sha256}")
         return "\n".join(lines)
 
 

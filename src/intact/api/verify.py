@@ -2,19 +2,18 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
-
-import numpy as np
 
 from intact.api.network import QuantizedNetwork, to_program
 from intact.api.verification import Verification, VerifiedOutput
 from intact.data.batch import blaming_indices, is_array
 from intact.data.function import item_inputs
-from intact.errors import CalibrationError, UnsupportedOpError
+from intact.errors import CalibrationError, UnsupportedOpError, VerifyError
 from intact.exec import reference
 from intact.ir.graph import Value
+from intact.ir.hashing import little_endian
 from intact.ir.int_ops import Dequantize, Program
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
@@ -30,7 +29,7 @@ from intact.verification import (
 )
 
 VerifiedName: TypeAlias = ExecutorName | Literal["onnxruntime"]
-EXECUTORS: tuple[VerifiedName, ...] = (*NAMED, "onnxruntime")
+EXECUTORS: tuple[str, ...] = (*NAMED, "onnxruntime")
 
 
 def verify(
@@ -58,15 +57,65 @@ def verify(
 
     Raises:
         ValueError: if there is no such executor.
+        VerifyError: if none was asked for, and none can run the network.
         CalibrationError: if the samples do not fit the network, or there are none.
         UnsupportedOpError: if an executor that was asked for cannot run the network.
         ImportError, FileNotFoundError: if what it needs is not installed.
     """
     program = to_program(network)
+    held = hold(program, executors)
+    if executors is None and not held.comparers:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in held.skipped.items())
+        raise VerifyError(f"no executor can be held against the reference: {reasons}")
+    return compare(program, samples, held, tolerance)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held against the reference, and why other executors are not, by name."""
+
+    comparers: tuple[Comparer, ...] = ()
+    onnxruntime: Callable[[Mapping[str, Array]], Comparison] | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def hold(program: Program, executors: Sequence[VerifiedName | Executor] | None) -> Held:
+    """Loads the Program into the executors, as `verify` describes them."""
     ending = _ending_in_codes(program)
-    held = _Held.of(ending, executors)
-    wanted = executors is not None and "onnxruntime" in executors
-    onnxruntime = onnxruntime_comparer(program) if wanted else None
+    if executors is None:
+        return _available(ending)
+    comparers: list[Comparer] = []
+    for executor in executors:
+        if not isinstance(executor, str):
+            comparers.append(Comparer(executor, ending))
+        elif executor in NAMED:
+            comparers += [Comparer(setting, ending) for setting in NAMED[executor]()]
+        elif executor != "onnxruntime":
+            raise ValueError(
+                f"there is no executor {executor} to verify; there are {', '.join(EXECUTORS)}"
+            )
+    wanted = "onnxruntime" in executors
+    return Held(tuple(comparers), onnxruntime_comparer(program) if wanted else None)
+
+
+def _available(program: Program) -> Held:
+    comparers: list[Comparer] = []
+    skipped: dict[str, str] = {}
+    for name, settings in NAMED.items():
+        try:
+            comparers += [Comparer(setting, program) for setting in settings() if setting.exact]
+        except (ImportError, FileNotFoundError, UnsupportedOpError) as error:
+            skipped[name] = str(error)
+    return Held(tuple(comparers), skipped=skipped)
+
+
+def compare(program: Program, samples: object, held: Held, tolerance: int) -> Verification:
+    """Runs the samples on the reference and on what is held against it.
+
+    Raises:
+        CalibrationError: if the samples do not fit the network, or there are none.
+    """
+    ending = _ending_in_codes(program)
     run = reference.load(ending)
     found = _Found([hashlib.sha256() for _ in program.outputs])
     for inputs in _batches(program, samples):
@@ -75,8 +124,8 @@ def verify(
         found.count(inputs, [codes[value.name] for value in ending.outputs])
         for comparer in held.comparers:
             comparer.add(inputs, codes)
-        if onnxruntime is not None:
-            found.total = _sum(found.total, onnxruntime(inputs))
+        if held.onnxruntime is not None:
+            found.total = _sum(found.total, held.onnxruntime(inputs))
     if not found.samples:
         raise CalibrationError("there are no samples to verify with")
     names = [value.name for value in program.outputs]
@@ -85,46 +134,9 @@ def verify(
         outputs=found.outputs(names),
         agreements=tuple(comparer.agreement(names) for comparer in held.comparers),
         skipped=held.skipped,
-        onnxruntime=None if onnxruntime is None else found.total,
+        onnxruntime=None if held.onnxruntime is None else found.total,
         tolerance=tolerance,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """The executors that are held against the reference, and why others are not, by name."""
-
-    comparers: tuple[Comparer, ...]
-    skipped: Mapping[str, str]
-
-    @staticmethod
-    def of(program: Program, wanted: Sequence[VerifiedName | Executor] | None) -> "_Held":
-        if wanted is None:
-            return _Held._available(program)
-        comparers: list[Comparer] = []
-        for executor in wanted:
-            if executor == "onnxruntime":
-                continue
-            if not isinstance(executor, str):
-                comparers.append(Comparer(executor, program))
-            elif executor in NAMED:
-                comparers += [Comparer(setting, program) for setting in NAMED[executor]()]
-            else:
-                raise ValueError(
-                    f"there is no executor {executor} to verify; there are {', '.join(EXECUTORS)}"
-                )
-        return _Held(tuple(comparers), {})
-
-    @staticmethod
-    def _available(program: Program) -> "_Held":
-        comparers: list[Comparer] = []
-        skipped: dict[str, str] = {}
-        for name, settings in NAMED.items():
-            try:
-                comparers += [Comparer(setting, program) for setting in settings() if setting.exact]
-            except (ImportError, FileNotFoundError, UnsupportedOpError) as error:
-                skipped[name] = str(error)
-        return _Held(tuple(comparers), skipped)
 
 
 @dataclass
@@ -137,7 +149,7 @@ class _Found:
 
     def count(self, inputs: Mapping[str, Array], codes: Sequence[Array]) -> None:
         for array, digest in zip(codes, self.hashes, strict=True):
-            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+            digest.update(little_endian(array))
         self.samples += len(next(iter(inputs.values())))
 
     def outputs(self, names: Sequence[str]) -> tuple[VerifiedOutput, ...]:

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from intact.api.layers import Layer, constant_bytes, layers
 from intact.api.network import QuantizedNetwork
+from intact.cli.certificate import certificate_document
 from intact.cli.networks import is_quantized, open_graph, open_network
 from intact.cli.options import EPILOG, json_option
 from intact.cli.output import Json, kilobytes, print_json
@@ -49,6 +50,9 @@ def document(
         "macs": sum(layer.macs for layer in found),
         "arena_bytes": None if quantized is None else quantized.arena_bytes,
         "stays_float": None if quantized is None else dict(quantized.stays_float),
+        "certificate": None
+        if quantized is None or quantized.certificate is None
+        else certificate_document(quantized.certificate),
     }
 
 
@@ -101,3 +105,5 @@ def _report(graph: Graph[IntOp], quantized: QuantizedNetwork | None) -> None:
     )
     for name, why in quantized.stays_float.items():
         click.echo(f'stays float: "{name}": {why}')
+    if quantized.certificate is not None:
+        click.echo(f"certificate: {quantized.certificate}")

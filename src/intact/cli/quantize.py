@@ -32,6 +32,7 @@ from intact.cli.output import (
 from intact.cli.samples import Reading, Samples, open_samples
 from intact.data.user_code import is_function, load_function
 from intact.errors import FormatError
+from intact.ir.certificate import check_seed
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.metrics import Top1, top1
@@ -88,12 +89,13 @@ def command(
     if max_drop is not None and labelled is None:
         raise click.UsageError("--max-drop needs --validate DATA, which measures what drops")
     reading.check(calibration, labelled)
+    check_seed(seed)
     seed_everything(seed, model, calibration, labelled, recipe)
     rules = _recipe(recipe, calibrated=calibration is not None)
     graph = open_graph(model, calibration)
     samples = None if calibration is None else open_samples(calibration, graph.inputs, reading)
     judges = None if labelled is None else _judges(labelled, graph, reading)
-    network = _quantized(graph, samples, rules, judges, max_drop)
+    network = _quantized(graph, samples, rules, judges, max_drop, seed)
     network.save(output)
     if as_json:
         print_json(document(network, graph, output))
@@ -134,6 +136,7 @@ def _quantized(
     recipe: Recipe,
     judges: Samples | None,
     max_drop: float | None,
+    seed: int,
 ) -> QuantizedNetwork:
     from intact.api.quantize import quantize
 
@@ -145,6 +148,7 @@ def _quantized(
             validate=None if judges is None else lambda engine: _top1(engine, judges, show),
             max_drop=max_drop,
             progress=lambda what, done: show(what, done, samples.count if samples else None),
+            seed=seed,
         )
 
 

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import click
 
+from intact.api.replay import Replay, verify_certificate
 from intact.api.verification import Verification, VerifiedOutput
 from intact.api.verify import EXECUTORS, VerifiedName, verify
+from intact.cli.certificate import certificate_document
 from intact.cli.networks import open_network
 from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, Show, note, print_json, progress
@@ -18,7 +20,8 @@ from intact.verification import Agreement, Comparison, Equality, OutputDifferenc
     "verify", short_help="Compare executors' integers with the reference's.", epilog=EPILOG
 )
 @click.argument("network", metavar="NET")
-@click.option("--data", required=True, metavar="DATA", help="The samples to run.")
+@click.option("--data", metavar="DATA", help="The samples to run.")
+@click.option("--certificate", is_flag=True, help="Run the test vectors that NET carries instead.")
 @click.option(
     "executors",
     "--executor",
@@ -38,7 +41,8 @@ from intact.verification import Agreement, Comparison, Equality, OutputDifferenc
 @json_option
 def command(
     network: str,
-    data: str,
+    data: str | None,
+    certificate: bool,
     executors: tuple[VerifiedName, ...],
     tolerance: int,
     reading: Reading,
@@ -51,20 +55,37 @@ def command(
     set that this CPU has, with one thread and with all cores. ONNX Runtime runs the exported ONNX
     network; each of its layers is given the reference's own codes, and none may differ by more than
     --tolerance. Else the exit code is 1.
+
+    With --certificate, the test vectors with which NET was saved run on the reference, which must
+    give the certified codes, and on the executors.
     """
+    if certificate == (data is not None):
+        raise click.UsageError("verify needs --data DATA, or --certificate")
     reading.check(data)
     seed_everything(seed, data)
     opened = open_network(network)
+    if data is None:
+        replay = verify_certificate(opened, executors=executors or None, tolerance=tolerance)
+        return _show(replay, {"network": network, **replay_document(replay)}, as_json)
     samples = open_samples(data, opened.program.inputs, reading)
     with progress() as show:
-        found = verify(
-            opened, _inputs(samples, show), executors=executors or None, tolerance=tolerance
-        )
+        inputs = _inputs(samples, show)
+        found = verify(opened, inputs, executors=executors or None, tolerance=tolerance)
+    return _show(found, {"network": network, **document(found)}, as_json)
+
+
+def _show(found: Verification | Replay, printed: dict[str, Json], as_json: bool) -> int:
+    """Prints what was found; returns the exit code."""
     if as_json:
-        print_json({"network": network, **document(found)})
+        print_json(printed)
     else:
         click.echo(str(found))
-    explain(found)
+    if isinstance(found, Replay):
+        for name in found.differing:
+            note(f'"{name}": the reference\'s codes are not the certified ones; please report it')
+        explain(found.verification)
+    else:
+        explain(found)
     return 0 if found.met else 1
 
 
@@ -101,6 +122,24 @@ def document(found: Verification) -> dict[str, Json]:
             for output in agreement.outputs
         ],
         "outputs": [_output(output, found) for output in found.outputs],
+    }
+
+
+def replay_document(replay: Replay) -> dict[str, Json]:
+    """What `--json` prints of test vectors that were run again."""
+    return {
+        "certificate": certificate_document(replay.certificate),
+        **document(replay.verification),
+        "met": replay.met,
+        "certified": not replay.differing,
+        "certified_outputs": [
+            {
+                "name": output.name,
+                "sha256": output.sha256,
+                "met": output.name not in replay.differing,
+            }
+            for output in replay.vectors.outputs
+        ],
     }
 
 

@@ -24,7 +24,8 @@ from intact.ir.replacing import replacing
 from intact.ir.schema import Json
 
 MAGIC = b"\x89intact\n"  # the first byte and the newline show a transfer as text
-VERSION = 1
+VERSION = 2  # 1: without a certificate
+READABLE = (1, VERSION)
 ALIGNMENT = 64
 PREAMBLE = struct.Struct("<8sIIQ32s8x")
 DIGEST = slice(24, 56)
@@ -111,8 +112,8 @@ def _check_preamble(start: bytes, actual: int) -> int:
     if len(start) < PREAMBLE.size:
         raise FormatError(f"is truncated: it has {len(start)} bytes")
     _, version, header_bytes, size, _ = PREAMBLE.unpack(start)
-    if version != VERSION:
-        raise FormatError(f"has version {version}; this intact reads version {VERSION}")
+    if version not in READABLE:
+        raise FormatError(f"has version {version}; this intact reads versions 1 to {VERSION}")
     if size != actual:
         raise FormatError(f"is truncated or damaged: it has {actual} of {size} bytes")
     if header_bytes > min(MAX_HEADER, actual - PREAMBLE.size):

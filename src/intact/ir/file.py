@@ -1,8 +1,9 @@
-"""Saves and loads a Program as one .intact file; see `container` for its bytes.
+"""Saves and loads a Program and its certificate as one .intact file; see `container` for its bytes.
 
-The header is ``{"program": ..., "tensors": [...]}``. Values are listed once and referred to by
-name; the tensors are the constants, packed to the bits of their formats, and the larger arrays of
-operations. Everything is in the order of the program, so that equal Programs give equal bytes.
+The header is ``{"program": ..., "certificate": ... or null, "tensors": [...]}``; version 1 had no
+certificate. Values are listed once and referred to by name; the tensors are the constants, packed
+to the bits of their formats, the larger arrays of operations, and the inputs of test vectors.
+Everything is in the order of the program, so that equal Programs give equal bytes.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from intact.errors import FormatError, VerifyError
 from intact.ir.attributes import MAX_RANK, NAME_RULE, is_name
+from intact.ir.boundary import code_boundary
+from intact.ir.certificate import Certificate, Origin, OutputHash, Vectors, check_vectors
 from intact.ir.container import aligned, read, write
 from intact.ir.graph import Graph, Node, Shape, Value
 from intact.ir.int_ops import IntOp, Program
@@ -45,7 +48,7 @@ class NodeEntry:
 
 @dataclass(frozen=True, slots=True)
 class ConstantEntry:
-    """A constant and the number of its tensor."""
+    """A constant, or the input of test vectors, and the number of its tensor."""
 
     name: str
     tensor: int
@@ -60,6 +63,23 @@ class ProgramEntry:
     outputs: tuple[str, ...]
     nodes: tuple[NodeEntry, ...]
     constants: tuple[ConstantEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsEntry:
+    """Test vectors, their inputs in tensors."""
+
+    samples: int
+    inputs: tuple[ConstantEntry, ...]
+    outputs: tuple[OutputHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateEntry:
+    """A certificate."""
+
+    origin: Origin
+    vectors: VectorsEntry | None
 
 
 # --- saving ----------------------------------------------------------------------------------
@@ -82,20 +102,28 @@ class _Writer:
         return self.add(array, array_format(array))
 
 
-def save(program: Program, path: Path) -> None:
-    """Writes the program; the same program gives the same bytes.
+def save(program: Program, path: Path, certificate: Certificate | None = None) -> None:
+    """Writes the program and its certificate; the same ones give the same bytes.
 
     The file appears whole or not at all: until the new one is complete, an old one stays.
 
     Raises:
-        VerifyError: if the program is not legal.
+        VerifyError: if the program is not legal, or the test vectors are not for it.
         OSError: if the file cannot be written.
     """
     verify(program)
+    if certificate is not None and certificate.vectors is not None:
+        check_vectors(certificate.vectors, program)
     writer = _Writer()
-    entry = _entry(program, writer)
-    encoded = encode(entry, ProgramEntry, writer.store)
-    write(path, _with_table(encoded, writer), writer.packed)
+    encoded: dict[str, Json] = {
+        "program": encode(_entry(program, writer), ProgramEntry, writer.store),
+        "certificate": None
+        if certificate is None
+        else encode(
+            _certificate_entry(certificate, program, writer), CertificateEntry, writer.store
+        ),
+    }
+    write(path, {**encoded, "tensors": _table(writer)}, writer.packed)
 
 
 def _entry(program: Program, writer: _Writer) -> ProgramEntry:
@@ -116,14 +144,28 @@ def _entry(program: Program, writer: _Writer) -> ProgramEntry:
     )
 
 
-def _with_table(program: Json, writer: _Writer) -> Json:
+def _certificate_entry(
+    certificate: Certificate, program: Program, writer: _Writer
+) -> CertificateEntry:
+    vectors = certificate.vectors
+    if vectors is None:
+        return CertificateEntry(certificate.origin, None)
+    inputs = tuple(
+        ConstantEntry(value.name, writer.add(vectors.inputs[value.name], value.dtype))
+        for value in code_boundary(program).program.inputs
+    )
+    entry = VectorsEntry(vectors.samples, inputs, vectors.outputs)
+    return CertificateEntry(certificate.origin, entry)
+
+
+def _table(writer: _Writer) -> Json:
     offset = 0
     table: list[Json] = []
     for (dtype, shape), packed in zip(writer.entries, writer.packed, strict=True):
         entry = TensorEntry(dtype, shape, offset, packed.size)
         table.append(encode(entry, TensorEntry, writer.store))
         offset = aligned(offset + packed.size)
-    return {"program": program, "tensors": table}
+    return table
 
 
 # --- loading ---------------------------------------------------------------------------------
@@ -169,7 +211,12 @@ class _Reader:
 
 
 def load(path: Path) -> Program:
-    """Reads and verifies a program; its arrays are read-only.
+    """As `load_certified`, without the certificate, which is checked as well."""
+    return load_certified(path)[0]
+
+
+def load_certified(path: Path) -> tuple[Program, Certificate | None]:
+    """Reads and verifies a program and its certificate, if it has one; arrays are read-only.
 
     Raises:
         FormatError: if the file is damaged, of another kind or version, or holds no legal program.
@@ -177,22 +224,38 @@ def load(path: Path) -> Program:
     """
     try:
         header, data = read(path)
-        program = _decode_header(header, data)
+        program, certificate = _decode_header(header, data)
         verify(program)
+        if certificate is not None and certificate.vectors is not None:
+            check_vectors(certificate.vectors, program)
     except (FormatError, VerifyError) as error:
         raise FormatError(f"{path}: {str(error)[:MAX_MESSAGE]}") from None
-    return program
+    return program, certificate
 
 
-def _decode_header(header: Json, data: Bytes) -> Program:
-    if not isinstance(header, dict) or header.keys() != {"program", "tensors"}:
+def _decode_header(header: Json, data: Bytes) -> tuple[Program, Certificate | None]:
+    if not isinstance(header, dict) or header.keys() - {"certificate"} != {"program", "tensors"}:
         raise refuse("header", header, "a program and its tensors")
     table = decode(header["tensors"], tuple[TensorEntry, ...], "tensors", _no_tensor)
     reader = _Reader(table, data)
     entry = decode(header["program"], ProgramEntry, "program", reader.fetch)
     program = _program(entry, reader)
+    certificate = _certificate(header.get("certificate"), reader)
     reader.finish()
-    return program
+    return program, certificate
+
+
+def _certificate(header: Json, reader: _Reader) -> Certificate | None:
+    entry = decode(header, CertificateEntry | None, "certificate", reader.fetch)
+    if entry is None or entry.vectors is None:
+        return None if entry is None else Certificate(entry.origin, None)
+    inputs = {
+        each.name: reader.fetch(each.tensor, "certificate.vectors") for each in entry.vectors.inputs
+    }
+    if len(inputs) != len(entry.vectors.inputs):
+        raise FormatError("certificate.vectors: an input is listed twice")
+    vectors = Vectors(entry.vectors.samples, inputs, entry.vectors.outputs)
+    return Certificate(entry.origin, vectors)
 
 
 def _no_tensor(number: Json, where: str) -> Array:

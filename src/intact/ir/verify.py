@@ -102,7 +102,7 @@ def _read(
     first = known.get(value.name)
     if first is None:
         _check_value(value)
-        _check_constant(value, graph.constants[value.name])
+        check_constant(value, graph.constants[value.name])
         known[value.name] = value
     elif first is not value and (first != value or first.params != value.params):
         raise VerifyError(f'{where}: "{value.name}" is read with another shape, dtype or params')
@@ -126,7 +126,12 @@ def _check_shape(shape: Shape) -> None:
     check_range("number of elements", elements(shape), 1, MAX_ELEMENTS)
 
 
-def _check_constant(value: Value, array: Array) -> None:
+def check_constant(value: Value, array: Array) -> None:
+    """Dtype and shape are the value's, and the codes are its format's.
+
+    Raises:
+        VerifyError: if not.
+    """
     name = value.name
     if array.dtype != value.dtype.storage or array.shape != value.shape:
         raise VerifyError(

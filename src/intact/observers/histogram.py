@@ -139,6 +139,11 @@ class HistogramStatistics:
         require_same(self.observer, other.observer)
         return HistogramStatistics(self.observer, self.histogram.merge(other.histogram))
 
+    @property
+    def seen(self) -> tuple[float, float]:
+        """Smallest and largest number of all samples."""
+        return self.histogram.low, self.histogram.high
+
     def params(self) -> QuantParams:
         """Parameters that cover the range which the observer finds."""
         if not self.histogram.total:

@@ -45,6 +45,11 @@ class MinMaxStatistics:
         require_same(self.observer, other.observer)
         return MinMaxStatistics(self.observer, min(self.low, other.low), max(self.high, other.high))
 
+    @property
+    def seen(self) -> tuple[float, float]:
+        """Smallest and largest number of all samples."""
+        return self.low, self.high
+
     def params(self) -> QuantParams:
         """Parameters that cover the range."""
         if self.low > self.high:

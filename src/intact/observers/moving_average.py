@@ -6,6 +6,7 @@ the paper starts at the first batch: the first sample weighs no more than the on
 """
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ class MovingAverageStatistics:
     low: float = 0.0
     high: float = 0.0
     weight: float = 0.0
+    smallest: float = inf
+    largest: float = -inf
 
     def update(self, x: Tensor) -> None:
         """Averages in the samples of x one after the other."""
@@ -53,9 +56,10 @@ class MovingAverageStatistics:
             return
         decay = self.observer.decay
         for sample in x:  # twelve times faster than aminmax along an axis
-            low, high = torch.aminmax(sample)
-            self.low = decay * self.low + low.item()
-            self.high = decay * self.high + high.item()
+            low, high = (end.item() for end in torch.aminmax(sample))
+            self.low = decay * self.low + low
+            self.high = decay * self.high + high
+            self.smallest, self.largest = min(self.smallest, low), max(self.largest, high)
             self.weight = decay * self.weight + 1
             self.count += 1
 
@@ -69,7 +73,14 @@ class MovingAverageStatistics:
             faded * self.low + other.low,
             faded * self.high + other.high,
             faded * self.weight + other.weight,
+            min(self.smallest, other.smallest),
+            max(self.largest, other.largest),
         )
+
+    @property
+    def seen(self) -> tuple[float, float]:
+        """Smallest and largest number of all samples."""
+        return self.smallest, self.largest
 
     def params(self) -> QuantParams:
         """Parameters that cover the average range."""

@@ -24,6 +24,10 @@ class Statistics(Protocol):
             ValueError: if the other was begun by an observer with other settings.
         """
 
+    @property
+    def seen(self) -> tuple[float, float]:
+        """Smallest and largest number of all samples; (inf, -inf) before the first."""
+
     def params(self) -> QuantParams:
         """Parameters for the whole tensor: scale of shape ().
 

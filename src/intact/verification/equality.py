@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intact.ir.int_ops import Program
+from intact.ir.rules import MovesCodes
 from intact.numerics.arrays import Array
 from intact.numerics.formats import Float
 
@@ -46,11 +47,11 @@ class Equality:
 
 
 def exact_values(program: Program) -> set[str]:
-    """The values that are computed from codes alone; quantizing an input is exact."""
+    """The values that are computed from codes alone; moving and quantizing an input is exact."""
     exact = {*program.constants, *(value.name for value in program.inputs)}
     for node in program.nodes:
-        is_real = isinstance(node.output.dtype, Float)
-        if not is_real and all(value.name in exact for value in node.inputs):
+        computed = isinstance(node.output.dtype, Float) and not isinstance(node.op, MovesCodes)
+        if not computed and all(value.name in exact for value in node.inputs):
             exact.add(node.name)
     return exact
 

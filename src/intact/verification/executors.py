@@ -67,4 +67,4 @@ def _native() -> tuple[Executor, ...]:
 
 
 ExecutorName: TypeAlias = Literal["native"]
-NAMED: Mapping[ExecutorName, Callable[[], tuple[Executor, ...]]] = {"native": _native}
+NAMED: Mapping[str, Callable[[], tuple[Executor, ...]]] = {"native": _native}

@@ -171,6 +171,10 @@ def test_a_corrupt_file_is_refused(
         (["export", NET, "--to", "onnx", "-o", "out.onnx"], "no quantized network"),
         (["inspect", "net.py:network"], "return (module, example input)"),
         (["absent"], "No such command"),
+        (["verify", "absent.intact"], "--data DATA, or --certificate"),
+        (["verify", "absent.intact", "--data", "test.npz", "--certificate"], "--data DATA, or"),
+        (["verify", "absent.intact", "--data", "test.npz", "--executor", "abacus"], "abacus"),
+        (["quantize", NET, "-o", "net.intact", "--seed", str(2**63)], "does not fit 64 bits"),
     ],
 )
 def test_other_commands_name_what_is_wrong(

@@ -20,11 +20,13 @@ def seal(header: object, tensors: bytes) -> bytes:
     return seal_stream(zlib.compress(text, level=9), tensors)
 
 
-def seal_stream(text: bytes, tensors: bytes) -> bytes:
+def seal_stream(text: bytes, tensors: bytes, version: int = 2) -> bytes:
     """A file of a compressed header, and the bytes of the tensors."""
     padding = bytes(-len(text) % 64) if tensors else b""
     body = text + padding + tensors
-    preamble = struct.pack("<8sIIQ32s8x", b"\x89intact\n", 1, len(text), 64 + len(body), bytes(32))
+    preamble = struct.pack(
+        "<8sIIQ32s8x", b"\x89intact\n", version, len(text), 64 + len(body), bytes(32)
+    )
     digest = hashlib.sha256(preamble + body).digest()
     return preamble[:24] + digest + preamble[56:] + body
 

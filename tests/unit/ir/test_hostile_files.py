@@ -177,9 +177,9 @@ def test_another_version_is_named(tmp_path: Path) -> None:
     path = tmp_path / "net.intact"
     save(network(), path)
     data = bytearray(path.read_bytes())
-    data[8] = 2
+    data[8] = 3
     path.write_bytes(data)
-    check_refused(path, "has version 2; this intact reads version 1")
+    check_refused(path, "has version 3; this intact reads versions 1 to 2")
 
 
 def test_codes_outside_of_their_format_are_refused(tmp_path: Path) -> None:
