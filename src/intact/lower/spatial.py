@@ -1,7 +1,9 @@
 """Pooling, means and resizing (arithmetic.md, section 9)."""
 
 import math
-from typing import Literal
+from dataclasses import replace
+
+import numpy as np
 
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
@@ -11,7 +13,8 @@ from intact.lower.builder import Builder, Layout, stored_axes
 from intact.lower.images import as_image, emit_image, image_pads, image_pair
 from intact.lower.params import all_params
 from intact.lower.requant import requant
-from intact.numerics.qtensor import scalar_scale, scalar_zero_point
+from intact.numerics.fixedpoint import Requant, divided_multiplier
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 
 NO_PADS: Pads = ((0, 0), (0, 0))
 
@@ -78,11 +81,20 @@ def lower_mean(build: Builder, node: Node[FloatOp]) -> str | None:
         layout, stored = Layout.PLAIN, stored_axes(build.rank(name), Layout.PLAIN)
     shape = with_batch(build.shapes[name], 1)
     count = math.prod(shape[axis] for axis in op.axes)
-    bits: Literal[32, 64] = 32 if count << source.format.bits < 2**31 else 64
-    scaled = requant(scalar_scale(source) / (scalar_scale(output) * count), output, None, bits)
+    scaled = _mean_requant(source, output, count)
     axes = tuple(sorted(stored.index(axis) for axis in op.axes))
     lowered = int_ops.QMean(axes, op.keepdims, scalar_zero_point(source), scaled)
     x = build.codes(name, layout)
     out_layout = layout if op.keepdims else Layout.PLAIN
     build.emit(lowered, (x,), build.codes_output(node.name, out_layout))
     return None
+
+
+def _mean_requant(source: QuantParams, output: QuantParams, count: int) -> Requant:
+    """Of a sum of `count` codes."""
+    ratio = scalar_scale(source) / scalar_scale(output)
+    if count << source.format.bits >= 2**31:
+        return requant(ratio / count, output, accumulator_bits=64)
+    scaled = requant(ratio, output)
+    multiplier, shift = divided_multiplier(int(scaled.multiplier[0]), int(scaled.shift[0]), count)
+    return replace(scaled, multiplier=np.array([multiplier]), shift=np.array([shift]))

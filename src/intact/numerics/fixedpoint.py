@@ -73,6 +73,15 @@ def quantize_multiplier(real: Array | float) -> tuple[Int64Array, Int64Array]:
     return np.where(vanished, 0, multiplier), np.where(vanished, 0, shift)
 
 
+def divided_multiplier(multiplier: int, shift: int, count: int) -> tuple[int, int]:
+    """(multiplier, shift) of a multiplier by 1 / count, truncated and not normalized (eq. 50).
+
+    TFLite's QuantizedMeanOrSum.
+    """
+    more = min(count.bit_length() - 1, 31 + shift)
+    return (multiplier << more) // count, shift - more
+
+
 def multiply_by_quantized_multiplier(
     x: IntArray, multiplier: IntArray, shift: IntArray
 ) -> Int64Array:
@@ -111,7 +120,7 @@ class Requant:
     one entry for each channel of acc's last axis, or a single one.
     """
 
-    multiplier: IntArray  # (C,) or (1,), Q0.31 in [2**30, 2**31), or 0
+    multiplier: IntArray  # (C,) or (1,), Q0.31; most in [2**30, 2**31)
     shift: IntArray  # same shape; > 0: left, < 0: right
     zero_point: int
     qmin: IntArray  # (C,) or (1,): a clipped activation may be equalized per channel

@@ -1,5 +1,7 @@
 """The integer arithmetic against unbounded Python integers and gemmlowp's published behaviour."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from intact.numerics.fixedpoint import (
     INT32_MIN,
     Int64Array,
     Requant,
+    divided_multiplier,
     doubling_high_mul,
     multiply_by_quantized_multiplier,
     multiply_wide,
@@ -381,3 +384,14 @@ def test_requant_refuses_impossible_numbers(
 
 def test_saturate32() -> None:
     assert saturate32(array(-(1 << 40), -5, 1 << 40)).tolist() == [INT32_MIN, -5, INT32_MAX]
+
+
+@given(st.integers(1 << 30, (1 << 31) - 1), st.integers(-31, 14), st.integers(1, 1 << 24))
+def test_a_divided_multiplier_is_at_most_one_unit_too_small(
+    multiplier: int, shift: int, count: int
+) -> None:
+    divided, moved = divided_multiplier(multiplier, shift, count)
+    assert 0 <= divided < 1 << 31
+    assert -31 <= moved <= shift
+    exact = Fraction(multiplier, count) * 2 ** (shift - moved)
+    assert divided <= exact < divided + 1

@@ -26,7 +26,7 @@ from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 from intact.ir.windows import with_overhang
 from intact.numerics.arrays import IntArray
-from intact.numerics.fixedpoint import Requant
+from intact.numerics.fixedpoint import Requant, divided_multiplier
 
 
 def emit_max_pool(ledger: Ledger, node: Node[IntOp], op: int_ops.QMaxPool2d) -> None:
@@ -91,17 +91,12 @@ def emit_mean(ledger: Ledger, node: Node[IntOp], op: int_ops.QMean) -> None:
 
 
 def _mean_requant(ratio: float, count: int, like: Requant) -> Requant | None:
-    """The multiplier of s_x / s_y divided by the count, truncated (QuantizedMeanOrSum)."""
+    """The multiplier of s_x / s_y, divided by the count."""
     scaled = requant_of(ratio, like)
     if scaled is None:
         return None
-    multiplier, shift = int(scaled.multiplier[0]), int(scaled.shift[0])
-    more = min(count.bit_length() - 1, 32, 31 + shift)
-    return replace(
-        like,
-        multiplier=np.asarray([(multiplier << more) // count]),
-        shift=np.asarray([shift - more]),
-    )
+    multiplier, shift = divided_multiplier(int(scaled.multiplier[0]), int(scaled.shift[0]), count)
+    return replace(like, multiplier=np.array([multiplier]), shift=np.array([shift]))
 
 
 # --- resizing ----------------------------------------------------------------------------------
