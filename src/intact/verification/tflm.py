@@ -90,7 +90,8 @@ def _process(folder: Path, outputs: int) -> str:
         check=False,
     )
     if done.returncode:
-        reasons = [line for line in done.stdout.splitlines() if line.strip()][-3:]
+        reasons = done.stdout.partition("Traceback")[0].split("\n")
+        reasons = [line.strip() for line in reasons if line.strip()][-3:]
         raise VerifyError(
             "TensorFlow Lite Micro cannot run the network: "
             + ("; ".join(reasons) or f"its process ended with {done.returncode}")

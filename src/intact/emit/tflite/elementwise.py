@@ -21,7 +21,7 @@ from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp, Operand
 from intact.numerics.fixedpoint import Requant, quantize_multiplier
 
-_STEPS = 24  # units in the last place by which a scale may be changed
+_STEPS = 2048  # units in the last place by which a scale may be changed
 _CANDIDATES = 16
 _SUM_SHIFT = {8: 20, 16: 15}  # TFLite's left shift of operands, by bits
 
@@ -92,16 +92,15 @@ def _neighbours(
     """Scales of both operands: their own, then others by how far they are from the multiplier."""
     yield a, b
     real = float(requant.multiplier[0]) * 2.0 ** (int(requant.shift[0]) - 31)
-    steps = np.arange(-_STEPS, _STEPS + 1, dtype=np.float32)
-    left, right = ((s + steps * np.spacing(s)).astype(np.float32) for s in (a, b))
-    single = (left[:, None] * right / output).astype(np.float64)
-    double = left[:, None].astype(np.float64) * right / float(output)
-    errors = (
-        np.abs(single / real - 1) + np.abs(double / real - 1) if real else np.zeros_like(double)
-    )
-    for index in np.argsort(errors, axis=None)[:_CANDIDATES]:
-        i, j = np.unravel_index(index, errors.shape)
-        yield left[i], right[j]
+    if not real:
+        return
+    left = (a + np.arange(-_STEPS, _STEPS + 1) * np.spacing(a)).astype(np.float32)
+    right = (real * float(output) / left.astype(np.float64)).astype(np.float32)
+    single = (left * right / output).astype(np.float64)
+    double = left.astype(np.float64) * right / float(output)
+    errors = np.abs(single / real - 1) + np.abs(double / real - 1)
+    for index in np.argsort(errors)[:_CANDIDATES]:
+        yield left[index], right[index]
 
 
 def _product_range(op: int_ops.QMul, a: Value, b: Value) -> tuple[int, int]:

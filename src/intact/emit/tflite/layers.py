@@ -51,7 +51,8 @@ def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
     }
     if depthwise:
         stored = np.moveaxis(integers, 0, -1).reshape(1, height, width, outputs)
-        inputs = [source, *parameters(ledger, node, stored, scale, axis=3)]
+        # LiteRT has no reference kernel for depthwise weights of 4 bits.
+        inputs = [source, *parameters(ledger, node, stored, scale, axis=3, packs=False)]
         fields["DepthMultiplier"] = outputs // op.groups
         options = Options("DepthwiseConv2DOptions", fields)
         ledger.clamped(BuiltinOperator.DEPTHWISE_CONV_2D, inputs, node, op.requant, options)
@@ -128,18 +129,38 @@ def _accumulators(
 
 
 def parameters(
-    ledger: Ledger, node: Node[IntOp], integers: IntArray, scale: F32, axis: int
+    ledger: Ledger,
+    node: Node[IntOp],
+    integers: IntArray,
+    scale: F32,
+    axis: int,
+    *,
+    packs: bool = True,
 ) -> list[int]:
-    """Tensors of weight and bias."""
+    """Tensors of weight and bias; weights of up to 4 bits in half bytes, if the operator `packs`.
+
+    Kernels with inputs of 16 bits have no weights of 4.
+    """
     x, weight, bias = node.inputs
     meaning = Quantization(scale, np.zeros(scale.shape, np.int64), axis)
-    stored = ledger.constant(weight.name, integers.astype(np.int8), TensorType.INT8, meaning)
-    input_scale, _ = activation_params(node, x)
     wide = x.dtype.bits > 8
+    if packs and not wide and weight.dtype.bits <= 4:
+        stored = ledger.constant(
+            weight.name, _half_bytes(integers), TensorType.INT4, meaning, integers.shape
+        )
+    else:
+        stored = ledger.constant(weight.name, integers.astype(np.int8), TensorType.INT8, meaning)
+    input_scale, _ = activation_params(node, x)
     codes = ledger.program.constants[bias.name].astype(np.int64 if wide else np.int32)
     unit = Quantization(scale * input_scale, meaning.zero_point, 0)
     kind = TensorType.INT64 if wide else TensorType.INT32
     return [stored, ledger.constant(bias.name, codes, kind, unit)]
+
+
+def _half_bytes(integers: IntArray) -> IntArray:
+    """Two integers of 4 bits in each byte, the first in its low half."""
+    flat = np.pad(integers.astype(np.uint8).ravel() & 15, (0, integers.size % 2))
+    return np.asarray(flat[::2] | flat[1::2] << 4)
 
 
 # --- linear layers -----------------------------------------------------------------------------
@@ -229,7 +250,7 @@ def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTran
         "StrideW": op.stride[1],
     }
     shape = ledger.integers(whole, f"{node.name}/output_shape")
-    stored, bias = parameters(ledger, node, integers, scale, axis=0)
+    stored, bias = parameters(ledger, node, integers, scale, axis=0, packs=False)
     inputs = [shape, stored, ledger.read(x), bias]
     options = Options("TransposeConvOptions", fields)
     ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)
