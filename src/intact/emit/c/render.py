@@ -1,6 +1,7 @@
 """The text of model.h and model.c."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from intact.emit.c.declarations import Data, folded
 from intact.emit.c.model import Model
@@ -25,7 +26,7 @@ def header(model: Model) -> str:
             "",
             *_ports("INPUT", model.program.inputs),
             *_ports("OUTPUT", model.program.outputs),
-            "/* Bytes of static memory, beside the buffers that model_run is given. */",
+            "/* Bytes of static memory, inputs and outputs included. */",
             f"#define MODEL_ARENA_BYTES {model.storage.arena}",
             "",
             "#ifdef __cplusplus",
@@ -34,6 +35,11 @@ def header(model: Model) -> str:
             "",
             *_run_comment(model),
             f"{signature(model)};",
+            "",
+            "/* Where the codes lie while the network runs. model_run copies its inputs there and its",
+            " * outputs from there, unless it is given these very pointers: then no other buffers are",
+            " * needed. Every run overwrites the inputs. */",
+            *(f"{port.signature};" for port in ports(model)),
             "",
             "/* Runs the network on the test vectors in model_test.c and compares hashes of the",
             " * output codes: 0 if all are the reference's, else the number of the first that",
@@ -53,7 +59,7 @@ def header(model: Model) -> str:
 def _run_comment(model: Model) -> list[str]:
     lines = [
         "/* Computes the output codes of one sample. Buffers must not overlap; calls must not run",
-        " * at the same time, as they share the arena.",
+        " * at the same time, as they share their memory.",
     ]
     if model.may_fail:
         lines[-1] += " Returns 0, or 1 if an index is that of no row"
@@ -84,6 +90,54 @@ def _ports(kind: str, values: tuple[Value, ...]) -> Iterator[str]:
         yield ""
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output as model_run's parameter, and its place in the arena."""
+
+    value: Value
+    parameter: str
+    is_input: bool
+    place: str
+
+    @property
+    def function(self) -> str:
+        """The function that tells its place."""
+        prefix, kind = ("in", "input") if self.is_input else ("out", "output")
+        return f"model_{kind}{self.parameter.removeprefix(prefix)}"
+
+    @property
+    def type(self) -> str:
+        """C's type of a code."""
+        return f"{self.value.dtype.storage.name}_t"
+
+    @property
+    def signature(self) -> str:
+        """The head of that function."""
+        return f"{self.type}* {self.function}(void)"
+
+    @property
+    def copy(self) -> str:
+        """What model_run does where its caller has a buffer of his own."""
+        to, source = self.function + "()", self.parameter
+        if not self.is_input:
+            to, source = source, to
+        size = volume(self.value.shape) * self.value.dtype.storage.itemsize
+        return f"if ({to} != {source}) memcpy({to}, {source}, {size});"
+
+
+def ports(model: Model) -> list[Port]:
+    """The inputs, then the outputs."""
+    storage, program = model.storage, model.program
+    return [
+        Port(value, parameter, is_input, storage.places[value.name])
+        for values, parameters, is_input in (
+            (program.inputs, storage.inputs, True),
+            (program.outputs, storage.outputs, False),
+        )
+        for value, parameter in zip(values, parameters, strict=True)
+    ]
+
+
 def signature(model: Model) -> str:
     """The head of model_run."""
     inputs = zip(model.storage.inputs, model.program.inputs, strict=True)
@@ -101,6 +155,8 @@ def source(model: Model, outside: int | None = None) -> str:
         " */",
         '#include "model.h"',
         "",
+        "#include <string.h>",
+        "",
         '#include "intact_kernels.h"',
         "",
     ]
@@ -109,26 +165,29 @@ def source(model: Model, outside: int | None = None) -> str:
             lines += [f"extern {item.head};", ""]
         else:
             lines += [*item.lines(), ""]
-    if model.storage.arena:
-        lines += [
-            "/* All tensors between the layers; aligned for codes of any type. */",
-            "static union {",
-            "  uint64_t aligned;",
-            "  uint8_t bytes[MODEL_ARENA_BYTES];",
-            "} arena;",
-            "",
-        ]
+    lines += [
+        "/* All tensors; aligned for codes of any type. */",
+        "static union {",
+        "  uint64_t aligned;",
+        "  uint8_t bytes[MODEL_ARENA_BYTES];",
+        "} arena;",
+        "",
+    ]
+    for port in ports(model):
+        lines += [f"{port.signature} {{ return ({port.type}*)(void*)({port.place}); }}", ""]
     return "\n".join([*lines, *_run(model), ""])
 
 
 def _run(model: Model) -> Iterator[str]:
     yield f"{signature(model)} {{"
+    yield from (f"  {port.copy}" for port in ports(model) if port.is_input)
     for step in model.steps:
         yield f"  {comment(step.about)}"
         yield "  {"
         for statement in step.statements:
             yield from folded(f"    {statement}")
         yield "  }"
+    yield from (f"  {port.copy}" for port in ports(model) if not port.is_input)
     if model.may_fail:
         yield "  return 0;"
     yield "}"

@@ -1,4 +1,4 @@
-"""Where the values of one sample lie: in the caller's buffers, or in one static arena."""
+"""Where the values of one sample lie: in one static arena, inputs and outputs too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from intact.emit.c.names import free_identifier, identifier
 from intact.ir.float_ops import Reshape
 from intact.ir.graph import Graph, Node, Value, free_name, with_batch
 from intact.ir.int_ops import IntOp, Program
-from intact.ir.memory import MemoryPlan, Place, plan_device
+from intact.ir.memory import MemoryPlan, plan_device
 
 ALIGNMENT = 4  # bytes: a word, of which kernels may load several codes at once
 
@@ -53,28 +53,11 @@ def for_one_sample(program: Program) -> Program:
 
 
 def store(program: Program) -> Storage:
-    """Places the values: inputs and outputs where the caller has them, all others in the arena."""
-    inputs = _parameters("in", program.inputs)
-    outputs = _parameters("out", program.outputs)
-    given = {
-        value.name: name
-        for name, value in zip(
-            (*inputs, *outputs), (*program.inputs, *program.outputs), strict=True
-        )
-    }
-    planned = plan_device(program, elsewhere=given, alignment=ALIGNMENT)
-    places = {place.name: _pointer(place, given) for place in planned.places}
+    """Places all values in the arena; inputs give their room to others once they are read."""
+    planned = plan_device(program, alignment=ALIGNMENT)
+    places = {name: f"arena.bytes + {offset}" for name, offset in planned.offsets.items()}
+    inputs, outputs = _parameters("in", program.inputs), _parameters("out", program.outputs)
     return Storage(places, inputs, outputs, planned)
-
-
-def _pointer(place: Place, given: Mapping[str, str]) -> str:
-    if place.inside is None:
-        return f"arena.bytes + {place.offset}"
-    buffer = given[place.inside]
-    if place.offset == 0:
-        return buffer
-    const = "const " if buffer.startswith("in") else ""
-    return f"({const}uint8_t*){buffer} + {place.offset}"
 
 
 def _parameters(prefix: str, values: tuple[Value, ...]) -> tuple[str, ...]:
