@@ -103,8 +103,11 @@ def _available(program: Program) -> Held:
     skipped: dict[str, str] = {}
     for name, settings in NAMED.items():
         try:
-            comparers += [Comparer(setting, program) for setting in settings() if setting.exact]
-        except (ImportError, FileNotFoundError, UnsupportedOpError) as error:
+            found = [Comparer(setting, program) for setting in settings() if setting.exact]
+            for comparer in found:
+                comparer.rehearse()
+            comparers += found
+        except (ImportError, FileNotFoundError, UnsupportedOpError, VerifyError) as error:
             skipped[name] = str(error)
     return Held(tuple(comparers), skipped=skipped)
 

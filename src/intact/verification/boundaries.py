@@ -21,6 +21,18 @@ def tflite_bytes(program: Program) -> bytes:
     return codes_to_bytes(program)
 
 
+def through_codes(program: Program, load: Callable[[Program], Runner]) -> Runner:
+    """Runs a Program in what takes the part between codes, behind the border to real numbers."""
+    boundary = code_boundary(program)
+    before, after = reference.load(boundary.before), reference.load(boundary.after)
+    run = load(boundary.program)
+
+    def whole(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return after(run(before(inputs)))
+
+    return whole
+
+
 def through_file(program: Program, load_file: Callable[[bytes, Program], SampleRunner]) -> Runner:
     """Runs a Program as its TFLite file, behind the border where real numbers become codes.
 
@@ -30,12 +42,8 @@ def through_file(program: Program, load_file: Callable[[bytes, Program], SampleR
         ImportError: if the schema package is not installed.
         UnsupportedOpError: if the Program cannot be exported.
     """
-    boundary = code_boundary(program)
-    core = boundary.program
-    before, after = reference.load(boundary.before), reference.load(boundary.after)
-    run = by_samples(load_file(tflite_bytes(core), core), core.inputs, core.outputs)
 
-    def whole(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return after(run(before(inputs)))
+    def load(core: Program) -> Runner:
+        return by_samples(load_file(tflite_bytes(core), core), core.inputs, core.outputs)
 
-    return whole
+    return through_codes(program, load)

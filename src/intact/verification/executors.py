@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 from intact.exec.cores import available_cores
 from intact.exec.runner import Runner
 from intact.ir.int_ops import Program
+from intact.verification.boundaries import through_codes
 
 if TYPE_CHECKING:
     from intact.exec.native.library import native
@@ -66,5 +67,60 @@ def _native() -> tuple[Executor, ...]:
     return tuple(Native(isa, count) for isa in levels() for count in threads)
 
 
-ExecutorName: TypeAlias = Literal["native"]
-NAMED: Mapping[str, Callable[[], tuple[Executor, ...]]] = {"native": _native}
+@dataclass(frozen=True, slots=True)
+class CompiledC:
+    """The exported C, compiled on the spot for this computer."""
+
+    name: ClassVar[str] = "c"
+    setting: ClassVar[str] = ""
+    exact: ClassVar[bool] = True
+
+    def load(self, program: Program) -> Runner:
+        """The Program's C between codes."""
+        from intact.verification import compiled_c
+
+        return through_codes(program, compiled_c.load)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteRt:
+    """The exported TFLite file in LiteRT: by its reference kernels, or by default XNNPACK's."""
+
+    exact: bool
+    setting: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """The reference kernels have the runtime's name."""
+        return "litert" if self.exact else "litert-xnnpack"
+
+    def load(self, program: Program) -> Runner:
+        """The Program's file in LiteRT."""
+        from intact.verification import litert
+
+        return litert.load(program, reference_kernels=self.exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Tflm:
+    """The exported TFLite file in TensorFlow Lite Micro."""
+
+    name: ClassVar[str] = "tflm"
+    setting: ClassVar[str] = ""
+    exact: ClassVar[bool] = True
+
+    def load(self, program: Program) -> Runner:
+        """The Program's file in TensorFlow Lite Micro."""
+        from intact.verification import tflm
+
+        return tflm.load(program)
+
+
+ExecutorName: TypeAlias = Literal["native", "c", "litert", "litert-xnnpack", "tflm"]
+NAMED: Mapping[str, Callable[[], tuple[Executor, ...]]] = {
+    "native": _native,
+    "c": lambda: (CompiledC(),),
+    "litert": lambda: (LiteRt(exact=True),),
+    "litert-xnnpack": lambda: (LiteRt(exact=False),),
+    "tflm": lambda: (Tflm(),),
+}

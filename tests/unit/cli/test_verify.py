@@ -14,7 +14,7 @@ from intact.exec.native import NativeEngine
 from intact.exec.runner import Runner
 from intact.ir.int_ops import Program, QLinear
 from intact.numerics.arrays import Array
-from intact.verification.executors import Native
+from intact.verification.executors import NAMED, Native
 
 VERIFY = ["verify", "net.intact", "--data", "test.npz", "--executor", "native"]
 
@@ -69,6 +69,7 @@ def test_without_a_choice_what_was_not_run_is_noted(
         raise ImportError("no engine: pip install engine")
 
     monkeypatch.setattr(Native, "load", missing)
+    monkeypatch.setattr("intact.api.verify.NAMED", {"native": NAMED["native"]})
     assert run(["verify", "net.intact", "--certificate", "--json"]) == 0
     captured = capsys.readouterr()
     assert "native was not run: no engine: pip install engine" in captured.err
@@ -86,7 +87,7 @@ def test_a_certificate_is_replayed(capsys: pytest.CaptureFixture[str], saved: Pa
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith("certificate: W8A8, python ")
     assert "64 samples (SHA-256 " in line
-    assert run(["verify", "net.intact", "--certificate"]) == 0
+    assert run(["verify", "net.intact", "--certificate", "--executor", "native"]) == 0
     assert capsys.readouterr().out.startswith(
         f"{line}\n4 test vectors, the reference's codes are as"
     )
