@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from intact.capture.tflite.file import Network, Operator, Options, Tensor
-from intact.capture.tflite.scales import Bounds, clamp
+from intact.capture.tflite.scales import Bounds, clamp, is_scale
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
@@ -111,7 +111,7 @@ class Builder:
         assert isinstance(format, Int)
         if not format.qmin <= zero_point <= format.qmax:
             raise FormatError(f'"{name}" has zero point {zero_point}, which is no {format}')
-        if not (np.isfinite(scale) and scale > 0):
+        if not is_scale(tensor.scales.scale):
             raise FormatError(f'"{name}" has scale {scale}')
         return QuantParams(format, np.asarray(scale, np.float32), np.asarray(zero_point))
 

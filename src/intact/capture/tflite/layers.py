@@ -12,6 +12,7 @@ from intact.capture.tflite.scales import (
     Bounds,
     channel_multipliers,
     integer,
+    is_scale,
     requant,
     tensor_multiplier,
 )
@@ -149,8 +150,8 @@ def _weight(net: Builder, operator: Operator, index: int, codes: Codes, axis: in
             f"{net.title(operator)} has scales along axis {scales.axis} of its weights, where"
             f" intact reads axis {axis}"
         )
-    if not (np.isfinite(scales.scale).all() and (scales.scale > 0).all()):
-        raise FormatError(f'"{net.name(index)}" has a scale that is not positive')
+    if not is_scale(np.maximum(scales.scale, 1)) or not (scales.scale > 0).all():
+        raise FormatError(f'"{net.name(index)}" has a scale that is not positive, or huge')
     if ((scales.zero_point < format.qmin) | (scales.zero_point > format.qmax)).any():
         raise FormatError(f'"{net.name(index)}" has a zero point that is no {format}')
     if format.signed and not scales.zero_point.any() and int(codes.min()) > format.qmin:

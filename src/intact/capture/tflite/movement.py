@@ -185,7 +185,18 @@ def _alike(net: Builder, operator: Operator) -> list[Value]:
     if not operator.inputs or len(operator.inputs) > MOST_PIECES:
         raise FormatError(f"{net.title(operator)} joins {len(operator.inputs)} tensors")
     output = net.params(operator.outputs[0])
-    return [_rescaled(net, operator, i, output) for i in range(len(operator.inputs))]
+    values = [_rescaled(net, operator, i, output) for i in range(len(operator.inputs))]
+    if not any(value.shape[:1] == (-1,) for value in values):
+        return values
+    return [_repeated(net, operator, value) for value in values]
+
+
+def _repeated(net: Builder, operator: Operator, x: Value) -> Value:
+    """A constant once for each sample."""
+    if x.name not in net.constants or x.shape[:1] != (1,):
+        return x
+    op = ops.Expand((-1, *x.shape[1:]))
+    return net.between(operator, op, [x], x.params, "repeated")
 
 
 def _rescaled(net: Builder, operator: Operator, position: int, output: QuantParams) -> Value:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from intact.lower.requant import saturating_multiplier
-from intact.numerics.arrays import F64, Array
+from intact.numerics.arrays import F32, F64, Array
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
@@ -24,6 +24,13 @@ BOUNDS: dict[int, Bounds] = {
     2: (-1.0, 1.0),
     3: (0.0, 6.0),
 }
+
+_SMALLEST, _LARGEST = 2.0**-60, 2.0**40  # products and quotients of three stay within float32
+
+
+def is_scale(scale: F32) -> bool:
+    """Whether all numbers can be scales: positive, and neither tiny nor huge."""
+    return bool(((scale >= _SMALLEST) & (scale <= _LARGEST)).all())
 
 
 def scale32(params: QuantParams) -> np.float32:

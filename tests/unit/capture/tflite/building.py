@@ -49,6 +49,7 @@ class File:
     outputs: list[int] = field(default_factory=list)
     tensors: list[_Tensor] = field(default_factory=list)
     operators: list[_Operator] = field(default_factory=list)
+    variables: list[int] = field(default_factory=list)  # tensors that keep their state
 
     def tensor(
         self,
@@ -109,7 +110,10 @@ class File:
         builder = flatbuffers.Builder(4096)
         codes = list(dict.fromkeys(operator.code for operator in self.operators))
         buffers = [_buffer(builder, b"")]
-        tensors = [_tensor(builder, tensor, buffers) for tensor in self.tensors]
+        tensors = [
+            _tensor(builder, tensor, buffers, index in self.variables)
+            for index, tensor in enumerate(self.tensors)
+        ]
         operators = [_operator(builder, operator, codes) for operator in self.operators]
         parts = [
             _tables(builder, tensors, tflite.SubGraphStartTensorsVector),
@@ -162,7 +166,9 @@ def _buffer(builder: flatbuffers.Builder, data: bytes) -> int:
     return int(tflite.BufferEnd(builder))
 
 
-def _tensor(builder: flatbuffers.Builder, tensor: _Tensor, buffers: list[int]) -> int:
+def _tensor(
+    builder: flatbuffers.Builder, tensor: _Tensor, buffers: list[int], variable: bool
+) -> int:
     name = builder.CreateString(tensor.name)
     shape = _numbers(builder, tensor.shape, np.int32)
     quantization = None
@@ -182,6 +188,7 @@ def _tensor(builder: flatbuffers.Builder, tensor: _Tensor, buffers: list[int]) -
     tflite.TensorAddShape(builder, shape)
     tflite.TensorAddType(builder, TYPES[tensor.type])
     tflite.TensorAddBuffer(builder, 0 if tensor.data is None else len(buffers) - 1)
+    tflite.TensorAddIsVariable(builder, variable)
     if quantization is not None:
         tflite.TensorAddQuantization(builder, quantization)
     return int(tflite.TensorEnd(builder))
