@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
+from intact.api.c_sources import export_c
 from intact.api.network import QuantizedNetwork, to_program
 from intact.ir.int_ops import Program
 from intact.model import QuantizedModel
 
 
-def export(network: QuantizedNetwork | QuantizedModel | Program, path: str | Path) -> None:
-    """Writes the network in the format of the file's suffix, whole or not at all.
+def export(
+    network: QuantizedNetwork | QuantizedModel | Program,
+    path: str | Path,
+    *,
+    ram: int | None = None,
+    flash: int | None = None,
+) -> None:
+    """Writes the network in the format of the path's suffix, whole or not at all.
 
     `.onnx`: QDQ form, which any ONNX runtime executes, with integers that may differ from the
     reference's by one here and there; needs onnx.
@@ -16,22 +23,37 @@ def export(network: QuantizedNetwork | QuantizedModel | Program, path: str | Pat
     `.tflite`: codes in, codes out, channels last; LiteRT's reference kernels and TensorFlow Lite
     Micro compute the reference's integers; needs tflite and flatbuffers.
 
+    No suffix: a folder of C99 sources for microcontrollers, codes in, codes out, which compute the
+    reference's integers (`intact.api.c_sources.export_c` also tells what they cost).
+
+    Args:
+        network: What `quantize` or `load` gave.
+        path: A file, or a folder for C.
+        ram: For C: bytes that its tensors may take, inputs and outputs included.
+        flash: For C: bytes that its constants may take.
+
     Raises:
-        ValueError: for any other suffix; C sources cannot be written yet.
+        ValueError: for any other suffix, or a budget for another format than C.
         UnsupportedOpError: if the format cannot express a part of the network.
-        OSError: if the file cannot be written.
+        BudgetError: if a budget is too small.
+        OSError: if the file or folder cannot be written.
     """
     target = Path(path)
-    if target.suffix == ".onnx":
-        from intact.emit import onnx  # onnx is optional
+    if target.suffix and (ram is not None or flash is not None):
+        raise ValueError(f"{path}: budgets of ram and flash are for a folder of C sources")
+    match target.suffix:
+        case ".onnx":
+            from intact.emit import onnx  # onnx is optional
 
-        onnx.save(to_program(network), target)
-    elif target.suffix == ".tflite":
-        from intact.emit import tflite  # optional too
+            onnx.save(to_program(network), target)
+        case ".tflite":
+            from intact.emit import tflite  # optional too
 
-        tflite.save(to_program(network), target)
-    elif target.name.endswith("_c"):
-        raise ValueError(f"{path}: this version does not write C sources; choose .onnx or .tflite")
-    else:
-        kind = target.suffix or "that"
-        raise ValueError(f"{path}: a network is exported to .onnx or .tflite, not {kind}")
+            tflite.save(to_program(network), target)
+        case "":
+            export_c(network, target, ram=ram, flash=flash)
+        case other:
+            raise ValueError(
+                f"{path}: a network is exported to .onnx, .tflite or a folder without suffix for C,"
+                f" not {other}"
+            )

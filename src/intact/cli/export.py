@@ -4,21 +4,49 @@ from pathlib import Path
 
 import click
 
+from intact.api.c_sources import export_c
 from intact.api.export import export
+from intact.api.network import QuantizedNetwork
 from intact.cli.networks import open_network
-from intact.cli.options import EPILOG, json_option
-from intact.cli.output import check_output, kilobytes, print_json
+from intact.cli.options import EPILOG, json_option, memory_size
+from intact.cli.output import Json, check_folder, check_output, kilobytes, print_json
+from intact.emit.c import Report
 
 
 @click.command("export", epilog=EPILOG)
 @click.argument("network", metavar="NET")
 @click.option(
-    "--to", "kind", type=click.Choice(["onnx", "tflite"]), required=True, help="The format."
+    "--to", "kind", type=click.Choice(["onnx", "tflite", "c"]), required=True, help="The format."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="PATH")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PATH",
+    help="A file; for C, a folder.",
+)
+@click.option(
+    "--ram",
+    type=memory_size,
+    metavar="SIZE",
+    help="C: what its tensors may take, such as 64k; first layers are computed in bands for it.",
+)
+@click.option("--flash", type=memory_size, metavar="SIZE", help="C: what its constants may take.")
 @json_option
-def command(network: str, kind: str, output: Path, as_json: bool) -> int:
-    """Write NET as a file that other runtimes execute."""
+def command(
+    network: str, kind: str, output: Path, ram: int | None, flash: int | None, as_json: bool
+) -> int:
+    """Write NET as a file that other runtimes execute, or as C sources for microcontrollers.
+
+    C sources compute the reference's integers. Where --ram or --flash is too small for them,
+    nothing is written and the exit code is 1.
+    """
+    if kind == "c":
+        check_folder(output)
+        return _export_c(network, open_network(network), output, ram, flash, as_json)
+    if ram is not None or flash is not None:
+        raise click.UsageError("--ram and --flash are budgets of --to c")
     check_output(output, f".{kind}")
     export(open_network(network), output)
     size = output.stat().st_size
@@ -27,3 +55,57 @@ def command(network: str, kind: str, output: Path, as_json: bool) -> int:
     else:
         click.echo(f"{output}: {kilobytes(size)}")
     return 0
+
+
+def _export_c(
+    source: str,
+    network: QuantizedNetwork,
+    output: Path,
+    ram: int | None,
+    flash: int | None,
+    as_json: bool,
+) -> int:
+    found = export_c(network, output, ram=ram, flash=flash)
+    if as_json:
+        print_json({"network": source, "format": "c", "output": str(output), **document(found)})
+    else:
+        click.echo(str(found))
+        click.echo(f"{output}: model.h, model.c, intact_kernels.h and model_test.c")
+    return 0
+
+
+def document(found: Report) -> dict[str, Json]:
+    """What `--json` prints of the costs; sizes in bytes."""
+    return {
+        "flash": {"constants": found.flash, "weights": found.weights, "tables": found.tables},
+        "ram": {
+            "arena": found.ram,
+            "lower_bound": found.lower_bound,
+            "inputs": found.inputs,
+            "outputs": found.outputs,
+            "peak_layer": found.peak,
+        },
+        "macs": found.macs,
+        "bands": found.bands,
+        "layers": [
+            {
+                "name": layer.name,
+                "op": layer.op,
+                "shape": list(layer.shape),
+                "macs": layer.macs,
+                "flash": layer.flash,
+                "arena_in_use": layer.arena,
+            }
+            for layer in found.layers
+        ],
+        "tensors": [
+            {
+                "name": tensor.name,
+                "offset": tensor.offset,
+                "bytes": tensor.size,
+                "first": tensor.first,
+                "last": tensor.last,
+            }
+            for tensor in found.tensors
+        ],
+    }

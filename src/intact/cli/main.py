@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from intact.cli.output import fail
-from intact.errors import IntactError
+from intact.errors import BudgetError, IntactError
 
 DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -107,6 +107,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return fail("interrupted", INTERRUPTED)
     except OSError as error:
         return fail(_reason(error), UNUSABLE)
+    except BudgetError as error:
+        return fail(str(error), MISSED)
     except (IntactError, ValueError) as error:
         return fail(str(error), UNUSABLE)
     except ImportError as error:

@@ -37,6 +37,19 @@ def share(text: str) -> float:
     return found
 
 
+def memory_size(text: str) -> int:
+    """Bytes: 65536, or 64k and 1M in units of 1024, as memories are made."""
+    units = {"k": 1 << 10, "m": 1 << 20}
+    unit = units.get(text[-1:].lower())
+    try:
+        size = int(text) if unit is None else int(float(text[:-1]) * unit)
+    except (ValueError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise click.BadParameter(f"{text!r} is no size like 65536, 64k or 1M")
+    return size
+
+
 def json_option(function: Function) -> Function:
     """`--json`."""
     return click.option("as_json", "--json", is_flag=True, help="One JSON document on stdout.")(

@@ -77,12 +77,27 @@ def check_output(path: Path, suffix: str) -> None:
     """
     if path.suffix != suffix:
         raise ValueError(f"{path}: the output must be named *{suffix}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path.parent}: files cannot be written there; choose another -o")
+    _check_writable(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """The same of a folder, which may exist already or be made in one that does.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, PermissionError: if it cannot be written to.
+    """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file; C sources need a folder")
+    _check_writable(path if path.exists() else path.parent)
+
+
+def _check_writable(folder: Path) -> None:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder}: files cannot be written there; choose another -o")
 
 
 def percent(share: float) -> str:

@@ -1,6 +1,19 @@
 """C99 sources of a Program: for microcontrollers, without allocation and without real numbers."""
 
+from intact.emit.c.model import Model, translate
+from intact.emit.c.report import LayerCost, Report, TensorPlace, report
+from intact.emit.c.storage import plan_storage
 from intact.emit.c.vectors import Vector
-from intact.emit.c.write import sources, write
+from intact.emit.c.write import write
 
-__all__ = ["Vector", "sources", "write"]
+__all__ = [
+    "LayerCost",
+    "Model",
+    "Report",
+    "TensorPlace",
+    "Vector",
+    "plan_storage",
+    "report",
+    "translate",
+    "write",
+]

@@ -26,6 +26,10 @@ class Data:
         """The declaration without what it holds."""
         return f"const {c_type(self.values)} {self.name}[{self.values.size}]"
 
+    def size(self, most_axes: int) -> int:  # noqa: ARG002
+        """Bytes."""
+        return self.values.nbytes
+
     def lines(self) -> Iterator[str]:
         """The definition, 100 columns wide."""
         if self.values.size == 1:
@@ -44,6 +48,10 @@ class Structure:
     name: str
     type: str
     fields: Initializer
+
+    def size(self, most_axes: int) -> int:
+        """Bytes where pointers have 32 bits; arrays of numbers have `most_axes` each."""
+        return _words(self.fields, most_axes) * 4
 
     def lines(self) -> Iterator[str]:
         """The definition."""
@@ -90,6 +98,18 @@ class Declarations:
         name = free_identifier(wanted, self._names)
         self._names.add(name)
         return name
+
+
+def _words(fields: Initializer, most_axes: int) -> int:
+    match fields:
+        case int() | str():
+            return 1
+        case Mapping():
+            return sum(_words(part, most_axes) for part in fields.values())
+        case _ if all(isinstance(part, int) for part in fields):
+            return most_axes
+        case _:
+            return sum(_words(part, most_axes) for part in fields)
 
 
 def _ranks(fields: Initializer) -> Iterator[int]:

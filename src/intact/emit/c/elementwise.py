@@ -46,8 +46,12 @@ def mul(op: int_ops.QMul, site: Site) -> list[str]:
     return _pairwise("intact_mul", params, site)
 
 
-def _operand(operand: int_ops.Operand) -> tuple[int, int, int]:
-    return operand.zero_point, operand.multiplier, operand.shift
+def _operand(operand: int_ops.Operand) -> dict[str, int]:
+    return {
+        "zero_point": operand.zero_point,
+        "multiplier": operand.multiplier,
+        "shift": operand.shift,
+    }
 
 
 def _types(site: Site) -> dict[str, Initializer]:

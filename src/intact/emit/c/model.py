@@ -9,7 +9,7 @@ from intact.emit.c.names import free_identifier, identifier
 from intact.emit.c.site import Site
 from intact.emit.c.storage import Storage, for_one_sample, store
 from intact.errors import UnsupportedOpError
-from intact.ir.graph import Node, Value
+from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp, Program, QEmbedding
 from intact.ir.macs import multiply_accumulates
 from intact.numerics.formats import Float
@@ -21,6 +21,7 @@ class Step:
 
     node: Node[IntOp]
     statements: tuple[str, ...]
+    constants: int  # how many constants are declared for it and the steps before
 
     @property
     def about(self) -> str:
@@ -64,23 +65,20 @@ def translate(program: Program) -> Model:
         name = free_identifier(identifier(node.name), taken)
         taken.append(name)
         site = Site(node, name, storage.places, single.constants, declarations, kinds)
-        steps.append(Step(node, tuple(call(site))))
+        steps.append(Step(node, tuple(call(site)), len(declarations.items)))
     return Model(single, storage, declarations, kinds, tuple(steps))
 
 
 def _check_integers(program: Program) -> None:
-    """Complains of the first value that holds real numbers."""
+    """Complains of the first operation on real numbers."""
+    for node in program.nodes:
+        real = next((v for v in (*node.inputs, node.output) if isinstance(v.dtype, Float)), None)
+        if real is not None:
+            raise UnsupportedOpError(
+                f'{type(node.op).__name__} at "{node.name}" cannot be exported to C: "{real.name}"'
+                f" holds real numbers ({real.dtype}), and C is written for integers alone; quantize"
+                " this layer too, with a recipe such as W8A8"
+            )
     for value in program.inputs:
         if isinstance(value.dtype, Float):
-            raise _real(value, "the input")
-    for node in program.nodes:
-        real = [v for v in (*node.inputs, node.output) if isinstance(v.dtype, Float)]
-        if real:
-            raise _real(real[0], f'{type(node.op).__name__} at "{node.name}", where')
-
-
-def _real(value: Value, where: str) -> UnsupportedOpError:
-    return UnsupportedOpError(
-        f'{where} "{value.name}" holds real numbers ({value.dtype}): C is written for networks of'
-        " integers alone; quantize this layer too, with a recipe such as W8A8"
-    )
+            raise UnsupportedOpError(f'"{value.name}" holds real numbers, and nothing quantizes it')

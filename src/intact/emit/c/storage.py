@@ -52,12 +52,20 @@ def for_one_sample(program: Program) -> Program:
     return Graph[IntOp](inputs, tuple(outputs), tuple(nodes), program.constants)
 
 
-def store(program: Program) -> Storage:
-    """Places all values in the arena; inputs give their room to others once they are read."""
-    planned = plan_device(program, alignment=ALIGNMENT)
+def store(program: Program, ram: int | None = None) -> Storage:
+    """Places all values in the arena; inputs give their room to others once they are read.
+
+    An arena of `ram` bytes is small enough; by default it is as small as can be found.
+    """
+    planned = plan_device(program, ram, alignment=ALIGNMENT)
     places = {name: f"arena.bytes + {offset}" for name, offset in planned.offsets.items()}
     inputs, outputs = _parameters("in", program.inputs), _parameters("out", program.outputs)
     return Storage(places, inputs, outputs, planned)
+
+
+def plan_storage(program: Program, ram: int) -> MemoryPlan:
+    """The memory of a Program as C, no smaller than `ram` if it need not be."""
+    return store(for_one_sample(program), ram).plan
 
 
 def _parameters(prefix: str, values: tuple[Value, ...]) -> tuple[str, ...]:

@@ -6,24 +6,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from intact.emit.c.kernels import amalgamate
-from intact.emit.c.model import Model, translate
+from intact.emit.c.model import Model
 from intact.emit.c.render import header, source
 from intact.emit.c.vectors import Vector, self_test
-from intact.ir.int_ops import Program
 from intact.ir.replacing import replacing
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
-def sources(program: Program, vectors: Sequence[Vector] = ()) -> dict[str, str]:
-    """The files by name: model.h, model.c, intact_kernels.h and model_test.c."""
-    return render(translate(program), vectors)
-
-
 def render(
     model: Model, vectors: Sequence[Vector] = (), *, outside: int | None = None
 ) -> dict[str, str]:
-    """The files of a model; arrays of `outside` bytes and more are declared only."""
+    """The files by name; arrays of `outside` bytes and more are declared only."""
     code = source(model, outside)
     macros = {
         **model.kinds.macros(),
@@ -37,19 +31,18 @@ def render(
     }
 
 
-def write(program: Program, folder: Path, vectors: Sequence[Vector] = ()) -> None:
-    """Writes C99 sources of a Program from codes to codes; all of them or none.
+def write(model: Model, folder: Path, vectors: Sequence[Vector] = ()) -> None:
+    """Writes model.h, model.c, intact_kernels.h and model_test.c; all of them or none.
 
     Args:
-        program: What `code_boundary` cut out, of integers alone.
-        folder: Made if it is missing; files of the same names are replaced.
+        model: What `translate` made.
+        folder: Made if it is missing; files of these names are replaced.
         vectors: What the self-test runs.
 
     Raises:
-        UnsupportedOpError: names the layer that has no form in C.
         OSError: if the folder cannot be written.
     """
-    files = sources(program, vectors)
+    files = render(model, vectors)
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         for name, text in files.items():

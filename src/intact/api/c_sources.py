@@ -1,0 +1,117 @@
+"""export_c: a quantized network as C sources, within budgets of memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from intact.api.network import QuantizedNetwork, to_program
+from intact.data.function import item_inputs
+from intact.emit import c
+from intact.errors import BudgetError
+from intact.exec import reference
+from intact.ir.boundary import CodeBoundary, code_boundary
+from intact.ir.graph import Value, sample_slices, with_batch
+from intact.ir.int_ops import Program, QEmbedding
+from intact.model import QuantizedModel
+from intact.numerics.arrays import Array
+from intact.numerics.formats import Int
+from intact.passes.fit_ram import fit_ram
+
+_VECTORS = 2  # that the self-test runs
+
+
+def export_c(
+    network: QuantizedNetwork | QuantizedModel | Program,
+    folder: str | Path,
+    *,
+    ram: int | None = None,
+    flash: int | None = None,
+    samples: object = None,
+    seed: int = 0,
+) -> c.Report:
+    """Writes C99 sources of a network of integers; all files or none.
+
+    Args:
+        network: What `quantize` or `load` gave.
+        folder: Made if it is missing; the folder that it is in must exist.
+        ram: Bytes for all tensors, inputs and outputs included. If the network needs more, its
+            first layers are computed band by band, with the same integers.
+        flash: Bytes for the constants; code comes on top.
+        samples: A batch of inputs, of which the first become the self-test's; by default random
+            codes.
+        seed: Of the random codes.
+
+    Raises:
+        UnsupportedOpError: names the layer that computes with real numbers or has no kernel.
+        BudgetError: if a budget is too small; names the layer.
+        CalibrationError: if the samples do not fit the network.
+        OSError: if the folder cannot be written.
+    """
+    cut = code_boundary(to_program(network))
+    program = reference.folded(cut.program)
+    model = c.translate(program)
+    found = c.report(model)
+    if ram is not None and found.ram > ram:
+        fitted = fit_ram(program, ram, c.plan_storage)
+        model = c.translate(fitted.program)
+        found = replace(c.report(model), bands=fitted.bands, extra_macs=fitted.extra_macs)
+    if flash is not None and found.flash > flash:
+        raise _too_large(found, flash)
+    inputs = _random(program, seed) if samples is None else _given(cut, samples)
+    c.write(model, Path(folder), list(_vectors(program, inputs)))
+    return found
+
+
+def _too_large(found: c.Report, flash: int) -> BudgetError:
+    layer = max(found.layers, key=lambda layer: layer.flash)
+    return BudgetError(
+        f"the constants take {found.flash} bytes of flash, more than the {flash} allowed;"
+        f' {layer.flash} of them are of "{layer.name}": give that layer fewer channels, or allow'
+        " that much"
+    )
+
+
+def _given(cut: CodeBoundary, samples: object) -> Mapping[str, Array]:
+    """The codes of the user's samples."""
+    arrays = item_inputs(samples, cut.before.inputs, "the samples")
+    names = [value.name for value in cut.before.inputs]
+    return reference.load(cut.before)(dict(zip(names, arrays, strict=True)))
+
+
+def _random(program: Program, seed: int) -> Mapping[str, Array]:
+    """Codes of each input's format; indices are those of rows."""
+    generator = np.random.default_rng(seed)
+    return {value.name: _drawn(value, program, generator) for value in program.inputs}
+
+
+def _drawn(value: Value, program: Program, generator: np.random.Generator) -> Array:
+    assert isinstance(value.dtype, Int), "translate refuses others"
+    low, high = value.dtype.qmin, value.dtype.qmax
+    if value.dtype.bits > 16:
+        tables = (n.inputs[1].shape[0] for n in program.nodes if isinstance(n.op, QEmbedding))
+        low, high = 0, min(tables, default=1) - 1
+    codes = generator.integers(low, high, with_batch(value.shape, _VECTORS), endpoint=True)
+    return codes.astype(value.dtype.storage)
+
+
+def _vectors(program: Program, inputs: Mapping[str, Array]) -> Iterator[c.Vector]:
+    """Each of the first samples, and what the reference computes of it."""
+    run = reference.load(program)
+    for number in range(_count(program, inputs)):
+        one = {
+            value.name: np.ascontiguousarray(inputs[value.name][sample_slices(value.shape, number)])
+            for value in program.inputs
+        }
+        made = run(one)
+        yield c.Vector(tuple(one.values()), tuple(made[value.name] for value in program.outputs))
+
+
+def _count(program: Program, inputs: Mapping[str, Array]) -> int:
+    """How many samples there are, at most two."""
+    for value in program.inputs:
+        for dim, size in zip(value.shape, inputs[value.name].shape, strict=True):
+            if dim < 0:
+                return min(int(size) // -dim, _VECTORS)
+    return 1
