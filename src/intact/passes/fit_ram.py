@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from intact.errors import BudgetError
 from intact.ir.int_ops import Program
-from intact.ir.macs import multiply_accumulates
 from intact.ir.memory import MemoryPlan, plan_device
-from intact.passes.patch import Stage, band_macs, patched, stages
+from intact.passes.patch import Patch, Stage, cut, patched, stages
 
 _BANDS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
@@ -23,13 +22,6 @@ class Fitted:
     extra_macs: int  # multiply-accumulates that bands compute again
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    stage: Stage
-    bands: int
-    extra_macs: int
-
-
 def fit_ram(
     program: Program, ram: int, plan: Callable[[Program, int], MemoryPlan] = plan_device
 ) -> Fitted:
@@ -43,33 +35,39 @@ def fit_ram(
     Raises:
         BudgetError: names the layer at the peak and the smallest arena that bands can reach.
     """
-    first = plan(program, ram)
-    if first.size <= ram:
-        return Fitted(program, first, 1, (), 0)
-    smallest = first
-    for candidate in _candidates(program):
-        made = patched(program, candidate.stage, candidate.bands)
-        assert made is not None, "counted already"
+    whole = plan(program, ram)
+    if whole.size <= ram:
+        return Fitted(program, whole, 1, (), 0)
+    patches = _patches(program)
+    for patch in patches:
+        if _most_outside(whole, patch.stage, program) > ram:
+            continue
+        made = patched(program, patch)
         planned = plan(made, ram)
         if planned.size <= ram:
-            names = tuple(node.name for node in candidate.stage.nodes)
-            return Fitted(made, planned, candidate.bands, names, candidate.extra_macs)
-        if planned.size < smallest.size:
-            smallest = planned
-    raise _too_small(program, ram, first, smallest.size)
+            names = tuple(node.name for node in patch.stage.nodes)
+            return Fitted(made, planned, len(patch.bands), names, patch.extra_macs)
+    sizes = (plan(patched(program, patch), ram).size for patch in patches)
+    raise _too_small(program, ram, whole, min(sizes, default=whole.size))
 
 
-def _candidates(program: Program) -> list[_Candidate]:
+def _most_outside(whole: MemoryPlan, stage: Stage, program: Program) -> int:
+    """The most bytes that live while nodes before and after the stage run: bands change nothing."""
+    names = {node.name for node in stage.nodes}
+    first = next(step for step, node in enumerate(program.nodes) if node.name in names)
+    return max(*whole.live[: first + 1], *whole.live[stage.last + 2 :])
+
+
+def _patches(program: Program) -> list[Patch]:
     """All that could be computed in bands, least recomputation first."""
     found = []
     for stage in stages(program):
-        once = sum(map(multiply_accumulates, stage.nodes))
         height = stage.output.shape[1]
         for bands in dict.fromkeys((*(n for n in _BANDS if n < height), height)):
-            macs = band_macs(stage, bands) if bands > 1 else None
-            if macs is not None:
-                found.append(_Candidate(stage, bands, macs - once))
-    return sorted(found, key=lambda c: (c.extra_macs, c.bands, c.stage.last))
+            patch = cut(stage, bands) if bands > 1 else None
+            if patch is not None:
+                found.append(patch)
+    return sorted(found, key=lambda p: (p.extra_macs, len(p.bands), p.stage.last))
 
 
 def _too_small(program: Program, ram: int, plan: MemoryPlan, smallest: int) -> BudgetError:

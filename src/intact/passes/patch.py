@@ -34,111 +34,121 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """A node of one band."""
+class Step:
+    """A node for some rows of its output."""
 
     node: Node[IntOp]
     rows: Rows
     band: Band
+
+    @property
+    def macs(self) -> int:
+        """Its multiply-accumulates."""
+        return multiply_accumulates(
+            replace(self.node, output=with_rows(self.node.output, self.rows))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A stage in bands, each with its steps in execution order."""
+
+    stage: Stage
+    bands: tuple[tuple[Step, ...], ...]
+
+    @property
+    def extra_macs(self) -> int:
+        """Multiply-accumulates that bands compute again."""
+        made = sum(step.macs for steps in self.bands for step in steps)
+        return made - sum(map(multiply_accumulates, self.stage.nodes))
 
 
 def stages(program: Program) -> Iterator[Stage]:
     """Every stage of at least two nodes, each as long as it can be towards the inputs."""
     outputs = {value.name for value in program.outputs}
     readers = program.consumers()
-    members: dict[str, frozenset[str]] = {}  # of the stage that ends at a node, by its name
-    for step, node in enumerate(program.nodes):
-        whole = band(node, Rows(0, node.output.shape[1])) if len(node.output.shape) == 4 else None
-        if whole is None or _reads_constant_rows(node, whole, program):
-            continue
-        before = [
-            members[value.name]
-            for value, rows in zip(node.inputs, whole.inputs, strict=True)
-            if rows is not None and value.name in members
-        ]
-        inside = frozenset({node.name}).union(*before)
-        members[node.name] = inside
-        hidden = inside - {node.name}
-        if (
-            hidden
-            and not hidden & outputs
-            and all(reader.name in inside for name in hidden for reader in readers.get(name, []))
-        ):
-            nodes = tuple(n for n in program.nodes[: step + 1] if n.name in inside)
-            yield Stage(nodes, step)
+    bands = {node.name: _whole_band(node, program) for node in program.nodes}
+    for last, end in enumerate(program.nodes):
+        inside: dict[str, Node[IntOp]] = {}
+        for node in reversed(program.nodes[: last + 1]):
+            read = readers.get(node.name, [])
+            hidden = node.name not in outputs and all(
+                reader.name in inside and _reads_rows(reader, bands[reader.name], node.name)
+                for reader in read
+            )
+            if bands[node.name] is not None and (node is end or (read and hidden)):
+                inside[node.name] = node
+        if end.name in inside and len(inside) > 1:
+            yield Stage(tuple(inside.values())[::-1], last)
 
 
-def _reads_constant_rows(node: Node[IntOp], whole: Band, program: Program) -> bool:
-    return any(
+def _whole_band(node: Node[IntOp], program: Program) -> Band | None:
+    """The node as a single band; None if it has no bands, or reads rows of constants."""
+    whole = band(node, Rows(0, node.output.shape[1])) if len(node.output.shape) == 4 else None
+    if whole is None or any(
         rows is not None and value.name in program.constants
         for value, rows in zip(node.inputs, whole.inputs, strict=True)
+    ):
+        return None
+    return whole
+
+
+def _reads_rows(reader: Node[IntOp], whole: Band | None, name: str) -> bool:
+    """Whether a band of the reader needs some rows of the value, not all of it."""
+    return whole is not None and all(
+        rows is not None
+        for value, rows in zip(reader.inputs, whole.inputs, strict=True)
+        if value.name == name
     )
 
 
-def patched(program: Program, stage: Stage, bands: int) -> Program | None:
-    """The Program with the stage computed in this many bands; None if it cannot be.
-
-    The output of the stage keeps its name, a band's values are called `name.band0` and so on.
-    """
-    plans = _plans(stage, bands)
-    if plans is None:
-        return None
-    taken = {value.name for value in program.values()}
-    nodes: list[Node[IntOp]] = []
-    parts = []
-    for number, plan in enumerate(plans):
-        writer = _BandWriter(f"band{number}", taken, nodes)
-        for step in plan:
-            writer.add(step)
-        parts.append(writer.values[stage.output.name])
-    nodes.append(Node(Concat(1), tuple(parts), stage.output))
-    inside = {node.name for node in stage.nodes}
-    before = [n for n in program.nodes[: stage.last + 1] if n.name not in inside]
-    after = program.nodes[stage.last + 1 :]
-    return Graph(program.inputs, program.outputs, (*before, *nodes, *after), program.constants)
-
-
-def band_macs(stage: Stage, bands: int) -> int | None:
-    """Multiply-accumulates of the stage in bands; None if it cannot be computed so."""
-    plans = _plans(stage, bands)
-    if plans is None:
-        return None
-    return sum(
-        multiply_accumulates(replace(step.node, output=with_rows(step.node.output, step.rows)))
-        for plan in plans
-        for step in plan
-    )
-
-
-def _plans(stage: Stage, bands: int) -> list[list[_Step]] | None:
-    """The steps of each band."""
+def cut(stage: Stage, bands: int) -> Patch | None:
+    """The stage in so many bands, whose heights differ by one row at most; None if it has none."""
     height = stage.output.shape[1]
     edges = [height * k // bands for k in range(bands + 1)]
-    plans = []
+    found = []
     for start, stop in pairwise(edges):
         steps = _steps(stage, Rows(start, stop))
         if steps is None:
             return None
-        plans.append(steps)
-    return plans
+        found.append(steps)
+    return Patch(stage, tuple(found))
 
 
-def _steps(stage: Stage, rows: Rows) -> list[_Step] | None:
+def patched(program: Program, patch: Patch) -> Program:
+    """The Program with a stage of it computed in bands.
+
+    The output of the stage keeps its name, a band's values are called `name.band0` and so on.
+    """
+    taken = {value.name for value in program.values()}
+    nodes: list[Node[IntOp]] = []
+    parts = []
+    for number, steps in enumerate(patch.bands):
+        writer = _BandWriter(f"band{number}", taken, nodes)
+        for step in steps:
+            writer.add(step)
+        parts.append(writer.values[patch.stage.output.name])
+    nodes.append(Node(Concat(1), tuple(parts), patch.stage.output))
+    last = patch.stage.last
+    inside = {node.name for node in patch.stage.nodes}
+    before = [node for node in program.nodes[: last + 1] if node.name not in inside]
+    after = program.nodes[last + 1 :]
+    return Graph(program.inputs, program.outputs, (*before, *nodes, *after), program.constants)
+
+
+def _steps(stage: Stage, rows: Rows) -> tuple[Step, ...] | None:
     """What to compute for some rows of the stage's output: of each value no more than is read."""
     needed = {stage.output.name: rows}
-    inside = {node.name for node in stage.nodes}
     steps = []
     for node in reversed(stage.nodes):
         made = band(node, needed[node.name])
         if made is None:
             return None
-        steps.append(_Step(node, needed[node.name], made))
+        steps.append(Step(node, needed[node.name], made))
         for value, part in zip(node.inputs, made.inputs, strict=True):
-            if part is None and value.name in inside:
-                return None
             if part is not None:
                 needed[value.name] = part.hull(needed.get(value.name, part))
-    return steps[::-1]
+    return tuple(reversed(steps))
 
 
 class _BandWriter:
@@ -150,7 +160,7 @@ class _BandWriter:
         self.rows: dict[str, Rows] = {}
         self.cuts: dict[tuple[str, Rows], Value] = {}
 
-    def add(self, step: _Step) -> None:
+    def add(self, step: Step) -> None:
         """Writes a node for its rows."""
         inputs = [
             value if rows is None else self._cut(value, rows)
