@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,15 @@ WAY_OUT = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Codes as the integers code + offset, which look something up."""
+
+    codes: Value
+    params: QuantParams
+    offset: int
+
+
 class Builder:
     """What is known about each tensor of the file, by its index."""
 
@@ -52,6 +61,7 @@ class Builder:
         self.constants: dict[str, Array] = {}
         self._values: dict[int, Value] = {}
         self._arrays: dict[int, Array] = {}
+        self._indices: dict[int, Index] = {}
         self._taken: dict[str, int] = {}  # how often each name was asked for
         self._names: dict[int, str] = {}
         self._real_outputs: dict[int, Value] = {}
@@ -157,6 +167,15 @@ class Builder:
         """Records the numbers of a tensor that constants decide."""
         self._write(index)
         self._arrays[index] = array
+
+    def index(self, operator: Operator, position: int) -> Index | None:
+        """The input as an index; None if it is none."""
+        return self._indices.get(self.input(operator, position))
+
+    def know_index(self, tensor: int, index: Index) -> None:
+        """Records that a tensor is an index."""
+        self._write(tensor)
+        self._indices[tensor] = index
 
     # --- values ------------------------------------------------------------------------------
 

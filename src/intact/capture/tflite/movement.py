@@ -81,6 +81,16 @@ def transpose(net: Builder, operator: Operator) -> None:
     net.emit(operator, ops.Permute(order), [x])
 
 
+def broadcast_to(net: Builder, operator: Operator) -> None:
+    """BROADCAST_TO: axes of size 1 repeated."""
+    x = net.codes(operator, 0)
+    target = net.integers(operator, 1)
+    if len(target) != len(x.shape):
+        raise FormatError(f"{net.title(operator)} broadcasts shape {x.shape} to {target[:4]}")
+    shape = tuple(n if n < 0 else m for n, m in zip(x.shape, target, strict=True))
+    net.emit(operator, ops.Expand(shape), [x])
+
+
 def depth_to_space(net: Builder, operator: Operator) -> None:
     """DEPTH_TO_SPACE: each pixel's channels become a block of pixels."""
     x = net.codes(operator, 0)

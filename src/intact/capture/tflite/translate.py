@@ -14,12 +14,14 @@ from intact.capture.tflite import (
 from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator
 from intact.capture.tflite.fold import fold
+from intact.capture.tflite.tables import look_up
 from intact.errors import FormatError, UnsupportedOpError
 
 _RULES: Mapping[str, Callable[[Builder, Operator], None]] = {
     "ADD": arithmetic.add,
     "AVERAGE_POOL_2D": pooling.pool,
     "BATCH_MATMUL": linear.batch_matmul,
+    "BROADCAST_TO": movement.broadcast_to,
     "CONCATENATION": movement.concatenation,
     "CONV_2D": linear.conv,
     "DEPTH_TO_SPACE": movement.depth_to_space,
@@ -72,7 +74,7 @@ def translate(net: Builder, operator: Operator) -> None:
     """
     if not operator.outputs:
         raise FormatError(f"{operator.code} has no output")
-    if fold(net, operator):
+    if fold(net, operator) or look_up(net, operator):
         return
     rule = _RULES.get(operator.code)
     if rule is None:
