@@ -50,7 +50,7 @@ def broadcast_codes(build: Builder, name: str, rank: int, layout: Layout) -> Val
 
 
 def product_multiplier(a: np.float32, b: np.float32, output: np.float32) -> float:
-    """A * b / output, each step rounded to float32, as TFLite's MUL computes it (eq. 25)."""
+    """A * b / output, each step rounded to float32, as TFLite's MUL computes it (eq. 25, 34)."""
     return float(a * b / output)
 
 
@@ -164,12 +164,12 @@ def lower_prelu(build: Builder, node: Node[FloatOp]) -> str | None:
     slope = build.constant(
         node.inputs[1].name, slope_params.quantize(slopes), slope_params.format, slope_params
     )
-    ratio = scalar_scale(source) / scalar_scale(output)
+    s_x, s_w, s_y = (np.float32(scalar_scale(p)) for p in (source, slope_params, output))
     op = int_ops.QPrelu(
         input_zero_point=scalar_zero_point(source),
         slope_zero_point=0,
-        positive=requant(ratio, output),
-        negative=requant(ratio * scalar_scale(slope_params), output),
+        positive=requant(float(s_x / s_y), output),  # TFLite's PRELU computes both in float32
+        negative=requant(product_multiplier(s_x, s_w, s_y), output),
     )
     rank = build.rank(node.inputs[0].name)
     layout = Layout.LAST if rank > 2 else Layout.PLAIN
