@@ -1,6 +1,6 @@
 """Sums, products, changes of scale and PReLU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,12 +10,11 @@ from intact.emit.tflite.ledger import (
     code_range,
     fused_activation,
     no_scale,
-    quantization,
     tensor_type,
     unsupported,
 )
 from intact.emit.tflite.rounding import requant_of, same_codes
-from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options
+from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options, Quantization
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp, Operand
@@ -23,6 +22,7 @@ from intact.numerics.fixedpoint import Requant, quantize_multiplier
 
 _STEPS = 2048  # units in the last place by which a scale may be changed
 _CANDIDATES = 16
+_SLOPE_STEPS = 16
 _SUM_SHIFT = {8: 20, 16: 15}  # TFLite's left shift of operands, by bits
 
 
@@ -160,21 +160,34 @@ def emit_prelu(ledger: Ledger, node: Node[IntOp], op: int_ops.QPrelu) -> None:
     x, slope = node.inputs
     if x.dtype.bits != 8:
         raise unsupported(node, "TFLite has PRELU of int8 alone", "Quantize its input with Int(8).")
-    s_x, s_w, s_y = (activation_params(node, value)[0] for value in (x, slope, node.output))
-    low, high = (code - op.input_zero_point for code in code_range(x))
-    least = min(low * 128, -high * 128)
-    checks: Sequence[tuple[Requant, np.float32, int, int]] = [
-        (op.positive, s_x / s_y, 0, max(high, 0)),
-        (op.negative, s_x * s_w / s_y, least, -least),
-    ]
-    for ours, real, first, last in checks:
-        theirs = requant_of(float(real), ours)
-        if theirs is None or not same_codes(ours, theirs, first, last):
-            raise no_scale(node)
-        if fused_activation(node.output, ours) != ActivationFunctionType.NONE:
-            raise unsupported(node, "PRELU clamps nothing", "Export to .onnx or C.")
+    for requant in (op.positive, op.negative):
+        if fused_activation(node.output, requant) != ActivationFunctionType.NONE:
+            raise unsupported(node, "TFLite's PRELU clamps nothing", "Export to .onnx or C.")
+    meaning = Quantization(np.asarray([_slope_scale(node, op)]), np.asarray([op.slope_zero_point]))
     codes = ledger.program.constants[slope.name]
     shape = (*(1,) * (len(x.shape) - 2), codes.size)  # the channels of the last axis
     kind = tensor_type(slope.name, slope.dtype)
-    slopes = ledger.constant(slope.name, codes.reshape(shape), kind, quantization(slope.params))
+    slopes = ledger.constant(slope.name, codes.reshape(shape), kind, meaning)
     ledger.emit(BuiltinOperator.PRELU, [ledger.read(x), slopes], ledger.write(node.output))
+
+
+def _slope_scale(node: Node[IntOp], op: int_ops.QPrelu) -> np.float32:
+    """A scale of the slopes of which LiteRT, in float32, and TensorFlow Lite Micro have ours."""
+    x, slope = node.inputs
+    s_x, s_w, s_y = (activation_params(node, value)[0] for value in (x, slope, node.output))
+    low, high = (code - op.input_zero_point for code in code_range(x))
+    ends = [v * (w - op.slope_zero_point) for v in (min(low, 0), 0) for w in code_range(slope)]
+
+    def ratio(real: float) -> bool:
+        theirs = requant_of(real, op.positive)
+        return theirs is not None and same_codes(op.positive, theirs, 0, max(high, 0))
+
+    def product(theirs: Requant | None) -> bool:
+        return theirs is not None and same_codes(op.negative, theirs, min(ends), max(ends))
+
+    if ratio(float(s_x / s_y)) and ratio(float(s_x) / float(s_y)):
+        for step in sorted(range(-_SLOPE_STEPS, _SLOPE_STEPS + 1), key=abs):
+            scale = np.float32(s_w + step * np.spacing(s_w))
+            if all(map(product, _multipliers(op.negative, s_x, scale, s_y))):
+                return scale
+    raise no_scale(node)

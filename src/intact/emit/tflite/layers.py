@@ -17,6 +17,7 @@ from intact.emit.tflite.ledger import (
 from intact.emit.tflite.padding import Window, window_input
 from intact.emit.tflite.rounding import requant_of, same_codes
 from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
+from intact.emit.tflite.slicing import strided_slice
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
@@ -231,21 +232,18 @@ def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTran
     x, weight, _ = node.inputs
     integers = _integers(ledger, node, weight, op.weight_zero_point)
     scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
-    kernel = integers.shape[1:3]
-    out = sizes(node.output)
-    begin = tuple(before for before, _ in op.padding)
-    same = all(
-        n == -(-m // s) and before == max(0, (n - 1) * s + k - m) // 2
-        for n, m, s, k, before in zip(
-            sizes(x)[1:3], out[1:3], op.stride, kernel, begin, strict=True
+    out, begin = sizes(node.output), tuple(before for before, _ in op.padding)
+    same = _crops_as_same(node, op, integers.shape[1:3])
+    # TFLite takes VALID for outputs that hold every tap of every pixel.
+    reached = (
+        max((n - 1) * s + k, before + m)
+        for n, s, k, before, m in zip(
+            sizes(x)[1:3], op.stride, integers.shape[1:3], begin, out[1:3], strict=True
         )
     )
-    whole = out
-    if not same:
-        grown = tuple(m + before for m, before in zip(out[1:3], begin, strict=True))
-        whole = (out[0], *grown, out[3])
+    whole = out if same else (out[0], *reached, out[3])
     fields = {
-        "Padding": Padding.SAME if same and any(begin) else Padding.VALID,
+        "Padding": Padding.SAME if same else Padding.VALID,
         "StrideH": op.stride[0],
         "StrideW": op.stride[1],
     }
@@ -253,4 +251,31 @@ def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTran
     stored, bias = parameters(ledger, node, integers, scale, axis=0, packs=False)
     inputs = [shape, stored, ledger.read(x), bias]
     options = Options("TransposeConvOptions", fields)
-    ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)
+    if whole == out:
+        ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)
+        return
+    uncropped = Value(f"{node.name}/uncropped", whole, node.output.dtype, node.output.params)
+    wide = Node(node.op, node.inputs, uncropped)
+    ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, wide, op.requant, options)
+    ranges = {
+        axis: (before, before + size, 1)
+        for axis, before, size in zip((1, 2), begin, out[1:3], strict=True)
+    }
+    strided_slice(ledger, ledger.read(uncropped), ranges, ledger.write(node.output))
+
+
+def _crops_as_same(
+    node: Node[IntOp], op: int_ops.QConvTranspose2d, kernel: tuple[int, ...]
+) -> bool:
+    """Whether SAME cuts off what our padding does."""
+    return all(
+        n == -(-m // s) and before == max(0, (n - 1) * s + k - m) // 2
+        for n, m, s, k, (before, _) in zip(
+            sizes(node.inputs[0])[1:3],
+            sizes(node.output)[1:3],
+            op.stride,
+            kernel,
+            op.padding,
+            strict=True,
+        )
+    )

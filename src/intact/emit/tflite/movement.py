@@ -5,6 +5,7 @@ import numpy as np
 from intact.emit.tflite.ledger import Ledger, sizes, unsupported
 from intact.emit.tflite.padding import emit_pad
 from intact.emit.tflite.schema import BuiltinOperator, Options
+from intact.emit.tflite.slicing import strided_slice
 from intact.ir import float_ops as ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
@@ -21,19 +22,10 @@ def emit_permute(ledger: Ledger, node: Node[IntOp], op: ops.Permute) -> None:
 
 
 def emit_slice(ledger: Ledger, node: Node[IntOp], op: ops.Slice) -> None:
-    """STRIDED_SLICE; the masks leave all axes but one whole."""
-    rank = len(node.output.shape)
-    mask = ((1 << rank) - 1) & ~(1 << op.axis)
-    begin, end, stride = (np.zeros(rank, int) for _ in range(3))
-    begin[op.axis], end[op.axis] = op.start, op.stop
-    stride[:], stride[op.axis] = 1, op.step
-    numbers = [
-        ledger.integers(array, f"{node.name}/{name}")
-        for array, name in ((begin, "begin"), (end, "end"), (stride, "strides"))
-    ]
-    options = Options("StridedSliceOptions", {"BeginMask": mask, "EndMask": mask})
-    inputs = [ledger.read(node.inputs[0]), *numbers]
-    ledger.emit(BuiltinOperator.STRIDED_SLICE, inputs, ledger.write(node.output), options)
+    """STRIDED_SLICE."""
+    source = ledger.read(node.inputs[0])
+    ranges = {op.axis: (op.start, op.stop, op.step)}
+    strided_slice(ledger, source, ranges, ledger.write(node.output))
 
 
 def emit_expand(ledger: Ledger, node: Node[IntOp]) -> None:

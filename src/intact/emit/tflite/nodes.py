@@ -16,13 +16,8 @@ from intact.emit.tflite.movement import (
     emit_permute,
     emit_slice,
 )
-from intact.emit.tflite.spatial import (
-    emit_avg_pool,
-    emit_bilinear,
-    emit_max_pool,
-    emit_mean,
-    emit_nearest,
-)
+from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_pool
+from intact.emit.tflite.spatial import emit_bilinear, emit_mean, emit_nearest
 from intact.emit.tflite.tables import emit_interpolated, emit_lookup, emit_softmax
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
@@ -73,6 +68,8 @@ def _emit_other(ledger: Ledger, node: Node[IntOp]) -> None:
             emit_max_pool(ledger, node, op)
         case int_ops.QAvgPool2d():
             emit_avg_pool(ledger, node, op)
+        case int_ops.QAdaptiveAvgPool2d():
+            emit_adaptive(ledger, node, op)
         case int_ops.QMean():
             emit_mean(ledger, node, op)
         case int_ops.QResizeNearest2d():

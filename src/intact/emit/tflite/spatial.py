@@ -1,4 +1,4 @@
-"""Pooling, means and resizing."""
+"""Means and resizing."""
 
 import math
 from dataclasses import replace
@@ -11,68 +11,17 @@ from intact.emit.tflite.ledger import (
     code_range,
     no_scale,
     sizes,
-    unsupported,
 )
-from intact.emit.tflite.padding import Window, window_input
 from intact.emit.tflite.rounding import requant_of, same_codes
 from intact.emit.tflite.schema import (
-    ActivationFunctionType,
     BuiltinOperator,
     Options,
-    Padding,
 )
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
-from intact.ir.windows import with_overhang
 from intact.numerics.arrays import IntArray
 from intact.numerics.fixedpoint import Requant, divided_multiplier
-
-
-def emit_max_pool(ledger: Ledger, node: Node[IntOp], op: int_ops.QMaxPool2d) -> None:
-    """MAX_POOL_2D; padding that is not SAME holds the lowest code, which never wins."""
-    if op.dilation != (1, 1):
-        raise unsupported(node, "TFLite has no dilated pooling", "Export to .onnx or C.")
-    window = Window(op.kernel, op.stride, op.padding)
-    lowest, _ = code_range(node.inputs[0])
-    source, padding = window_input(ledger, node, window, same=True, fill=lowest)
-    _pool(ledger, node, BuiltinOperator.MAX_POOL_2D, window, source, padding)
-
-
-def emit_avg_pool(ledger: Ledger, node: Node[IntOp], op: int_ops.QAvgPool2d) -> None:
-    """AVERAGE_POOL_2D, which counts pixels alone; padding that counts is a PAD before it."""
-    counted = Window(op.kernel, op.stride, op.padding)
-    window = replace(counted, padding=with_overhang(op.padding, op.overhang))
-    if op.count_include_pad and window.reached(node) == counted.reached(node):
-        source, padding = window_input(ledger, node, counted, same=False)
-    else:
-        source, padding = ledger.read(node.inputs[0]), int(Padding.SAME)
-        if not np.any(window.reached(node)):
-            padding = int(Padding.VALID)
-        elif not window.is_same(node) or (op.count_include_pad and np.any(op.padding)):
-            raise unsupported(
-                node,
-                f"TFLite has no average over windows of padding {op.padding} that it leaves out",
-                "Pad in the network, or export to .onnx or C.",
-            )
-    _pool(ledger, node, BuiltinOperator.AVERAGE_POOL_2D, window, source, padding)
-
-
-def _pool(
-    ledger: Ledger, node: Node[IntOp], code: int, window: Window, source: int, padding: int
-) -> None:
-    fields = {
-        "Padding": padding,
-        "StrideH": window.stride[0],
-        "StrideW": window.stride[1],
-        "FilterHeight": window.kernel[0],
-        "FilterWidth": window.kernel[1],
-        "FusedActivationFunction": ActivationFunctionType.NONE,
-    }
-    ledger.emit(code, [source], ledger.write(node.output), Options("Pool2DOptions", fields))
-
-
-# --- means -------------------------------------------------------------------------------------
 
 
 def emit_mean(ledger: Ledger, node: Node[IntOp], op: int_ops.QMean) -> None:

@@ -1,0 +1,77 @@
+"""Every operation in LiteRT's reference kernels and TensorFlow Lite Micro: the same codes."""
+
+import numpy as np
+import pytest
+
+from intact.errors import UnsupportedOpError
+from intact.ir import float_ops as ops
+from tests.contract.test_lower import CASES, Case
+from tests.unit.emit.tflite.drawing import draw_case
+from tests.unit.emit.tflite.running import check, merged, program_of
+
+pytest.importorskip("tflite", reason="pip install 'intact[tflite]'")
+pytest.importorskip("ai_edge_litert", reason="pip install 'intact[litert]'")
+
+from intact.verification import litert, tflm
+
+# What TFLite has no operation for, by bits of the codes.
+REFUSED = {
+    "layer-norm": (8, 16),
+    "layer-norm-2": (8, 16),
+    "group-norm": (8, 16),
+    "group-norm-1d": (8, 16),
+    "group-norm-3d": (8, 16),
+    "conv-transpose-grouped": (8, 16),
+    "prelu": (16,),
+    "prelu-shared": (16,),
+    "prelu-3d": (16,),
+}
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["plain", "channels-last"])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_litert_computes_the_same_codes(case: Case, bits: int, last: bool) -> None:
+    rng = np.random.default_rng(11)
+    program = program_of(case, bits, rng, last=last)
+    if bits in REFUSED.get(case.name, ()):
+        with pytest.raises(UnsupportedOpError, match=r'"y.codes": .*\. .* \.onnx or C|Int\(8\)'):
+            litert.load(program)
+    else:
+        check(program, litert.load, rng)
+
+
+def test_tflite_micro_computes_the_same_codes() -> None:
+    pytest.importorskip("tflite_micro", reason="pip install 'intact[tflm]'")
+    rng = np.random.default_rng(12)
+    cases = [case for case in CASES if 8 not in REFUSED.get(case.name, ())]
+    programs = {case.name: program_of(case, 8, rng) for case in cases}
+    check(merged(programs), tflm.load, rng)
+
+
+# What TensorFlow Lite Micro has for int8 alone; its softmax of int16 makes tables of its own.
+NO_MICRO_KERNEL = (
+    ops.LeakyRelu | ops.HardSigmoid | ops.HardSwish | ops.Sigmoid | ops.Tanh | ops.Silu | ops.Gelu,
+    ops.Softmax,
+    ops.ResizeBilinear,
+)
+
+
+def test_tflite_micro_computes_the_same_codes_of_16_bits() -> None:
+    pytest.importorskip("tflite_micro", reason="pip install 'intact[tflm]'")
+    rng = np.random.default_rng(13)
+    cases = [
+        case
+        for case in CASES
+        if 16 not in REFUSED.get(case.name, ())
+        and not isinstance(case.op, NO_MICRO_KERNEL)
+        and case.name != "pad-reflect"
+    ]
+    check(merged({case.name: program_of(case, 16, rng) for case in cases}), tflm.load, rng)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_drawn_operations_have_the_same_codes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    case = draw_case(rng)
+    check(program_of(case, int(rng.choice([8, 8, 16])), rng), litert.load, rng)
