@@ -8,7 +8,7 @@
 #ifndef INTACT_CONV_DSP_H_
 #define INTACT_CONV_DSP_H_
 
-#include "intact_dsp.h"
+#include "intact_dot_dsp.h"
 #include "intact_window.h"
 
 #if INTACT_DSP
@@ -326,4 +326,5 @@ INTACT_INLINE void intact_dsp_linear(const intact_factors* factors, int32_t inpu
 }
 
 #endif /* INTACT_DSP */
+
 #endif /* INTACT_CONV_DSP_H_ */

@@ -179,4 +179,5 @@ INTACT_INLINE int32_t intact_dsp_depthwise_rows(const intact_conv* conv, const i
 }
 
 #endif /* INTACT_DSP */
+
 #endif /* INTACT_DEPTHWISE_DSP_H_ */

@@ -2,7 +2,8 @@
 #ifndef INTACT_DOT_H_
 #define INTACT_DOT_H_
 
-#include "intact_dsp.h"
+#include "intact_block.h"
+#include "intact_dot_dsp.h"
 #include "intact_fixedpoint.h"
 
 enum { INTACT_SUMS = 16 }; /* output channels that are summed together */
@@ -166,16 +167,26 @@ typedef struct {
   intact_type out_type;
 } intact_finish;
 
-/* The codes of `count` sums of output channels `first`...; `index` is where the first belongs. */
+/* The codes of `count` <= INTACT_BLOCK sums of output channels `first`...; `index` is where the
+ * first belongs. */
 INTACT_INLINE void intact_finish_sums(const intact_finish* finish, const int64_t* acc,
                                       int32_t first, int32_t count, size_t index) {
-  for (int32_t i = 0; i < count; ++i) {
-    const int32_t channel = first + i;
-    const int64_t bias = intact_load_wide(finish->bias, INTACT_WIDE(finish->bias_wide),
-                                          (size_t)channel);
-    const int32_t code = intact_requantize(acc[i] + bias, finish->requant, channel);
-    intact_store(finish->out, INTACT_CODES(finish->out_type), index + (size_t)i, code);
+  const intact_requant requant = *finish->requant;
+  int32_t codes[INTACT_BLOCK];
+  if (!INTACT_WIDE(requant.wide) && !INTACT_WIDE(finish->bias_wide)) {
+    const int32_t* bias = (const int32_t*)finish->bias + first;
+    for (int32_t i = 0; i < count; ++i) {
+      codes[i] = intact_requantize_narrow((int32_t)acc[i] + bias[i], &requant, first + i);
+    }
+  } else {
+    for (int32_t i = 0; i < count; ++i) {
+      const size_t channel = (size_t)(first + i);
+      const int64_t bias =
+          intact_load_wide(finish->bias, INTACT_WIDE(finish->bias_wide), channel);
+      codes[i] = intact_requantize(acc[i] + bias, &requant, first + i);
+    }
   }
+  intact_store_block(finish->out, finish->out_type, index, (size_t)count, codes);
 }
 
 /* What becomes of the sums of `count` channels of a pixel or row: (context, acc, sample or row,

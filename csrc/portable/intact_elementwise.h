@@ -111,15 +111,58 @@ INTACT_INLINE void intact_rescale_block(int32_t* codes, size_t count, const inta
   }
 }
 
+/* The same for codes of 8 bits, |x - zero_point| < 2**9, and left_shift <= 20, which need no
+ * numbers of 64 bits beyond the products: then 2 * lifted fits int32. */
+INTACT_INLINE void intact_rescale_block_narrow(int32_t* codes, size_t count,
+                                               const intact_operand* operand, int32_t left_shift) {
+  const int32_t zero_point = operand->zero_point, multiplier = operand->multiplier;
+  const int32_t right = -1 - operand->shift, lift = 1 << left_shift;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t high = intact_doubling_high_mul_small((codes[i] - zero_point) * lift, multiplier);
+    codes[i] = right < 0 ? high : intact_rounding_shift(high, right);
+  }
+}
+
+/* Whether sums of these need no saturation and no numbers of 64 bits: all that TFLite's 8-bit
+ * addition makes. */
+INTACT_INLINE int intact_sum_is_narrow(const intact_sum_params* params) {
+  return params->a_type <= INTACT_UINT8 && params->b_type <= INTACT_UINT8 &&
+         params->left_shift <= 20 && params->a.shift <= 0 && params->b.shift <= 0 &&
+         params->requant.channels == 1 && params->requant.clamps == 1 && !params->requant.wide;
+}
+
+/* y = requant(left +- right), both rescaled. */
+INTACT_INLINE void intact_sum_block(const int32_t* left, const int32_t* right, size_t count,
+                                    const intact_sum_params* params, void* y, size_t first) {
+  int64_t acc[INTACT_BLOCK];
+  if (params->subtract) {
+    for (size_t i = 0; i < count; ++i) acc[i] = (int64_t)left[i] - right[i];
+  } else {
+    for (size_t i = 0; i < count; ++i) acc[i] = (int64_t)left[i] + right[i];
+  }
+  intact_requantize_block(acc, count, &params->requant, y, params->out_type, first);
+}
+
+INTACT_INLINE void intact_sum_block_narrow(int32_t* left, const int32_t* right, size_t count,
+                                           const intact_sum_params* params, void* y,
+                                           size_t first) {
+  const intact_requant requant = params->requant;
+  const int32_t sign = params->subtract ? -1 : 1;
+  for (size_t i = 0; i < count; ++i) {
+    left[i] = intact_requantize_narrow(left[i] + sign * right[i], &requant, 0);
+  }
+  intact_store_block(y, params->out_type, first, count, left);
+}
+
 /* QAdd, QSub: y = requant(a' + b') or requant(a' - b') over the elements [begin, end) of the grid
- * that `intact_broadcast` made (eq. 24). y may be an operand of its shape and no narrower type. */
+ * that `intact_broadcast` made (eq. 24). */
 INTACT_INLINE void intact_sum(const void* a, const void* b, void* y, const intact_grid* grid,
                               const intact_sum_params* params, size_t begin, size_t end) {
   const size_t* a_stride = grid->stride[0];
   const size_t* b_stride = grid->stride[1];
   const int32_t last = grid->rank - 1;
+  const int narrow = intact_sum_is_narrow(params);
   int32_t left[INTACT_BLOCK], right[INTACT_BLOCK];
-  int64_t acc[INTACT_BLOCK];
   intact_blocks blocks;
   intact_blocks_start(&blocks, grid, begin, end);
   while (blocks.element < end) {
@@ -127,14 +170,15 @@ INTACT_INLINE void intact_sum(const void* a, const void* b, void* y, const intac
     const intact_block_place at = intact_blocks_next(&blocks);
     intact_load_block(a, params->a_type, at.a, a_stride[last], at.count, left);
     intact_load_block(b, params->b_type, at.b, b_stride[last], at.count, right);
-    intact_rescale_block(left, at.count, &params->a, params->left_shift);
-    intact_rescale_block(right, at.count, &params->b, params->left_shift);
-    if (params->subtract) {
-      for (size_t i = 0; i < at.count; ++i) acc[i] = (int64_t)left[i] - right[i];
+    if (narrow) {
+      intact_rescale_block_narrow(left, at.count, &params->a, params->left_shift);
+      intact_rescale_block_narrow(right, at.count, &params->b, params->left_shift);
+      intact_sum_block_narrow(left, right, at.count, params, y, first);
     } else {
-      for (size_t i = 0; i < at.count; ++i) acc[i] = (int64_t)left[i] + right[i];
+      intact_rescale_block(left, at.count, &params->a, params->left_shift);
+      intact_rescale_block(right, at.count, &params->b, params->left_shift);
+      intact_sum_block(left, right, at.count, params, y, first);
     }
-    intact_requantize_block(acc, at.count, &params->requant, y, params->out_type, first);
   }
 }
 

@@ -12,16 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* INTACT_INLINE: every function. INTACT_ALWAYS_INLINE: bodies whose callers pass constants for
- * types, so that the compiler writes one loop for each type from one source. */
-#define INTACT_INLINE static inline
-#if defined(_MSC_VER) && !defined(__clang__)
-#define INTACT_ALWAYS_INLINE static __forceinline
-#elif defined(__GNUC__)
-#define INTACT_ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define INTACT_ALWAYS_INLINE static inline
-#endif
+#include "intact_dsp.h"
 
 /* How codes lie in memory. Activations have 8 or 16 bits; weights, as integers of which the zero
  * point is subtracted, 8, 16 or (rarely) 32. */
@@ -117,6 +108,15 @@ INTACT_INLINE int32_t intact_doubling_high_mul(int32_t a, int32_t b) {
   return high > INT32_MAX ? INT32_MAX : (int32_t)high;
 }
 
+/* Eq. 10 for |a| < 2**30 and b >= 0, where nothing saturates. */
+INTACT_INLINE int32_t intact_doubling_high_mul_small(int32_t a, int32_t b) {
+#if INTACT_DSP
+  return intact_dsp_high_mul(2 * a, b);
+#else
+  return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+#endif
+}
+
 /* Eq. 11: round(x / 2**exponent), ties away from zero; 0 <= exponent <= 31. */
 INTACT_INLINE int32_t intact_rounding_divide_by_pot(int32_t x, int32_t exponent) {
   const int32_t mask = (int32_t)(((uint32_t)1 << exponent) - 1);
@@ -171,6 +171,26 @@ INTACT_INLINE int32_t intact_requantize(int64_t acc, const intact_requant* requa
           : intact_multiply_by_quantized_multiplier((int32_t)acc, multiplier, shift);
   const int32_t clamp = requant->clamps == 1 ? 0 : channel;
   return intact_clamp(scaled + requant->zero_point, requant->qmin[clamp], requant->qmax[clamp]);
+}
+
+/* Eq. 11 of x in -2**31 + 1 .. 2**31 - 2 with exponent = `right` + 1: floor((x - [x < 0] + 2**right)
+ * / 2**(right + 1)), where the last bit is shifted out after the half was added. */
+INTACT_ALWAYS_INLINE int32_t intact_rounding_shift(int32_t x, int32_t right) {
+  return (((x + (x >> 31)) >> right) + 1) >> 1;
+}
+
+/* intact_requantize where accumulators are int32, without numbers of 64 bits beyond the product:
+ * eq. 10 does not saturate, as multiplier >= 0. */
+INTACT_INLINE int32_t intact_requantize_narrow(int32_t acc, const intact_requant* requant,
+                                               int32_t channel) {
+  const int32_t own = requant->channels == 1 ? 0 : channel;
+  const int32_t clamp = requant->clamps == 1 ? 0 : channel;
+  const int32_t multiplier = requant->multiplier[own], shift = requant->shift[own];
+  const int32_t qmin = requant->qmin[clamp], qmax = requant->qmax[clamp];
+  if (shift >= 0) return intact_requantize(acc, requant, channel);
+  const int32_t high = (int32_t)(((int64_t)acc * multiplier + ((int64_t)1 << 30)) >> 31);
+  const int32_t code = intact_rounding_shift(high, -1 - shift) + requant->zero_point;
+  return code < qmin ? qmin : code > qmax ? qmax : code;
 }
 
 #endif /* INTACT_FIXEDPOINT_H_ */

@@ -57,7 +57,7 @@ uint64_t board_instructions(void) {
   uint32_t before = 0, value = 0;
   do {
     before = wraps;
-    value = 0xffffffu - SYSTICK_VALUE;
+    value = (0u - SYSTICK_VALUE) & 0xffffffu; /* it starts at 0 and counts down */
   } while (before != wraps);
   /* One instruction takes a nanosecond of qemu's time. */
   return (((uint64_t)before << 24) + value) * 1000u / BOARD_MHZ;
