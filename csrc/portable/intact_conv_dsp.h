@@ -25,9 +25,9 @@ INTACT_INLINE int intact_dsp_serves_factors(const intact_factors* factors,
                                             const intact_finish* finish) {
   return INTACT_CODES(factors->x_type) == INTACT_INT8 &&
          INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8 &&
-         INTACT_CODES(finish->out_type) == INTACT_INT8 && factors->zero_point >= INT8_MIN &&
-         factors->zero_point <= INT8_MAX && !factors->wide && !finish->bias_wide &&
-         !finish->requant->wide;
+         INTACT_CODES(finish->out_type) == INTACT_INT8 && !INTACT_WIDE(factors->wide) &&
+         !INTACT_WIDE(finish->bias_wide) && !INTACT_WIDE(finish->requant->wide) &&
+         factors->zero_point >= INT8_MIN && factors->zero_point <= INT8_MAX;
 }
 
 INTACT_INLINE int intact_dsp_serves_conv(const intact_conv* conv, const intact_finish* finish) {
@@ -140,58 +140,83 @@ INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_dot_next(const uint32_t* taps, u
   return taps;
 }
 
-/* sums[p] += the products of `count` weights with pixel p of four interleaved windows. */
-INTACT_DSP_LOOP void intact_dsp_dot_pixels(const uint32_t* taps, const int8_t* weight,
-                                           int32_t count, int32_t* sums) {
-  const int8_t* end = weight + (count & ~3);
-  int32_t sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3];
-  for (; weight < end; weight += 4) {
-    const uint32_t word = intact_dsp_load(weight);
-    const uint32_t even = intact_dsp_even(word), odd = intact_dsp_odd(word);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum0);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum1);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum2);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum3);
-  }
-  if ((count & 3) != 0) {
-    const uint32_t word = intact_dsp_load_part(weight, count & 3);
-    const uint32_t even = intact_dsp_even(word), odd = intact_dsp_odd(word);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum0);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum1);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum2);
-    taps = intact_dsp_dot_next(taps, even, odd, &sum3);
-  }
-  sums[0] = sum0;
-  sums[1] = sum1;
-  sums[2] = sum2;
-  sums[3] = sum3;
+/* The sums of four pixels or channels, in registers. */
+typedef struct {
+  int32_t a, b, c, d;
+} intact_dsp_sums;
+
+/* A word of weights with four pixels; returns the next taps. */
+INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_add_pixels(const uint32_t* taps, uint32_t weights,
+                                                           intact_dsp_sums* sums) {
+  const uint32_t even = intact_dsp_even(weights), odd = intact_dsp_odd(weights);
+  taps = intact_dsp_dot_next(taps, even, odd, &sums->a);
+  taps = intact_dsp_dot_next(taps, even, odd, &sums->b);
+  taps = intact_dsp_dot_next(taps, even, odd, &sums->c);
+  return intact_dsp_dot_next(taps, even, odd, &sums->d);
 }
 
-/* sums[r] += the products of row r < 4 of weights, `stride` apart, with one window. */
+/* out[p] += the products of `count` weights with pixel p of four interleaved windows. */
+INTACT_DSP_LOOP void intact_dsp_dot_pixels(const uint32_t* taps, const int8_t* weight,
+                                           int32_t count, int32_t* out) {
+  const int8_t* end = weight + (count & ~7);
+  intact_dsp_sums sums = {out[0], out[1], out[2], out[3]};
+  for (; weight < end; weight += 8) { /* two words, for less of the loop itself */
+    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight), &sums);
+    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight + 4), &sums);
+  }
+  if ((count & 4) != 0) {
+    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight), &sums);
+    weight += 4;
+  }
+  if ((count & 3) != 0) {
+    (void)intact_dsp_add_pixels(taps, intact_dsp_load_part(weight, count & 3), &sums);
+  }
+  out[0] = sums.a;
+  out[1] = sums.b;
+  out[2] = sums.c;
+  out[3] = sums.d;
+}
+
+/* Four taps of one window with words of four rows of weights, of which `later` is the third. */
+INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_add_channels(const uint32_t* taps,
+                                                             const int8_t* weight,
+                                                             const int8_t* later, int32_t stride,
+                                                             intact_dsp_sums* sums) {
+  uint32_t even = 0, odd = 0;
+  taps = intact_dsp_next(taps, &even, &odd);
+  sums->a = intact_dsp_dot_weights(even, odd, weight, sums->a);
+  sums->b = intact_dsp_dot_weights(even, odd, weight + stride, sums->b);
+  sums->c = intact_dsp_dot_weights(even, odd, later, sums->c);
+  sums->d = intact_dsp_dot_weights(even, odd, later + stride, sums->d);
+  return taps;
+}
+
+/* out[r] += the products of row r < 4 of weights, `stride` apart, with one window. */
 INTACT_DSP_LOOP void intact_dsp_dot_channels(const uint32_t* taps, const int8_t* weight,
-                                             int32_t stride, int32_t count, int32_t* sums) {
-  const int8_t* end = weight + (count & ~3);
+                                             int32_t stride, int32_t count, int32_t* out) {
+  const int8_t* end = weight + (count & ~7);
   const int8_t* later = weight + 2 * stride;
-  int32_t sum0 = sums[0], sum1 = sums[1], sum2 = sums[2], sum3 = sums[3];
-  for (; weight < end; weight += 4, later += 4) {
-    uint32_t even = 0, odd = 0;
-    taps = intact_dsp_next(taps, &even, &odd);
-    sum0 = intact_dsp_dot_weights(even, odd, weight, sum0);
-    sum1 = intact_dsp_dot_weights(even, odd, weight + stride, sum1);
-    sum2 = intact_dsp_dot_weights(even, odd, later, sum2);
-    sum3 = intact_dsp_dot_weights(even, odd, later + stride, sum3);
+  intact_dsp_sums sums = {out[0], out[1], out[2], out[3]};
+  for (; weight < end; weight += 8, later += 8) {
+    taps = intact_dsp_add_channels(taps, weight, later, stride, &sums);
+    taps = intact_dsp_add_channels(taps, weight + 4, later + 4, stride, &sums);
+  }
+  if ((count & 4) != 0) {
+    taps = intact_dsp_add_channels(taps, weight, later, stride, &sums);
+    weight += 4;
+    later += 4;
   }
   if ((count &= 3) != 0) {
     const uint32_t even = taps[0], odd = taps[1];
-    sum0 = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight, count), sum0);
-    sum1 = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight + stride, count), sum1);
-    sum2 = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later, count), sum2);
-    sum3 = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later + stride, count), sum3);
+    sums.a = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight, count), sums.a);
+    sums.b = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight + stride, count), sums.b);
+    sums.c = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later, count), sums.c);
+    sums.d = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later + stride, count), sums.d);
   }
-  sums[0] = sum0;
-  sums[1] = sum1;
-  sums[2] = sum2;
-  sums[3] = sum3;
+  out[0] = sums.a;
+  out[1] = sums.b;
+  out[2] = sums.c;
+  out[3] = sums.d;
 }
 
 /* Output pixels that are computed together: four, or one where no four are left. */
@@ -265,8 +290,8 @@ INTACT_INLINE void intact_dsp_block_pixel(const intact_conv* conv, intact_dsp_bl
       }
     }
   }
-  for (int32_t o = 0; end == taps && o < channels; ++o) {
-    intact_dsp_finish(sums + o, 1, finish->requant, block->full, first + o, out + first + o, 1);
+  if (end == taps) {
+    intact_dsp_finish_row(sums, channels, finish->requant, block->full, first, out + first);
   }
 }
 

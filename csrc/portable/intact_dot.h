@@ -91,12 +91,12 @@ INTACT_ALWAYS_INLINE void intact_dot_rows_body(const void* x, intact_type x_type
                                                int32_t zero_point, const void* weight,
                                                intact_type weight_type, size_t stride, size_t n,
                                                int32_t rows, int64_t* acc) {
-  int32_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
+  const int32_t fours = rows & ~3; /* GCC warns of loops that begin where another ended */
+  for (int32_t r = 0; r < fours; r += 4) {
     intact_dot4(x, x_type, zero_point, intact_at(weight, weight_type, (size_t)r * stride),
                 weight_type, stride, n, acc + r);
   }
-  for (; r < rows; ++r) {
+  for (int32_t r = fours; r < rows; ++r) {
     intact_dot1(x, x_type, zero_point, intact_at(weight, weight_type, (size_t)r * stride),
                 weight_type, n, acc + r);
   }

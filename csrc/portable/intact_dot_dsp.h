@@ -40,11 +40,11 @@ INTACT_DSP_LOOP void intact_dsp_dot4(const int8_t* x, int32_t zero_point, const 
 /* The same for any number of rows. */
 INTACT_INLINE void intact_dsp_dot_rows(const int8_t* x, int32_t zero_point, const int8_t* weight,
                                        size_t stride, size_t n, int32_t rows, int64_t* acc) {
-  int32_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
+  const int32_t fours = rows & ~3;
+  for (int32_t r = 0; r < fours; r += 4) {
     intact_dsp_dot4(x, zero_point, weight + (size_t)r * stride, stride, n, acc + r);
   }
-  for (; r < rows; ++r) { /* stride 0: four times the one row */
+  for (int32_t r = fours; r < rows; ++r) { /* stride 0: four times the one row */
     int64_t sums[4] = {0, 0, 0, 0};
     intact_dsp_dot4(x, zero_point, weight + (size_t)r * stride, 0, n, sums);
     acc[r] += sums[0];
@@ -110,6 +110,21 @@ INTACT_DSP_LOOP void intact_dsp_finish(const int32_t* acc, int32_t count,
     for (int32_t i = 0; i < count; ++i, out += step) {
       const int32_t code = intact_dsp_requantize(acc[i], &to);
       *out = (int8_t)(code < qmin ? qmin : code > qmax ? qmax : code);
+    }
+  }
+}
+
+/* out[i] = the code of acc[i], i < count, of channel first + i. */
+INTACT_DSP_LOOP void intact_dsp_finish_row(const int32_t* acc, int32_t count,
+                                           const intact_requant* requant, int32_t full,
+                                           int32_t first, int8_t* out) {
+  const intact_requant own = *requant; /* which stores to `out` cannot change */
+  for (int32_t i = 0; i < count; ++i) {
+    intact_dsp_channel to;
+    if (full && intact_dsp_channel_of(&own, first + i, &to)) {
+      out[i] = (int8_t)intact_dsp_requantize(acc[i], &to);
+    } else {
+      intact_dsp_finish(acc + i, 1, requant, full, first + i, out + i, 1);
     }
   }
 }

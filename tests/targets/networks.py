@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import intact
+from intact.emit.c.model import translate
 from intact.emit.c.vectors import Vector
 from intact.emit.c.write import write
 from intact.exec import reference
@@ -63,7 +64,7 @@ class Measured:
 def build(case: Case, board: Board, folder: Path, *flags: str) -> Path:
     """Writes the sources, with a self-test of the first sample, and links them."""
     vector = Vector((case.samples[:1],), (case.expected[:1],))
-    write(case.program, folder, [vector])
+    write(translate(case.program), folder, [vector])
     (folder / "samples.h").write_text(_samples(case))
     sources = [folder / "model.c", folder / "model_test.c", PROGRAM]
     return board.compile(
@@ -89,7 +90,6 @@ def _samples(case: Case) -> str:
     numbers = ",\n".join("{" + _joined(row) + "}" for row in rows)
     return (
         f"typedef {case.samples.dtype.name}_t input_code;\n"
-        f"typedef {case.expected.dtype.name}_t output_code;\n"
         f"enum {{ SAMPLES = {len(rows)}, OUTPUT_CODES = {case.expected[0].size} }};\n"
         f"static const input_code samples[{len(rows)}][{rows.shape[1]}] = {{\n{numbers}}};\n"
     )

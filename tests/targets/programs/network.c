@@ -1,21 +1,19 @@
 /* Runs generated C on the samples of samples.h: the codes of all outputs, the self-test's answer,
  * and what a run needs of instructions and stack. */
-#include "model.h"
+#include <string.h>
 
 #include "board.h"
+#include "model.h"
 #include "output.h"
 #include "samples.h"
 
-static output_code codes[OUTPUT_CODES];
-static const input_code* sample;
-
-static void run(void) { model_run(sample, codes); }
+static void run(void) { model_run(model_input(), model_output()); }
 
 static void write_codes(void) {
-  const uint8_t* bytes = (const uint8_t*)codes;
+  const uint8_t* bytes = (const uint8_t*)model_output();
   char digits[3] = "00";
   write_text("codes ");
-  for (uint32_t i = 0; i < sizeof codes; ++i) {
+  for (uint32_t i = 0; i < OUTPUT_CODES * sizeof *model_output(); ++i) {
     digits[0] = "0123456789abcdef"[bytes[i] >> 4];
     digits[1] = "0123456789abcdef"[bytes[i] & 15];
     write_text(digits);
@@ -25,7 +23,7 @@ static void write_codes(void) {
 
 int main(void) {
   for (int i = 0; i < SAMPLES; ++i) {
-    sample = samples[i];
+    memcpy(model_input(), samples[i], sizeof samples[i]);
     const uint64_t before = board_instructions();
     run();
     const uint64_t after = board_instructions();
