@@ -1,23 +1,38 @@
 #include "cpu.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
+#include <cstring>
+#include <iterator>
 #include <stdexcept>
 #include <string>
-#include <utility>
+
+#if defined(INTACT_ARM64) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(INTACT_ARM64) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 namespace intact {
 namespace {
 
-constexpr std::array<std::pair<Isa, std::string_view>, 3> kNames{{
-    {Isa::kNone, "none"},
-    {Isa::kAvx2, "avx2"},
-    {Isa::kAvx512Vnni, "avx512vnni"},
-}};
+#if defined(INTACT_ARM64)
+bool has_dot_products() {
+#if defined(__linux__)
+  constexpr unsigned long kDotProducts = 1ul << 20;  // HWCAP_ASIMDDP of the kernel's ABI
+  return (getauxval(AT_HWCAP) & kDotProducts) != 0;
+#elif defined(__APPLE__)
+  int has = 0;
+  std::size_t size = sizeof(has);
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, nullptr, 0) == 0 && has != 0;
+#else
+  return false;
+#endif
+}
+#endif
 
 Isa detected() {
-#if defined(__x86_64__)
+#if defined(INTACT_X86)
   __builtin_cpu_init();
   // The builtin also asks the operating system whether it saves the wide registers.
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -26,17 +41,19 @@ Isa detected() {
                       __builtin_cpu_supports("avx512vnni");
   if (avx2 && avx512) return Isa::kAvx512Vnni;
   if (avx2) return Isa::kAvx2;
+#elif defined(INTACT_ARM64)
+  return has_dot_products() ? Isa::kNeonDot : Isa::kNeon;  // AArch64 has NEON
 #endif
   return Isa::kNone;
 }
 
 Isa allowed() {
   const char* wanted = std::getenv("INTACT_MAX_ISA");
-  if (wanted == nullptr || *wanted == '\0') return Isa::kAvx512Vnni;
+  if (wanted == nullptr || *wanted == '\0') return std::end(kLevels)[-1].isa;
   std::string known;
-  for (const auto& [isa, name] : kNames) {
-    if (name == wanted) return isa;
-    known += known.empty() ? name : ", " + std::string(name);
+  for (const Level& level : kLevels) {
+    if (std::strcmp(level.name, wanted) == 0) return level.isa;
+    known += (known.empty() ? "" : ", ") + std::string(level.name);
   }
   throw std::invalid_argument("INTACT_MAX_ISA is \"" + std::string(wanted) + "\"; it can be " +
                               known);
@@ -49,15 +66,8 @@ Isa best_isa() {
   return best;
 }
 
-std::string_view isa_name(Isa isa) {
-  for (const auto& [known, name] : kNames) {
-    if (known == isa) return name;
-  }
-  return "unknown";
-}
-
 bool has_vbmi() {
-#if defined(__x86_64__)
+#if defined(INTACT_X86)
   return best_isa() == Isa::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi");
 #else
   return false;

@@ -6,10 +6,8 @@ namespace nb = nanobind;
 
 NB_MODULE(_native, m) {
   m.doc() = "The native CPU engine of intact: exact integer kernels.";
-  nb::enum_<intact::Isa>(m, "Isa")
-      .value("none", intact::Isa::kNone)
-      .value("avx2", intact::Isa::kAvx2)
-      .value("avx512vnni", intact::Isa::kAvx512Vnni);
+  nb::enum_<intact::Isa> isa(m, "Isa");
+  for (const intact::Level& level : intact::kLevels) isa.value(level.name, level.isa);
   m.def("best_isa", &intact::best_isa);
   intact::bind_engine(m);
   intact::bind_basic(m);

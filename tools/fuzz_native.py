@@ -38,11 +38,13 @@ from fuzzing.judging import OUTCOMES, judge  # noqa: E402
 from fuzzing.programs import mutated_program  # noqa: E402
 
 from intact.errors import FormatError, VerifyError  # noqa: E402
+from intact.exec.native.library import levels  # noqa: E402
 from intact.ir.file import save  # noqa: E402
 from tests.unit.ir.sealed import seal, unseal  # noqa: E402
 
 BATCH = 10_000  # inputs of one worker process
-ISAS = ("", "avx2", "none")  # INTACT_MAX_ISA of one worker process after the other
+# INTACT_MAX_ISA of one worker process after the other.
+ISAS = ("", *(isa.name for isa in reversed(levels()[:-1])))
 MEMORY = 4 << 30  # bytes of address space; more is an absurd allocation
 KEPT = 3  # files of one kind of finding
 SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")

@@ -42,14 +42,24 @@ double winograd_cycles(const Costs& costs, const Sizes& sizes, int outputs) {
   return tiles * tile + 2 * products * kWeightByte;
 }
 
+bool has_wide_vectors(Isa isa) {
+#if defined(INTACT_X86)
+  return isa == Isa::kAvx512Vnni;
+#else
+  static_cast<void>(isa);
+  return false;
+#endif
+}
+
 }  // namespace
 
 int fastest_winograd(const Conv2dSpec& spec, Isa isa) {
-  const Costs& costs = isa == Isa::kAvx512Vnni ? kAvx512 : kAvx2;
+  const bool wide = has_wide_vectors(isa);
+  const Costs& costs = wide ? kAvx512 : kAvx2;
   const Sizes sizes{
       static_cast<double>(spec.image[0] + spec.padding[0][0] + spec.padding[0][1] - 2),
       static_cast<double>(spec.image[1] + spec.padding[1][0] + spec.padding[1][1] - 2),
-      round_up(spec.depth, 16), round_up(spec.out_channels, isa == Isa::kAvx512Vnni ? 16 : 8)};
+      round_up(spec.depth, 16), round_up(spec.out_channels, wide ? 16 : 8)};
   int best = 0;
   double least = direct_cycles(costs, sizes);
   for (const int outputs : {2, 4}) {

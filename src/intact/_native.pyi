@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from intact.numerics.arrays import Array
 
-class Isa(Enum):
+class Isa(Enum):  # `none`, and those of the CPU's architecture
     none = 0
     avx2 = 1
     avx512vnni = 2
+    neon = 1
+    neondot = 2
 
 def best_isa() -> Isa: ...
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from intact.exec.native.library import levels, native
+
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/exec/native"]
 SEARCHED = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -45,6 +47,6 @@ def test_mutated_networks_under_sanitizers(tmp_path: Path) -> None:
     assert "finding 0" in sanitized("tools/fuzz_native.py", *arguments)
 
 
-@pytest.mark.parametrize("isa", ["none", "avx2"])
-def test_lesser_instruction_sets_give_the_same_integers(isa: str) -> None:
-    assert "passed" in run(*TESTS, isa=isa)
+@pytest.mark.parametrize("isa", levels()[:-1], ids=lambda isa: isa.name)
+def test_lesser_instruction_sets_give_the_same_integers(isa: native.Isa) -> None:
+    assert "passed" in run(*TESTS, isa=isa.name)

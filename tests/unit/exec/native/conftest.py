@@ -4,10 +4,8 @@ import pytest
 
 from intact.exec.native.library import native
 
-LEVELS = [native.Isa.none, native.Isa.avx2, native.Isa.avx512vnni]
 
-
-@pytest.fixture(params=LEVELS, ids=lambda isa: isa.name)
+@pytest.fixture(params=native.Isa, ids=lambda isa: isa.name)
 def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> native.Isa:
     """Each level that this CPU has, as the best."""
     if request.param.value > native.best_isa().value:
