@@ -1,6 +1,7 @@
 // The right-hand side of a product of 8-bit matrices, in the panels of a kernel.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -39,6 +40,11 @@ class PanelLayout {
 // each row.
 std::vector<std::int32_t> pack_rows(const GemmS8Kernel& kernel, const PanelLayout& layout,
                                     std::span<const std::int8_t> weight, std::int8_t* packed);
+
+// Whether sums of two products with these weights are within 16 bits: GemmS8Tile::pairs_fit.
+inline std::int32_t pairs_fit(std::span<const std::int8_t> weight) {
+  return std::find(weight.begin(), weight.end(), INT8_MIN) == weight.end() ? 1 : 0;
+}
 
 // bias - centre * sum for each column: what makes accumulators of codes those of codes - centre.
 // Modulo 2^32, as accumulators are; with their bias they fit.

@@ -9,6 +9,7 @@
 
 #include "core/requant.h"
 #include "cpu.h"
+#include "kernels/requantize/float_step.h"
 #include "ops/ops.h"
 
 namespace intact {
@@ -65,7 +66,7 @@ inline std::vector<std::int64_t> bounds_for_steps(const Conv2dSpec& spec,
   constexpr std::size_t kShort = 128;
   std::vector<std::int64_t> bounds;
   const std::size_t taps = weight.size() / bias.size();
-  if (taps > kShort) return bounds;
+  if (!kTakesFloatSteps || taps > kShort) return bounds;
   for (std::size_t c = 0; c < bias.size(); ++c) {
     bounds.push_back(accumulator_bound(spec, weight.subspan(c * taps, taps), bias[c]));
   }

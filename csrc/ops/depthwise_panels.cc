@@ -1,6 +1,7 @@
 #include "ops/depthwise_panels.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <optional>
 
@@ -58,7 +59,8 @@ DepthwisePanels::DepthwisePanels(const Conv2dSpec& spec, std::span<const std::in
   const std::vector<std::vector<int>> groups = tap_groups(kernel, spec.kernel);
   std::size_t lanes = 0;
   for (const DepthwisePanel& panel : panels_) lanes += static_cast<std::size_t>(panel.width);
-  taps_ = Buffer<std::int32_t>(lanes * groups.size());
+  const std::size_t lane_bytes = static_cast<std::size_t>(kernel.group * kernel.tap);
+  taps_ = Buffer<std::int8_t>(lanes * groups.size() * lane_bytes);
   offset_ = Buffer<std::int32_t>(lanes);
   scale_ = Buffer<float>(lanes);
   bias_ = Buffer<float>(lanes);
@@ -66,9 +68,7 @@ DepthwisePanels::DepthwisePanels(const Conv2dSpec& spec, std::span<const std::in
   qmax_ = Buffer<std::int8_t>(lanes);
   std::size_t lane = 0;
   for (DepthwisePanel& panel : panels_) {
-    std::int32_t* taps = taps_.data() + lane * groups.size();
-    pack_taps(panel, groups, weight, taps);
-    panel.taps = reinterpret_cast<const std::int8_t*>(taps);
+    pack_taps(panel, groups, weight, taps_.data() + lane * groups.size() * lane_bytes);
     pack_requant(panel, lane, weight, bias, requant);
     lane += static_cast<std::size_t>(panel.width);
   }
@@ -84,7 +84,7 @@ std::size_t DepthwisePanels::bytes() const {
 
 std::int32_t DepthwisePanels::offset_of(std::span<const std::int8_t> weight,
                                         std::int32_t bias) const {
-  const int shift = spec_.input == DType::kInt8 ? kernel_.shift : 0;
+  const int shift = spec_.input == DType::kInt8 ? kernel_.signed_shift : kernel_.unsigned_shift;
   const std::int64_t centre = spec_.input_zero_point + shift;
   const std::int64_t sum = std::accumulate(weight.begin(), weight.end(), std::int64_t{0});
   // Modulo 2^32: the offset and partial sums may wrap, the whole sum does not.
@@ -97,23 +97,24 @@ int DepthwisePanels::channel_of(const DepthwisePanel& panel, std::size_t lane) c
   return channel < spec_.groups ? channel : -1;
 }
 
-void DepthwisePanels::pack_taps(const DepthwisePanel& panel,
-                                const std::vector<std::vector<int>>& groups,
-                                std::span<const std::int8_t> weight, std::int32_t* target) const {
+void DepthwisePanels::pack_taps(DepthwisePanel& panel, const std::vector<std::vector<int>>& groups,
+                                std::span<const std::int8_t> weight, std::int8_t* target) const {
   const auto taps = static_cast<std::size_t>(spec_.kernel[0] * spec_.kernel[1]);
-  const int bits = 32 / kernel_.group;
+  panel.taps = target;
+  panel.pairs_fit = 1;
   for (const std::vector<int>& group : groups) {
-    for (std::size_t lane = 0; lane < static_cast<std::size_t>(panel.width); ++lane, ++target) {
+    for (std::size_t lane = 0; lane < static_cast<std::size_t>(panel.width); ++lane) {
       const int channel = channel_of(panel, lane);
-      if (channel < 0) continue;
-      const std::int8_t* own = weight.data() + static_cast<std::size_t>(channel) * taps;
-      std::uint32_t dword = 0;
-      for (std::size_t k = 0; k < group.size(); ++k) {
-        if (group[k] < 0) continue;
-        const std::uint32_t value = static_cast<std::uint32_t>(own[group[k]]) << (32 - bits);
-        dword |= value >> (32 - bits) << (static_cast<int>(k) * bits);
+      for (const int number : group) {
+        // Little-endian, as all CPUs with kernels are.
+        if (number >= 0 && channel >= 0) {
+          const std::int16_t tap =
+              weight[static_cast<std::size_t>(channel) * taps + static_cast<std::size_t>(number)];
+          std::memcpy(target, &tap, static_cast<std::size_t>(kernel_.tap));
+          if (tap == INT8_MIN) panel.pairs_fit = 0;
+        }
+        target += kernel_.tap;
       }
-      *target = static_cast<std::int32_t>(dword);
     }
   }
 }
@@ -128,7 +129,7 @@ void DepthwisePanels::pack_requant(DepthwisePanel& panel, std::size_t first_lane
   const auto width = static_cast<std::size_t>(panel.width);
   const auto taps = static_cast<std::size_t>(spec_.kernel[0] * spec_.kernel[1]);
   std::vector<FloatStep> steps(width);
-  bool found = true;
+  bool found = kTakesFloatSteps;
   for (std::size_t lane = 0; lane < width; ++lane) {
     const int channel = channel_of(panel, lane);
     if (channel < 0) continue;

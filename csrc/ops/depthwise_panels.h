@@ -29,8 +29,8 @@ class DepthwisePanels {
   std::int32_t offset_of(std::span<const std::int8_t> weight, std::int32_t bias) const;
   // The channel in a lane; -1 if there is none.
   int channel_of(const DepthwisePanel& panel, std::size_t lane) const;
-  void pack_taps(const DepthwisePanel& panel, const std::vector<std::vector<int>>& groups,
-                 std::span<const std::int8_t> weight, std::int32_t* target) const;
+  void pack_taps(DepthwisePanel& panel, const std::vector<std::vector<int>>& groups,
+                 std::span<const std::int8_t> weight, std::int8_t* target) const;
   void pack_requant(DepthwisePanel& panel, std::size_t first_lane,
                     std::span<const std::int8_t> weight, std::span<const std::int32_t> bias,
                     const Requant& requant);
@@ -39,7 +39,7 @@ class DepthwisePanels {
   const Conv2dSpec& spec_;  // the caller's
   const DepthwiseKernel& kernel_;
   int excess_ = 0;
-  Buffer<std::int32_t> taps_;
+  Buffer<std::int8_t> taps_;
   Buffer<std::int32_t> offset_;
   Buffer<float> scale_;
   Buffer<float> bias_;

@@ -96,7 +96,7 @@ class DynamicLinear8 final : public Op {
         layout_(gemm, inputs, static_cast<int>(range_.channels())),
         packed_(layout_.bytes()) {
     const std::vector<std::int32_t> sums = pack_rows(gemm, layout_, weight, packed_.data());
-    for (std::size_t c = 0; c < sums.size(); ++c) range_.set_offset(c, gemm.shift, sums[c]);
+    for (std::size_t c = 0; c < sums.size(); ++c) range_.set_offset(c, gemm.shift(true), sums[c]);
   }
 
   std::string kernel() const override { return std::string("dynamic linear ") + gemm_.name; }
@@ -152,7 +152,7 @@ class DynamicConv2d8 final : public Op {
           pack_rows(gemm, layout_, weight.subspan(group * elements, elements),
                     packed_.data() + group * layout_.bytes());
       for (std::size_t c = 0; c < columns; ++c) {
-        range_.set_offset(group * columns + c, gemm.shift, sums[c]);
+        range_.set_offset(group * columns + c, gemm.shift(true), sums[c]);
       }
     }
   }

@@ -21,12 +21,13 @@ class GemmConv2d final : public Op {
         layout_(kernel, spec.kernel[0] * spec.kernel[1] * spec.depth,
                 spec.out_channels / spec.groups),
         pairs_(pairs),
+        pairs_fit_(pairs_fit(weight)),
         packed_(layout_.bytes() * static_cast<std::size_t>(spec.groups)),
         excess_(std::move(excess)) {
     const std::size_t columns = static_cast<std::size_t>(layout_.columns());
     const std::size_t size = columns * static_cast<std::size_t>(layout_.depth());
     const std::int32_t centre =
-        spec.input_zero_point + (spec.input == DType::kInt8 ? kernel.shift : 0);
+        spec.input_zero_point + kernel.shift(spec.input == DType::kInt8);
     for (int group = 0; group < spec.groups; ++group) {
       const std::size_t first = static_cast<std::size_t>(group) * columns;
       std::vector<std::int32_t> sums =
@@ -70,6 +71,7 @@ class GemmConv2d final : public Op {
           const int channel = panel * kernel_.panel;
           const RequantTable& table = requant_[static_cast<std::size_t>(group)];
           const RequantView view = table.view(static_cast<std::size_t>(channel));
+          tile.pairs_fit = pairs_fit_;
           tile.requant = &view;
           tile.out = output.data + first * spec_.out_channels + group * layout_.columns() + channel;
           tile.out_stride = spec_.out_channels;
@@ -96,6 +98,7 @@ class GemmConv2d final : public Op {
   const GemmS8Kernel& kernel_;
   const PanelLayout layout_;
   const GemmPairsKernel* pairs_;  // null: there is no excess
+  const std::int32_t pairs_fit_;
   Buffer<std::int8_t> packed_;
   std::vector<Excess> excess_;  // of each group
   std::vector<RequantTable> requant_;

@@ -17,6 +17,7 @@ class GemmLinear final : public Op {
              const GemmS8Kernel& kernel, const GemmPairsKernel* pairs, Excess excess)
       : kernel_(kernel),
         pairs_(pairs),
+        pairs_fit_(pairs_fit(weight)),
         layout_(kernel, depth, static_cast<int>(bias.size())),
         packed_(layout_.bytes()),
         excess_(std::move(excess)),
@@ -25,7 +26,7 @@ class GemmLinear final : public Op {
     for (std::size_t c = 0; c < sums.size() && !excess_.empty(); ++c) {
       sums[c] += excess_.sum(static_cast<int>(c));
     }
-    const std::int32_t centre = input_zero_point + (is_signed_ != 0 ? kernel.shift : 0);
+    const std::int32_t centre = input_zero_point + kernel.shift(is_signed_ != 0);
     requant_ = RequantTable(requant, offsets_of(bias, centre, sums), output == DType::kUint8);
   }
 
@@ -56,6 +57,7 @@ class GemmLinear final : public Op {
         [&](GemmS8Tile& tile, int panel, std::int64_t first, int) {
           const int channel = panel * kernel_.panel;
           const RequantView view = requant_.view(static_cast<std::size_t>(channel));
+          tile.pairs_fit = pairs_fit_;
           tile.requant = &view;
           tile.out = output.data + first * columns + channel;
           tile.out_stride = columns;
@@ -70,6 +72,7 @@ class GemmLinear final : public Op {
 
   const GemmS8Kernel& kernel_;
   const GemmPairsKernel* pairs_;  // null: there is no excess
+  const std::int32_t pairs_fit_;
   const PanelLayout layout_;
   Buffer<std::int8_t> packed_;
   RequantTable requant_;

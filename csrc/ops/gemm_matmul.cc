@@ -21,7 +21,7 @@ class GemmMatMul final : public Op {
         layout_(kernel, spec.depth, spec.columns),
         row_bytes_(packed_row_bytes(kernel, layout_)),
         a_signed_(spec.a == DType::kInt8 ? 1 : 0),
-        a_centre_(spec.a_zero_point + (a_signed_ != 0 ? kernel.shift : 0)),
+        a_centre_(spec.a_zero_point + kernel.shift(a_signed_ != 0)),
         b_centre_(spec.b_zero_point - (spec.b == DType::kUint8 ? 128 : 0)) {
     const std::vector<std::int32_t> none(static_cast<std::size_t>(spec.columns));
     requant_ = RequantTable(requant, none, spec.output == DType::kUint8);
@@ -129,7 +129,10 @@ class GemmMatMul final : public Op {
 
   std::int32_t row_sum(const std::byte* row) const {
     std::int32_t sum = 0;
-    if (kernel_.element == 1) {
+    if (kernel_.unsigned_shift != 0) {
+      const auto* codes = reinterpret_cast<const std::int8_t*>(row);
+      for (int k = 0; k < spec_.depth; ++k) sum += codes[k];
+    } else if (kernel_.element == 1) {
       const auto* codes = reinterpret_cast<const std::uint8_t*>(row);
       for (int k = 0; k < spec_.depth; ++k) sum += codes[k];
     } else {

@@ -95,7 +95,7 @@ class Patches {
   }
 
   void fill(std::byte* target, int count) const {
-    const std::int32_t value = spec_.input_zero_point + (is_signed_ != 0 ? kernel_.shift : 0);
+    const std::int32_t value = spec_.input_zero_point + kernel_.shift(is_signed_ != 0);
     if (kernel_.element == 1) {
       std::memset(target, value, static_cast<std::size_t>(count));
     } else {

@@ -23,8 +23,9 @@ class RowConv2d final : public Op {
         layout_(kernel, spec.kernel[0] * spec.kernel[1] * spec.depth, spec.out_channels,
                 spec.kernel[0]),
         packed_(layout_.bytes()),
+        pairs_fit_(pairs_fit(weight)),
         is_signed_(spec.input == DType::kInt8 ? 1 : 0),
-        centre_(spec.input_zero_point + (is_signed_ != 0 ? kernel.shift : 0)) {
+        centre_(spec.input_zero_point + kernel.shift(is_signed_ != 0)) {
     const std::vector<std::int32_t> sums = pack_rows(kernel, layout_, weight, packed_.data());
     requant_ = RequantTable(requant, offsets_of(bias, centre_, sums), spec.output == DType::kUint8,
                             bounds_for_steps(spec, weight, bias));
@@ -113,6 +114,7 @@ class RowConv2d final : public Op {
       const RequantView view = requant_.view(static_cast<std::size_t>(channel));
       tile.b = packed_.data() + layout_.begin(panel);
       tile.columns = layout_.width(panel);
+      tile.pairs_fit = pairs_fit_;
       tile.requant = &view;
       tile.out = output.data + (first + row) * pixels * spec_.out_channels + channel;
       kernel_.run(&tile);
@@ -123,6 +125,7 @@ class RowConv2d final : public Op {
   const GemmS8Kernel& kernel_;
   const PanelLayout layout_;
   Buffer<std::int8_t> packed_;
+  const std::int32_t pairs_fit_;
   RequantTable requant_;
   const std::int32_t is_signed_;
   const std::int32_t centre_;  // what padding is packed as

@@ -26,6 +26,7 @@ struct DepthwisePanel {
   int32_t channel;        // first
   int32_t width;          // channels; more than there are only if there is a single panel
   const int8_t* taps;     // (groups, lanes) of `group` int8_t or int16_t
+  int32_t pairs_fit;      // 1: no tap is -128, so that two products add up within int16_t
   const int32_t* offset;  // (lanes) where accumulators begin
   // codes - centre = clamp(rint(float(acc) * scale + bias)), (lanes); or, where scale is null, what
   // `exact` says, also in the order of lanes. centre is 128 for uint8_t and 0 for int8_t codes.
@@ -60,11 +61,13 @@ struct DepthwiseRow {
 struct DepthwiseKernel {
   Isa isa;
   const char* name;
-  int32_t kernel[2];  // rows and columns; 0: any
-  int32_t stride;     // of columns; 0: any stride and dilation, else dilation 1
-  int32_t panel;      // most channels of a panel: 64, 32 or 16, and smaller ones are allowed
-  int32_t group;      // taps of a lane: 4 bytes or 2 int16_t
-  int32_t shift;      // what is added to signed codes
+  int32_t kernel[2];       // rows and columns; 0: any
+  int32_t stride;          // of columns; 0: any stride and dilation, else dilation 1
+  int32_t panel;           // most channels of a panel: 64, 32 or 16, and smaller ones are allowed
+  int32_t group;           // taps of a lane
+  int32_t tap;             // bytes of a tap
+  int32_t signed_shift;    // what is added to int8_t codes
+  int32_t unsigned_shift;  // to uint8_t codes
   DepthwiseOrder order;
   // Bytes of scratch for each group of rows and column of a tile; 0: it needs none.
   int32_t column_bytes;
@@ -78,7 +81,8 @@ constexpr int32_t lane_channel(int32_t lane, int32_t width, int32_t group) {
   return lane / 4 % blocks * in_block + lane / 4 / blocks * 4 + lane % 4;
 }
 
-#define DEPTHWISE_S8(isa, name, rows, columns, stride, panel, group, shift, order, bytes) \
+#define DEPTHWISE_S8(isa, name, rows, columns, stride, panel, group, tap, signed_shift, \
+                     unsigned_shift, order, bytes)                                      \
   void name(const DepthwiseRow* row);
 #include "kernels/depthwise_s8/kernels.inc"
 #undef DEPTHWISE_S8

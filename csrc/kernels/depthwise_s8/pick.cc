@@ -6,9 +6,10 @@ namespace intact {
 const DepthwiseKernel* pick_depthwise_s8(Isa best, const int (&kernel)[2], int stride,
                                          int dilation) {
   static constexpr DepthwiseKernel kKernels[] = {
-#define DEPTHWISE_S8(isa, name, rows, columns, stride, panel, group, shift, order, bytes) \
-  {Isa::isa, #name, {rows, columns},       stride, panel,                                 \
-   group,    shift, DepthwiseOrder::order, bytes,  name},
+#define DEPTHWISE_S8(isa, name, rows, columns, stride, panel, group, tap, signed_shift, \
+                     unsigned_shift, order, bytes)                                      \
+  {Isa::isa,     #name,          {rows, columns},       stride, panel, group, tap,      \
+   signed_shift, unsigned_shift, DepthwiseOrder::order, bytes,  name},
 #include "kernels/depthwise_s8/kernels.inc"
 #undef DEPTHWISE_S8
       {},

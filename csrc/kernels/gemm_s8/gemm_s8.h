@@ -18,11 +18,12 @@ struct GemmS8Tile {
   const void* a;     // packed rows
   int64_t a_stride;  // bytes from row to row
   int32_t rows;
-  int32_t groups;          // of a segment; the last may be filled up with anything in A
+  int32_t groups;  // of a segment; the last may be filled up with anything in A
   int32_t segments;
   int64_t segment_stride;  // bytes from segment to segment of a row
   const int8_t* b;         // packed panel, zeros where K was filled up
   int32_t columns;         // of the panel
+  int32_t pairs_fit;       // 1: no weight is -128, so that two products add up within int16_t
   const int32_t* row_sum;  // added to each row's accumulators; null: nothing
   const int32_t* start;    // of kernels for pairs: rows x 16 that are added likewise; may be null
   // 8-bit codes of the panel's columns, through requant (from the panel's first channel on) ...
@@ -35,11 +36,12 @@ struct GemmS8Tile {
 struct GemmS8Kernel {
   Isa isa;
   const char* name;
-  int32_t panel;    // columns of a whole panel
-  int32_t granule;  // a last panel has a multiple of this many columns
-  int32_t group;    // elements of K that lie together
-  int32_t element;  // bytes of an element of packed A
-  int32_t shift;    // what packing adds to signed codes
+  int32_t panel;           // columns of a whole panel
+  int32_t granule;         // a last panel has a multiple of this many columns
+  int32_t group;           // elements of K that lie together
+  int32_t element;         // bytes of an element of packed A
+  int32_t signed_shift;    // what packing adds to int8_t codes
+  int32_t unsigned_shift;  // to uint8_t codes; not 0: elements are int8_t
   // Packs `count` codes; is_signed: int8_t, else uint8_t. Reads no more than that, but may write
   // up to 64 bytes more.
   void (*pack)(const uint8_t* codes, int64_t count, int32_t is_signed, void* a);
@@ -49,12 +51,17 @@ struct GemmS8Kernel {
   void (*pack_panel)(const uint8_t* b, int64_t stride, int32_t depth, int32_t columns, uint8_t flip,
                      int8_t* packed, int32_t* sums);
   void (*run)(const GemmS8Tile* tile);
+
+  // What packing adds to codes.
+  constexpr int32_t shift(bool is_signed) const {
+    return is_signed ? signed_shift : unsigned_shift;
+  }
 };
 
-#define GEMM_S8(isa, name, panel, granule, group, element, shift) \
-  void name##_pack(const uint8_t* codes, int64_t count, int32_t is_signed, void* a); \
+#define GEMM_S8(isa, name, panel, granule, group, element, signed_shift, unsigned_shift)   \
+  void name##_pack(const uint8_t* codes, int64_t count, int32_t is_signed, void* a);       \
   void name##_pack_panel(const uint8_t* b, int64_t stride, int32_t depth, int32_t columns, \
-                         uint8_t flip, int8_t* packed, int32_t* sums); \
+                         uint8_t flip, int8_t* packed, int32_t* sums);                     \
   void name##_run(const GemmS8Tile* tile);
 #include "kernels/gemm_s8/kernels.inc"
 #undef GEMM_S8

@@ -19,6 +19,14 @@ struct FloatStep {
   float bias;  // with the zero point
 };
 
+// Whether kernels take float steps. NEON rounds and multiplies in one instruction, so that integers
+// are faster there.
+#if defined(INTACT_ARM64)
+constexpr bool kTakesFloatSteps = false;
+#else
+constexpr bool kTakesFloatSteps = true;
+#endif
+
 // The step that gives clamp(multiply(acc, multiplier, shift) + zero_point, qmin, qmax) for all
 // |acc| <= bound; nullopt if none is found: the smaller the multiplier, the likelier; below 2^-9,
 // accumulators lie closer than float32 can often tell apart. The float result before clamping is within +-2^30. qmax - qmin <= 255; it serves

@@ -39,6 +39,7 @@ struct RequantView {
   const float* scale;
   const float* bias;
   int32_t zero_point;         // still to be added; 0 where rounding has it
+  int32_t codes_zero_point;   // of the codes, wherever else it is
   RequantKind kind;
   int32_t clamps;             // 0: qmin and qmax are the ends of the type
   int32_t is_unsigned;        // the codes are uint8_t

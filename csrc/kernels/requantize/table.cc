@@ -38,6 +38,7 @@ std::size_t rounding_place(std::size_t channel) {
 RequantTable::RequantTable(const Requant& requant, std::span<const std::int32_t> offset,
                            bool is_unsigned, std::span<const std::int64_t> bounds)
     : zero_point_(requant.zero_point()),
+      codes_zero_point_(requant.zero_point()),
       kind_(kind_of(requant, offset.size())),
       is_unsigned_(is_unsigned) {
   const std::size_t channels = offset.size();
@@ -114,6 +115,7 @@ RequantView RequantTable::view(std::size_t channel) const {
           in_float_.size() == 0 ? nullptr : scale_.data() + channel,
           in_float_.size() == 0 ? nullptr : bias_.data() + channel,
           zero_point_,
+          codes_zero_point_,
           kind_,
           clamps_ ? 1 : 0,
           is_unsigned_ ? 1 : 0};

@@ -37,6 +37,7 @@ class RequantTable {
   Buffer<float> scale_;
   Buffer<float> bias_;
   std::int32_t zero_point_ = 0;  // unless rounding_ has it
+  std::int32_t codes_zero_point_ = 0;
   RequantKind kind_ = RequantKind::kAnyShift;
   bool clamps_ = false;
   bool is_unsigned_ = false;
