@@ -9,7 +9,8 @@ from intact.exec.native.building import dtype, requant
 from intact.exec.native.library import native
 from intact.exec.native.windows import window
 from intact.ir import int_ops
-from intact.ir.graph import Node, Value
+from intact.ir.graph import Graph, Node, Value
+from intact.ir.int_ops import IntOp, Program
 from intact.ir.shapes import output_shape
 from intact.numerics.fixedpoint import Requant, quantize_multiplier
 from intact.numerics.formats import Int
@@ -36,6 +37,13 @@ class Case:
         )
         shape = output_shape(self.op, [value.shape for value in inputs])
         return Node(self.op, inputs, Value("y", shape, self.output))
+
+    def program(self) -> Program:
+        """The convolution alone."""
+        node = self.node()
+        x, weight, bias = node.inputs
+        constants = {weight.name: self.weight, bias.name: self.bias}
+        return Graph[IntOp]((x,), (node.output,), (node,), constants)
 
     def build(self, make: Callable[..., native.Op | None], isa: native.Isa) -> native.Op | None:
         return make(

@@ -1,5 +1,6 @@
 """Vector kernels of depthwise convolutions equal the reference, at every level of instructions."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -56,6 +57,33 @@ def draw_case(rng: np.random.Generator, channels: int, kernel: tuple[int, int]) 
     return Case(op, x, weight, bias, source, output)
 
 
+def with_any_requant(rng: np.random.Generator, case: Case) -> Case:
+    channels = len(case.weight)
+    largest = 255 * int(np.abs(case.weight.astype(int)).sum(axis=(1, 2, 3)).max())
+    room = (1 << 31) - 2 - largest
+    bias = rng.integers(-room, room, channels) if rng.random() < 0.3 else case.bias
+    drawn = draw_requant(rng, channels, case.output, largest, wide=False)
+    return replace(case, op=replace(case.op, requant=drawn), bias=bias.astype(np.int32))
+
+
+def extreme_cases(source: Int, kernel: tuple[int, int]) -> Iterator[Case]:
+    """The largest products of both signs."""
+    rng = np.random.default_rng(5)
+    for x, weight, zero_point in product(
+        (source.qmin, source.qmax), (-128, -127, 127), (source.qmin, source.qmax)
+    ):
+        case = draw_case(rng, 40, kernel)
+        taps = np.full(case.weight.shape, weight, np.int8)
+        codes = np.full((1, 8, 9, 40), x, source.storage)
+        op = replace(
+            case.op,
+            input_zero_point=zero_point,
+            padding=((3, 3), (3, 3)),
+            requant=fitting(rng, taps, case.output),
+        )
+        yield replace(case, op=op, x=codes, weight=taps, source=source)
+
+
 @each_level
 @pytest.mark.parametrize("channels", CHANNELS)
 def test_every_kernel_equals_the_reference(channels: int, isa: native.Isa) -> None:
@@ -71,13 +99,7 @@ def test_any_requant_equals_the_reference(
     isa: native.Isa, seed: int, channels: int, kernel: tuple[int, int], threads: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    case = draw_case(rng, channels, kernel)
-    largest = 255 * int(np.abs(case.weight.astype(int)).sum(axis=(1, 2, 3)).max())
-    room = (1 << 31) - 2 - largest
-    bias = rng.integers(-room, room, channels) if rng.random() < 0.3 else case.bias
-    drawn = draw_requant(rng, channels, case.output, largest, wide=False)
-    op = replace(case.op, requant=drawn)
-    check(replace(case, op=op, bias=bias.astype(np.int32)), isa, threads)
+    check(with_any_requant(rng, draw_case(rng, channels, kernel)), isa, threads)
 
 
 @each_level
@@ -86,20 +108,8 @@ def test_any_requant_equals_the_reference(
 def test_the_largest_products_are_exact(
     source: Int, kernel: tuple[int, int], isa: native.Isa
 ) -> None:
-    rng = np.random.default_rng(5)
-    for x, weight, zero_point in product(
-        (source.qmin, source.qmax), (-128, -127, 127), (source.qmin, source.qmax)
-    ):
-        case = draw_case(rng, 40, kernel)
-        taps = np.full(case.weight.shape, weight, np.int8)
-        codes = np.full((1, 8, 9, 40), x, source.storage)
-        op = replace(
-            case.op,
-            input_zero_point=zero_point,
-            padding=((3, 3), (3, 3)),
-            requant=fitting(rng, taps, case.output),
-        )
-        check(replace(case, op=op, x=codes, weight=taps, source=source), isa)
+    for case in extreme_cases(source, kernel):
+        check(case, isa)
 
 
 @each_level

@@ -1,0 +1,1 @@
+"""The native engine on an emulated 64-bit ARM CPU."""

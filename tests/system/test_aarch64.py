@@ -1,0 +1,130 @@
+"""Kernels for 64-bit ARM, run by an emulator, give the reference's integers."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.aarch64 import machine
+from tests.aarch64.recording import record
+from tests.architectures import ARCHITECTURES
+from tests.system.test_architectures import lowered
+from tests.unit.exec.native import test_codes8 as layers
+from tests.unit.exec.native import test_depthwise as depthwise
+from tests.unit.exec.native.convolving import Case
+
+NETWORKS = ("mobilenet_v1", "cifar_resnet20", "ds_cnn")
+THREADS = (1, 3)
+
+each_level = pytest.mark.parametrize("level", machine.LEVELS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def replay_program() -> None:
+    if machine.missing():
+        pytest.skip(f"nothing emulates ARM here: apt-get install {' '.join(machine.missing())}")
+    machine.build(machine.TESTED)
+
+
+def depthwise_cases() -> Iterator[Case]:
+    rng = np.random.default_rng(0)
+    for channels, kernel in product(depthwise.CHANNELS, depthwise.KERNELS):
+        yield depthwise.draw_case(rng, channels, kernel)
+        yield depthwise.with_any_requant(rng, depthwise.draw_case(rng, channels, kernel))
+    for source, kernel in product(depthwise.BYTES, [(3, 3), (1, 3), (5, 5)]):
+        yield from depthwise.extreme_cases(source, kernel)
+
+
+@pytest.fixture(scope="module")
+def depthwise_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("aarch64") / "depthwise"
+    path.write_bytes(
+        b"".join(
+            record(f"{number}", case.program(), {"x": case.x})
+            for number, case in enumerate(depthwise_cases())
+        )
+    )
+    return path
+
+
+def products() -> Iterator[layers.Layer]:
+    rng = np.random.default_rng(0)
+    for draw in (layers.draw_convolution, layers.draw_linear, layers.draw_product):
+        for _ in range(80):
+            yield draw(rng)
+    yield from layers.extreme_layers()
+
+
+@pytest.fixture(scope="module")
+def product_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("aarch64") / "products"
+    path.write_bytes(
+        b"".join(
+            record(f"{number}", layers.alone(node, arrays, constants), arrays)
+            for number, (node, arrays, constants) in enumerate(products())
+        )
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("aarch64") / "networks"
+    recordings = []
+    for architecture in ARCHITECTURES:
+        if architecture.name in NETWORKS:
+            program = lowered(architecture, "W8A8").program
+            example = architecture.example(torch.Generator().manual_seed(2))
+            names = (value.name for value in program.inputs)
+            inputs = {name: x.numpy() for name, x in zip(names, example, strict=True)}
+            recordings.append(record(architecture.name, program, inputs))
+    path.write_bytes(b"".join(recordings))
+    return path
+
+
+def kernels(recording: Path, level: str, cpu: str = "max") -> set[str]:
+    """Those that ran; all outputs were the reference's, on one and on three threads."""
+    steps, _ = machine.replay(machine.TESTED, recording, level, THREADS, cpu)
+    return {step.kernel for step in steps}
+
+
+@each_level
+def test_depthwise_convolutions_equal_the_reference(depthwise_layers: Path, level: str) -> None:
+    ran = kernels(depthwise_layers, level)
+    if level == "none":
+        assert ran == {"conv2d depthwise portable"}
+    else:
+        names = ("depthwise", "depthwise_3x3", "depthwise_3x3_by2")
+        assert ran == {f"conv2d {name}_{level}" for name in names}
+
+
+@each_level
+def test_products_equal_the_reference(product_layers: Path, level: str) -> None:
+    ran = kernels(product_layers, level)
+    kernel = "portable" if level == "none" else f"gemm_s8_{level}"
+    assert {f"conv2d {kernel}", f"linear {kernel}", f"matmul {kernel}"} <= ran
+    assert (f"conv2d rows {kernel}" in ran) == (level != "none")
+
+
+@each_level
+def test_networks_equal_the_reference(networks: Path, level: str) -> None:
+    ran = kernels(networks, level)
+    assert ("conv2d portable" in ran) == (level == "none")
+
+
+def test_a_cpu_without_dot_products_has_none(product_layers: Path) -> None:
+    ran = kernels(product_layers, level="", cpu="cortex-a53")
+    assert "linear gemm_s8_neon" in ran
+    assert not any("neondot" in kernel for kernel in ran)
+
+
+def test_the_best_level_is_the_default(product_layers: Path) -> None:
+    assert "linear gemm_s8_neondot" in kernels(product_layers, level="")
+
+
+def test_a_level_of_another_architecture_is_refused(product_layers: Path) -> None:
+    with pytest.raises(AssertionError, match='is "avx2"; it can be none, neon, neondot'):
+        kernels(product_layers, level="avx2")
