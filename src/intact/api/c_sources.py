@@ -39,8 +39,8 @@ def export_c(
         ram: Bytes for all tensors, inputs and outputs included. If the network needs more, its
             first layers are computed band by band, with the same integers.
         flash: Bytes for the constants; code comes on top.
-        samples: A batch of inputs, of which the first become the self-test's; by default random
-            codes.
+        samples: A batch of inputs, of which the first become the self-test's; by default the test
+            vectors of the network's certificate, and random codes where there are none.
         seed: Of the random codes.
 
     Raises:
@@ -59,7 +59,10 @@ def export_c(
         found = replace(c.report(model), bands=fitted.bands, extra_macs=fitted.extra_macs)
     if flash is not None and found.flash > flash:
         raise _too_large(found, flash)
-    inputs = _random(program, seed) if samples is None else _given(cut, samples)
+    if samples is not None:
+        inputs = _given(cut, samples)
+    else:
+        inputs = _certified(network) or _random(program, seed)
     c.write(model, Path(folder), list(_vectors(program, inputs)))
     return found
 
@@ -78,6 +81,12 @@ def _given(cut: CodeBoundary, samples: object) -> Mapping[str, Array]:
     arrays = item_inputs(samples, cut.before.inputs, "the samples")
     names = [value.name for value in cut.before.inputs]
     return reference.load(cut.before)(dict(zip(names, arrays, strict=True)))
+
+
+def _certified(network: QuantizedNetwork | QuantizedModel | Program) -> Mapping[str, Array]:
+    """The codes of the certificate's vectors; none without them."""
+    certificate = network.certificate if isinstance(network, QuantizedNetwork) else None
+    return {} if certificate is None or certificate.vectors is None else certificate.vectors.inputs
 
 
 def _random(program: Program, seed: int) -> Mapping[str, Array]:

@@ -1,6 +1,7 @@
 """What `quantize` certifies, and that replaying it proves it."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,3 +191,16 @@ def test_a_network_that_computes_otherwise_is_found(quantized: intact.QuantizedN
 def test_networks_without_a_certificate_say_so(quantized: intact.QuantizedNetwork) -> None:
     with pytest.raises(ValueError, match="has no certificate"):
         intact.verify_certificate(replace(quantized, certificate=None))
+
+
+def test_the_self_test_of_exported_c_has_the_certified_vectors(
+    quantized: intact.QuantizedNetwork, tmp_path: Path
+) -> None:
+    vectors = certificate_of(quantized).vectors
+    assert vectors is not None
+    intact.export(quantized, tmp_path / "net_c")
+    test = (tmp_path / "net_c" / "model_test.c").read_text()
+    (codes,) = vectors.inputs.values()
+    for sample in codes[:2]:
+        numbers = r",\s+".join(str(code) for code in sample.ravel()[:9])
+        assert re.search(numbers, test)
