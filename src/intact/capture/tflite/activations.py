@@ -144,7 +144,7 @@ def prelu(net: Builder, operator: Operator) -> None:
         requant(ratio32(source, output), output),
         requant(float(product), output),
     )
-    slope = net.constant(net.name(index), slopes.reshape(-1), params.format, params)
+    slope = net.parameter(index, slopes.reshape(-1), params.format, params)
     net.emit(operator, op, [x, slope])
 
 

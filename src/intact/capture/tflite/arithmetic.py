@@ -2,9 +2,10 @@
 
 import math
 
-from intact.capture.tflite.builder import ACTIVATIONS, Builder
+from intact.capture.tflite.builder import Builder
+from intact.capture.tflite.declared import ACTIVATIONS
 from intact.capture.tflite.file import Operator
-from intact.capture.tflite.layers import bounds
+from intact.capture.tflite.fused import bounds
 from intact.capture.tflite.scales import integer, ratio, requant, scale32
 from intact.errors import UnsupportedOpError
 from intact.ir import int_ops

@@ -1,45 +1,29 @@
 """The Program under construction: tensors of the file as values, constants and known arrays."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from intact.capture.tflite.declared import (
+    ACTIVATIONS,
+    WAY_OUT,
+    activation_params,
+    constant_numbers,
+    readable,
+)
 from intact.capture.tflite.file import Network, Operator, Options, Tensor
-from intact.capture.tflite.scales import Bounds, clamp, is_scale
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
-from intact.ir import int_ops
-from intact.ir.attributes import MAX_NAME
 from intact.ir.graph import Graph, Node, Shape, Value, with_batch
 from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
-from intact.ir.packing import unpack
 from intact.ir.shapes import output_shape
-from intact.lower.requant import identity_requant
 from intact.numerics.arrays import Array, Codes
-from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import FP16, FP32, Format, Int
-from intact.numerics.qtensor import QuantParams, scalar_zero_point
+from intact.numerics.formats import FP32, Format
+from intact.numerics.qtensor import QuantParams
 
-FORMATS: dict[str, Format] = {
-    "FLOAT32": FP32,
-    "FLOAT16": FP16,
-    "INT4": Int(4),
-    "INT8": Int(8),
-    "UINT8": Int(8, signed=False),
-    "INT16": Int(16),
-    "INT32": Int(32),
-    "INT64": Int(64),
-    "BOOL": Int(8, signed=False),
-}
-ACTIVATIONS = ("INT8", "UINT8", "INT16")
-MOST_ELEMENTS = 1 << 31  # of a tensor
-_LONGEST_NAME = MAX_NAME - 24  # room for a suffix
-WAY_OUT = (
-    "Convert the network again in full integers (a representative dataset, and"
-    " TFLITE_BUILTINS_INT8), or give intact.quantize the float network"
-)
+_COPIES = 64  # bytes of numbers that are unpacked for each byte of the file
+_READS = 1024  # numbers that operators read for each byte of the file: parameters may be shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +46,8 @@ class Builder:
         self._values: dict[int, Value] = {}
         self._arrays: dict[int, Array] = {}
         self._indices: dict[int, Index] = {}
+        self._parameters: dict[tuple[int, Format, Shape], Value] = {}
+        self._copied = self._read = 0
         self._taken: dict[str, int] = {}  # how often each name was asked for
         self._names: dict[int, str] = {}
         self._real_outputs: dict[int, Value] = {}
@@ -105,31 +91,17 @@ class Builder:
         return operator.options
 
     def params(self, index: int) -> QuantParams:
-        """What the codes of an activation mean: one scale and one zero point."""
-        tensor = self.tensor(index)
-        name = self.name(index)
-        if tensor.type not in ACTIVATIONS or tensor.scales is None:
-            raise UnsupportedOpError(
-                f'"{name}" holds {tensor.type} without a scale, where intact reads codes. {WAY_OUT}'
-            )
-        if len(tensor.scales.scale) != 1:
-            raise UnsupportedOpError(
-                f'activation "{name}" has {len(tensor.scales.scale)} scales; intact reads one'
-            )
-        scale, zero_point = tensor.scales.scale[0], int(tensor.scales.zero_point[0])
-        format = FORMATS[tensor.type]
-        assert isinstance(format, Int)
-        if not format.qmin <= zero_point <= format.qmax:
-            raise FormatError(f'"{name}" has zero point {zero_point}, which is no {format}')
-        if not is_scale(tensor.scales.scale):
-            raise FormatError(f'"{name}" has scale {scale}')
-        return QuantParams(format, np.asarray(scale, np.float32), np.asarray(zero_point))
+        """What the codes of an activation mean."""
+        return activation_params(self.tensor(index))
 
     def array(self, index: int) -> Array | None:
         """The numbers of a constant, or of a tensor that constants decide; None for others."""
         tensor = self.tensor(index)
         if index not in self._arrays and tensor.data is not None:
-            self._arrays[index] = _constant_array(tensor)
+            self._arrays[index] = array = constant_numbers(tensor)
+            self._copied += array.nbytes
+            if self._copied > _COPIES * self.network.size:
+                raise FormatError("is damaged: its constants overlap")
         return self._arrays.get(index)
 
     def constant_array(self, operator: Operator, position: int) -> Array:
@@ -142,6 +114,9 @@ class Builder:
                 f' "{self.name(index)}", which intact must know in advance;'
                 " convert the network with fixed shapes"
             )
+        self._read += array.size
+        if self._read > _READS * self.network.size:
+            raise FormatError("is damaged: its operators share their parameters")
         return array
 
     def integers(self, operator: Operator, position: int) -> list[int]:
@@ -214,8 +189,19 @@ class Builder:
     def constant(
         self, name: str, array: Codes, format: Format, params: QuantParams | None = None
     ) -> Value:
-        """A constant of the Program."""
+        """A constant that the file does not have."""
         return self._constant(self._unique(name), array, format, params)
+
+    def parameter(
+        self, index: int, array: Codes, format: Format, params: QuantParams | None = None
+    ) -> Value:
+        """A constant of the file as a layer reads it; those who read it alike share it."""
+        known = self._parameters.get((index, format, array.shape))
+        if known is None:
+            name = self._unique(readable(self.tensor(index).name))
+            known = self._constant(name, array, format, params)
+            self._parameters[index, format, array.shape] = known
+        return known
 
     def _constant(
         self, name: str, array: Codes, format: Format, params: QuantParams | None
@@ -270,27 +256,6 @@ class Builder:
         self._nodes.append(Node(op, tuple(inputs), value))
         return value
 
-    def emit_clamped(
-        self,
-        operator: Operator,
-        op: IntOp,
-        inputs: Sequence[Value],
-        bounds: Bounds,
-    ) -> None:
-        """As `emit`, for an operation that has no clamp of its own."""
-        output = self.params(operator.outputs[0])
-        low, high = clamp(output, *bounds)
-        assert isinstance(output.format, Int)
-        if (low, high) == (output.format.qmin, output.format.qmax):
-            self.emit(operator, op, inputs)
-            return
-        plain = self.between(operator, op, inputs, output, "unclamped")
-        same = identity_requant(output)
-        clamped = Requant(
-            same.multiplier, same.shift, same.zero_point, np.array([low]), np.array([high])
-        )
-        self.emit(operator, int_ops.Requantize(scalar_zero_point(output), clamped), [plain])
-
     def output_shape(self, operator: Operator, op: IntOp, inputs: Sequence[Value]) -> Shape:
         """The shape of an operation's output, of one sample a file's and of many."""
         shapes = [value.shape for value in inputs]
@@ -324,12 +289,12 @@ class Builder:
         """The user's real numbers; their codes, where the file takes codes."""
         tensor = self.tensor(index)
         name = self.name(index)
-        if not tensor.shape or (tensor.shape[0] != 1 and not tensor.dynamic):
+        if tensor.shape[:1] != (1,):
             raise UnsupportedOpError(
                 f'input "{name}" has shape {tensor.shape}; intact takes the first axis for the'
                 " batch, of size 1 in the file. Convert the network with batch size 1"
             )
-        if min(tensor.shape) < 1 and any(n < 1 for n in tensor.shape[1:]):
+        if min(tensor.shape) < 1:
             raise FormatError(f'input "{name}" has shape {tensor.shape}')
         real = Value(name, (-1, *tensor.shape[1:]), FP32)
         self._values[index] = real
@@ -370,34 +335,8 @@ class Builder:
         return free
 
 
-def readable(name: str) -> str:
-    """The first of the names that a converter joined with semicolons, as one line of text."""
-    first = name.split(";", 1)[0][:_LONGEST_NAME]
-    return "".join(c if c.isprintable() else "?" for c in first) or "unnamed"
-
-
 def _at_one(op: IntOp) -> IntOp:
     """The operation at batch size 1."""
     if isinstance(op, ops.Reshape | ops.Expand):
         return replace(op, shape=with_batch(op.shape, 1))
     return op
-
-
-def _constant_array(tensor: Tensor) -> Array:
-    """The numbers of a constant.
-
-    Raises:
-        FormatError: if there are more or fewer bytes than the shape takes.
-        UnsupportedOpError: if intact has no such type.
-    """
-    name = readable(tensor.name)
-    format = FORMATS.get(tensor.type)
-    if format is None:
-        raise UnsupportedOpError(f'constant "{name}" is {tensor.type}, which intact does not read')
-    assert tensor.data is not None
-    if min(tensor.shape, default=1) < 1 or math.prod(tensor.shape) >= MOST_ELEMENTS:
-        raise FormatError(f'constant "{name}" has shape {tensor.shape}')
-    try:
-        return unpack(tensor.data, format, tensor.shape)
-    except ValueError as error:
-        raise FormatError(f'constant "{name}": {error}') from None

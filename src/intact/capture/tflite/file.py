@@ -52,7 +52,6 @@ class Tensor:
     type: str  # the schema's name: INT8
     scales: Scales | None
     data: Bytes | None  # None: computed
-    dynamic: bool  # its first axis has no fixed size
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,7 @@ class Network:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    size: int  # of the file, in bytes
 
 
 @contextmanager
@@ -150,6 +150,7 @@ class _Reader:
             operators,
             self._indices(graph.InputsAsNumpy()),
             self._indices(graph.OutputsAsNumpy()),
+            self._data.size,
         )
         _check_indices(network)
         return network
@@ -199,7 +200,6 @@ class _Reader:
                 f'tensor "{name}" keeps its state between calls; intact reads networks without'
                 " state"
             )
-        signature = self._vector(tensor.ShapeSignatureAsNumpy())
         kind = tensor.Type()
         return Tensor(
             name,
@@ -207,7 +207,6 @@ class _Reader:
             TYPES.get(kind, f"type {kind}"),
             self._scales(tensor.Quantization()),
             self._buffer(tensor.Buffer()),
-            len(signature) > 0 and int(signature[0]) == -1,
         )
 
     def _scales(self, quantization: tflite.QuantizationParameters | None) -> Scales | None:

@@ -7,8 +7,8 @@ import numpy as np
 
 from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator, Scales
+from intact.capture.tflite.fused import bounds
 from intact.capture.tflite.scales import (
-    BOUNDS,
     Bounds,
     channel_multipliers,
     integer,
@@ -69,15 +69,6 @@ class _Weight:
         )
 
 
-def bounds(net: Builder, operator: Operator, activation: int) -> Bounds:
-    """The clamp of a fused activation."""
-    if activation not in BOUNDS:
-        raise UnsupportedOpError(
-            f"{net.title(operator)} has fused activation {activation}, which has no integer form"
-        )
-    return BOUNDS[activation]
-
-
 def weight_codes(net: Builder, operator: Operator, position: int, rank: int) -> Codes:
     """The codes of a weight, as the file lays them out."""
     array = net.constant_array(operator, position)
@@ -112,13 +103,8 @@ def layer(
         multiplier = tensor_multiplier if legacy else channel_multipliers
         real = multiplier(source, weight.scales.scale, output)
         finish = requant(real, output, clamp, bits)
-    made = net.constant(net.name(index), codes, weight.format, _params(weight))
-    name = (
-        net.name(operator.inputs[at.bias])
-        if net.has_input(operator, at.bias)
-        else f"{net.name(operator.outputs[0])}.bias"
-    )
-    inputs = (x, made, net.constant(name, bias, Int(bits)))
+    made = net.parameter(index, codes, weight.format, _params(weight))
+    inputs = (x, made, _bias_value(net, operator, at.bias, bias, bits))
     return Layer(inputs, scalar_zero_point(source), weight.zero_point, finish)
 
 
@@ -182,3 +168,11 @@ def _bias(
     if array.size != channels or (kind != "INT32" and not (wide and kind == "INT64")):
         raise FormatError(f"{net.title(operator)} has a bias of {array.size} {kind}")
     return array.reshape(-1).astype(np.int64), 64 if kind == "INT64" else 32
+
+
+def _bias_value(
+    net: Builder, operator: Operator, position: int, bias: Int64Array, bits: Literal[32, 64]
+) -> Value:
+    if net.has_input(operator, position):
+        return net.parameter(operator.inputs[position], bias, Int(bits))
+    return net.constant(f"{net.name(operator.outputs[0])}.bias", bias, Int(bits))

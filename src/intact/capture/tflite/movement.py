@@ -6,7 +6,7 @@ import numpy as np
 
 from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator
-from intact.capture.tflite.layers import bounds
+from intact.capture.tflite.fused import emit_clamped
 from intact.capture.tflite.scales import scale32
 from intact.capture.tflite.shapes import reshaped
 from intact.errors import FormatError, UnsupportedOpError
@@ -174,7 +174,7 @@ def concatenation(net: Builder, operator: Operator) -> None:
     inputs = _alike(net, operator)
     axis = axis_of(net, operator, options.integer("Axis"), len(inputs[0].shape))
     activation = options.integer("FusedActivationFunction")
-    net.emit_clamped(operator, ops.Concat(axis), inputs, bounds(net, operator, activation))
+    emit_clamped(net, operator, ops.Concat(axis), inputs, activation)
 
 
 def pack(net: Builder, operator: Operator) -> None:

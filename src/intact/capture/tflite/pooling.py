@@ -7,7 +7,7 @@ import numpy as np
 
 from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator
-from intact.capture.tflite.layers import bounds
+from intact.capture.tflite.fused import emit_clamped
 from intact.capture.tflite.movement import axis_of
 from intact.capture.tflite.scales import integer, ratio, requant, scale32
 from intact.capture.tflite.shapes import window_padding
@@ -32,7 +32,7 @@ def pool(net: Builder, operator: Operator) -> None:
         zero_point = scalar_zero_point(net.params(operator.inputs[0]))
         op = int_ops.QAvgPool2d(kernel, stride, padding, False, (0, 0), zero_point)
     activation = options.integer("FusedActivationFunction")
-    net.emit_clamped(operator, op, [x], bounds(net, operator, activation))
+    emit_clamped(net, operator, op, [x], activation)
 
 
 def softmax(net: Builder, operator: Operator) -> None:
