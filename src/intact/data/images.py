@@ -89,14 +89,14 @@ def open_images(folder: Path, declared: tuple[Value, ...], options: ImageOptions
         FormatError: if `labels.csv` names files that do not exist, or labels that are no numbers.
     """
     _require_pillow()
-    if len(declared) != 1 or len(declared[0].shape) != 4 or declared[0].shape[1] not in (1, 3):
+    if len(declared) != 1 or _pixels(declared[0]) is None:
         shapes = ", ".join(f"{value.name} {value.shape[1:]}" for value in declared)
         raise CalibrationError(
-            f"{folder}: images need a network with one input (N, 1 or 3, H, W), not {shapes};"
-            " use an .npz file or file.py:function"
+            f"{folder}: images need a network with one input (N, 1 or 3, H, W) or (N, H, W, 1 or"
+            f" 3), not {shapes}; use an .npz file or file.py:function"
         )
     value = declared[0]
-    _per_channel(options, value.shape[1])  # complains before the first image is read
+    _per_channel(options, _size(value)[0])  # complains before the first image is read
     subfolders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if (folder / "labels.csv").is_file():
         files, numbers = _read_labels(folder / "labels.csv")
@@ -109,6 +109,23 @@ def open_images(folder: Path, declared: tuple[Value, ...], options: ImageOptions
     if not flat:
         raise CalibrationError(f"{folder}: there are no images (looked for {_known_suffixes()})")
     return ImageData(flat, None, None, value, options)
+
+
+def _pixels(declared: Value) -> tuple[int, int, int, bool] | None:
+    """(channels, height, width, whether channels are last) of an input that takes images."""
+    match declared.shape:
+        case (_, 1 | 3 as channels, height, width):
+            return channels, height, width, False
+        case (_, height, width, 1 | 3 as channels):
+            return channels, height, width, True
+        case _:
+            return None
+
+
+def _size(declared: Value) -> tuple[int, int, int, bool]:
+    pixels = _pixels(declared)
+    assert pixels is not None  # open_images has looked
+    return pixels
 
 
 def _require_pillow() -> None:
@@ -145,7 +162,7 @@ def _read_labels(table: Path) -> tuple[tuple[Path, ...], tuple[int, ...]]:
 
 
 def read_image(path: Path, declared: Value, options: ImageOptions) -> F32:
-    """One image as an input (C, H, W).
+    """One image as an input, (C, H, W) or (H, W, C).
 
     Raises:
         FormatError: if the file is no image.
@@ -153,7 +170,7 @@ def read_image(path: Path, declared: Value, options: ImageOptions) -> F32:
     """
     from PIL import Image, UnidentifiedImageError
 
-    _, channels, height, width = declared.shape
+    channels, height, width, last = _size(declared)
     try:
         with Image.open(path) as source:
             image = _of_bytes(source, path).convert("RGB" if channels == 3 else "L")
@@ -162,7 +179,8 @@ def read_image(path: Path, declared: Value, options: ImageOptions) -> F32:
     cropped = _crop(_resize(image, height, width, options.short_side), height, width, path)
     pixels = np.asarray(cropped, np.float32).reshape(height, width, channels).transpose(2, 0, 1)
     mean, std = _per_channel(options, channels)
-    return np.ascontiguousarray((pixels / np.float32(255) - mean) / std)
+    scaled = (pixels / np.float32(255) - mean) / std
+    return np.ascontiguousarray(scaled.transpose(1, 2, 0) if last else scaled)
 
 
 def _of_bytes(image: "Image", path: Path) -> "Image":

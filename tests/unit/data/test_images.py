@@ -35,6 +35,16 @@ def test_colour_is_normalized_as_imagenet_unless_said_otherwise(tmp_path: Path) 
     np.testing.assert_array_equal(grey, np.ones((1, 4, 4)))
 
 
+def test_channels_may_be_last(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    first, last = Value("x", (-1, 3, 4, 6), FP32), Value("x", (-1, 4, 6, 3), FP32)
+    expected = read_image(tmp_path / "a.png", first, PLAIN).transpose(1, 2, 0)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", last, PLAIN), expected)
+    (batch,) = open_images(tmp_path, (last,), PLAIN).batches(2)
+    assert batch.inputs[0].shape == (1, 4, 6, 3)
+
+
 def test_the_centre_is_cropped(tmp_path: Path) -> None:
     array = np.zeros((8, 6, 3), np.uint8)
     array[2:6, 1:5] = 255
