@@ -110,7 +110,7 @@ def _vectors(program: Program, inputs: Mapping[str, Array]) -> Iterator[c.Vector
     run = reference.load(program)
     for number in range(_count(program, inputs)):
         one = {
-            value.name: np.ascontiguousarray(inputs[value.name][sample_slices(value.shape, number)])
+            value.name: inputs[value.name][sample_slices(value.shape, number)].copy(order="C")
             for value in program.inputs
         }
         made = run(one)

@@ -57,7 +57,8 @@ def store(program: Program, ram: int | None = None) -> Storage:
 
     An arena of `ram` bytes is small enough; by default it is as small as can be found.
     """
-    planned = plan_device(program, ram, alignment=ALIGNMENT)
+    widest = max(value.dtype.storage.itemsize for value in program.values())
+    planned = plan_device(program, ram, alignment=max(widest, ALIGNMENT))
     places = {name: f"arena.bytes + {offset}" for name, offset in planned.offsets.items()}
     inputs, outputs = _parameters("in", program.inputs), _parameters("out", program.outputs)
     return Storage(places, inputs, outputs, planned)

@@ -1,0 +1,210 @@
+"""The folder of C sources: what it holds, what it refuses, and that its self-test finds faults."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import intact
+from intact.api.c_sources import export_c
+from intact.emit import c
+from intact.emit.c.names import comment, identifier
+from intact.errors import BudgetError, UnsupportedOpError
+from intact.exec import reference
+from intact.ir import float_ops as ops
+from intact.ir.boundary import code_boundary
+from intact.ir.graph import Graph, Node, Value
+from intact.ir.int_ops import Program, QSoftmax
+from intact.numerics.formats import Int
+from intact.verification import compiled_c
+from tests.unit.emit.c.compiling import STRICT, needs_compiler
+from tests.unit.ir.examples import S8, examples, name_of, network
+
+FILES = {"model.h", "model.c", "intact_kernels.h", "model_test.c"}
+MAIN = '#include "model.h"\nint main(void) { return model_self_test(); }\n'
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def self_test(folder: Path) -> int:
+    """What the exit code of the folder's self-test is, under sanitizers."""
+    (folder / "main.c").write_text(MAIN)
+    files = ["main.c", "model.c", "model_test.c"]
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
+    command = [compiler, "-std=c99", "-O1", *STRICT, *SANITIZED, *files, "-o", "main"]
+    subprocess.run(command, cwd=folder, check=True)
+    return subprocess.run([folder / "main"], check=False).returncode
+
+
+def chain(*names: str) -> Program:
+    """A Program of softmaxes, one after the other, of these names; the first is the input's."""
+    values = [Value(name, (-1, 5), S8) for name in names]
+    nodes = [Node(QSoftmax(1 << 30, 20, -124), (x,), y) for x, y in pairwise(values)]
+    return Graph((values[0],), (values[-1],), tuple(nodes), {})
+
+
+@needs_compiler
+def test_the_self_test_finds_a_changed_weight(tmp_path: Path) -> None:
+    intact.export(network(), tmp_path / "net_c")
+    assert {path.name for path in (tmp_path / "net_c").iterdir()} == FILES
+    assert self_test(tmp_path / "net_c") == 0
+    code = (tmp_path / "net_c" / "model.c").read_text()
+    changed = re.sub(r"(_bias\[20\] = \{\s+)-?\d+", r"\g<1>12345678", code)
+    assert changed != code
+    (tmp_path / "net_c" / "model.c").write_text(changed)
+    assert self_test(tmp_path / "net_c") == 1
+
+
+@needs_compiler
+def test_the_users_samples_become_test_vectors(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).normal(size=(5, 3, 8, 8)).astype(np.float32)
+    export_c(network(), tmp_path / "net_c", samples=samples)
+    codes = reference.load(code_boundary(network()).before)({"x": samples})["x.nhwc"]
+    text = (tmp_path / "net_c" / "model_test.c").read_text()
+    vectors = re.findall(r"vector_\d_in\[192\] = \{(.*?)\}", text, re.DOTALL)
+    assert len(vectors) == 2
+    for number, vector in enumerate(vectors):
+        numbers = [int(n) for n in vector.replace(",", " ").split()]
+        assert numbers == codes[number].reshape(-1).tolist()
+    assert self_test(tmp_path / "net_c") == 0
+
+
+def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        intact.export(network(), tmp_path / folder)
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_only_the_kernels_that_are_used(tmp_path: Path) -> None:
+    intact.export(network(), tmp_path / "net_c")
+    header = (tmp_path / "net_c" / "intact_kernels.h").read_text()
+    assert "void intact_conv2d(" in header
+    assert "void intact_mean(" in header
+    for unused in ("intact_softmax", "intact_linear(", "intact_max_pool2d", "float ", "malloc"):
+        assert unused not in header
+    assert max(map(len, (tmp_path / "net_c" / "model.c").read_text().splitlines())) <= 100
+
+
+@pytest.mark.parametrize("program", examples(), ids=name_of)
+@needs_compiler
+def test_every_operation_is_written_or_refused_by_name(program: Program, tmp_path: Path) -> None:
+    cut = code_boundary(program)
+    real = any(str(value.dtype).startswith(("fp", "bf", "e")) for value in cut.program.values())
+    if not real:
+        intact.export(program, tmp_path / "net_c")
+        assert self_test(tmp_path / "net_c") == 0
+        return
+    with pytest.raises(UnsupportedOpError, match=r'"(layer|x)"'):
+        intact.export(program, tmp_path / "net_c")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_of_flash_names_the_largest_layer(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match=r'more than the 100 allowed.*"conv"'):
+        intact.export(network(), tmp_path / "net_c", flash=100)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_of_ram_names_the_layer_at_the_peak(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match=r'"conv".*more than the 100 allowed'):
+        intact.export(network(), tmp_path / "net_c", ram=100)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_report_adds_up() -> None:
+    found = c.report(c.translate(code_boundary(network()).program))
+    assert found.macs == 4 * 4 * 20 * 27
+    assert found.weights == 20 * 27 + 4 * 20
+    assert found.flash == sum(layer.flash for layer in found.layers)
+    assert found.inputs == 192
+    assert found.outputs == 20
+    assert found.ram == found.lower_bound == 192 + 4 * 4 * 20
+    assert found.peak == "conv"
+    assert [(t.name, t.first, t.last) for t in found.tensors] == [
+        ("x.nhwc", "start", "conv"), ("conv", "conv", "pool"), ("pool", "pool", "end"),
+    ]  # fmt: skip
+    assert "at least 512 are needed" in str(found)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("int", "return", "a.b", "a/b", "a_b", "intact", "intact_conv", "arena", "number_5", "in"),
+        (
+            "x",
+            "*/ #error",
+            "/*",
+            "5",
+            "Ω",
+            "a" * 90 + "b",
+            "a" * 90 + "c",
+            "model_run",
+            "\\",
+            "??/",
+        ),
+    ],
+)
+@needs_compiler
+def test_names_of_layers_may_be_anything(names: tuple[str, ...]) -> None:
+    program = chain(*names)
+    codes = {names[0]: np.arange(-5, 5, dtype=np.int8).reshape(2, 5)}
+    made = compiled_c.load(program, flags=STRICT)(codes)
+    expected = reference.load(program)(codes)
+    np.testing.assert_array_equal(made[names[-1]], expected[names[-1]])
+
+
+def test_identifiers_and_comments() -> None:
+    assert identifier("features.0/conv") == "features_0_conv"
+    assert identifier("0") == "layer_0"
+    assert comment("a */ b\n") == "/* a * / b? */"
+
+
+@needs_compiler
+def test_outputs_that_no_operation_writes_for_them_alone() -> None:
+    x, y, k = Value("x", (-1, 4), S8), Value("y", (-1, 2, 2), S8), Value("k", (3,), S8)
+    reshaped = Value("z", (-1, 4), S8)
+    nodes = (Node(ops.Reshape((-1, 2, 2)), (x,), y), Node(ops.Reshape((-1, 4)), (y,), reshaped))
+    constant = np.array([1, -2, 3], np.int8)
+    program = Graph((x,), (x, y, reshaped, k), nodes, {"k": constant})
+    codes = {"x": np.arange(4, dtype=np.int8).reshape(1, 4)}
+    made = compiled_c.load(program, flags=STRICT)(codes)
+    for name, expected in reference.load(program)(codes).items():
+        np.testing.assert_array_equal(made[name], expected)
+
+
+@needs_compiler
+def test_an_index_of_no_row_is_refused() -> None:
+    program = next(p for p in examples() if name_of(p) == "QEmbedding")
+    run = compiled_c.load(program, flags=STRICT)
+    indices = np.zeros((1, 9), np.int64)
+    run({"x": indices})
+    for beyond in (-1, 11, 1 << 40):
+        indices[0, 4] = beyond
+        with pytest.raises(IndexError, match="no row"):
+            run({"x": indices})
+
+
+def test_indices_of_fewer_bits_are_refused_by_name() -> None:
+    program = next(p for p in examples() if name_of(p) == "QEmbedding")
+    node = program.nodes[0]
+    x = replace(program.inputs[0], dtype=Int(8))
+    narrow = Graph((x,), program.outputs, (Node(node.op, (x, node.inputs[1]), node.output),),
+                   program.constants)  # fmt: skip
+    with pytest.raises(UnsupportedOpError, match=r'"layer" cannot.* int32 or int64'):
+        c.translate(narrow)
+
+
+def test_a_missing_compiler_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-compiler is not installed"):
+        compiled_c.load(chain("x", "y"), compiler="no-such-compiler")
+
+
+@needs_compiler
+def test_what_a_compiler_refuses_is_told() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)-Dinline=\) .*error"):
+        compiled_c.load(chain("x", "y"), flags=("-Dinline=)",))
