@@ -1,11 +1,13 @@
 """Every architecture as a TFLite file: the reference's codes in LiteRT and TFLite Micro."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from intact.errors import UnsupportedOpError, VerifyError
-from intact.exec import reference
+from intact.exec import native, reference
 from intact.ir.boundary import code_boundary
 from intact.ir.int_ops import Program
 from intact.numerics.arrays import Array
@@ -15,6 +17,8 @@ from tests.system.test_architectures import lowered
 pytest.importorskip("tflite", reason="pip install 'intact[tflite]'")
 pytest.importorskip("ai_edge_litert", reason="pip install 'intact[litert]'")
 
+from intact.capture.tflite import read
+from intact.emit.tflite import codes_to_bytes
 from intact.verification import litert, tflm
 
 RECIPES = ["W8A8", "W8A8-per-tensor", "W8A16", "W4A8"]
@@ -47,7 +51,7 @@ def codes_of(architecture: Architecture, program: Program) -> dict[str, Array]:
     "architecture", [a for a in ARCHITECTURES if a.name not in NO_OPERATION], ids=lambda a: a.name
 )
 def test_reference_kernels_and_tflite_micro_compute_the_same_codes(
-    architecture: Architecture, recipe: str
+    architecture: Architecture, recipe: str, tmp_path: Path
 ) -> None:
     program = lowered(architecture, recipe).program
     core = code_boundary(program).program
@@ -57,12 +61,30 @@ def test_reference_kernels_and_tflite_micro_compute_the_same_codes(
     for name, values in expected.items():
         np.testing.assert_array_equal(made[name], values)
     if recipe == "W8A8" or architecture.name in IN_MICRO:
+        read_back = intact_reads(core, codes, tmp_path / "net.tflite")
+        for name, values in expected.items():
+            np.testing.assert_array_equal(read_back[name], values)
         made = micro(core)(codes)
         for name, values in expected.items():
             np.testing.assert_array_equal(made[name], values)
     elif (architecture.name, recipe) in NO_MICRO_KERNEL:
         with pytest.raises(VerifyError, match=NO_MICRO_KERNEL[architecture.name, recipe]):
             micro(core)(codes)
+
+
+def intact_reads(core: Program, codes: dict[str, Array], path: Path) -> dict[str, Array]:
+    """What intact computes from the file: the values of `core`, by name."""
+    path.write_bytes(codes_to_bytes(core))
+    cut = code_boundary(read(path))
+    given = {
+        port.stored.name: codes[value.name].transpose(port.axes)
+        for port, value in zip(cut.inputs, core.inputs, strict=True)
+    }
+    made = native.load(cut.program)(given)
+    return {
+        value.name: made[port.stored.name].transpose(np.argsort(port.axes))
+        for port, value in zip(cut.outputs, core.outputs, strict=True)
+    }
 
 
 def micro(program: Program) -> reference.Runner:

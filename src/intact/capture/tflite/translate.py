@@ -79,7 +79,7 @@ def translate(net: Builder, operator: Operator) -> None:
     rule = _RULES.get(operator.code)
     if rule is None:
         raise UnsupportedOpError(
-            f"{net.title(operator)}: intact has no integers for this operator. Leave it out of the"
-            f" network and compute it from its outputs; intact reads {', '.join(sorted(_RULES))}"
+            f"{net.title(operator)}: intact has no integers for this operator. Convert the network"
+            " without it, and compute it from the network's outputs"
         )
     rule(net, operator)
