@@ -8,7 +8,7 @@ file before they are walked, and whatever the reader trips over is a `FormatErro
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ VERSION = 3
 _IDENTIFIER = slice(4, 8)
 _SMALLEST = 16  # bytes: the offset of the root, the identifier, a table
 _MOST = 100_000  # tensors, operators, buffers
+_MOST_ENDS = 1000  # named inputs, named outputs
 _READS = 8  # bytes that may be read for each byte of the file: vectors are rarely shared
 OPERATORS: dict[int, str] = {
     code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)
@@ -146,7 +147,7 @@ class _Reader:
             graph.OperatorsLength(), lambda i: self._operator(graph.Operators(i), codes)
         )
         network = Network(
-            tensors,
+            self._with_signature(tensors),
             operators,
             self._indices(graph.InputsAsNumpy()),
             self._indices(graph.OutputsAsNumpy()),
@@ -154,6 +155,21 @@ class _Reader:
         )
         _check_indices(network)
         return network
+
+    def _with_signature(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Inputs and outputs by the names that a user calls them with, where there is one set."""
+        model = self._model
+        if model.SignatureDefsLength() != 1 or model.SignatureDefs(0).SubgraphIndex() != 0:
+            return tensors
+        signature, named = model.SignatureDefs(0), dict(enumerate(tensors))
+        maps = [signature.Inputs(i) for i in range(min(signature.InputsLength(), _MOST_ENDS))]
+        maps += [signature.Outputs(i) for i in range(min(signature.OutputsLength(), _MOST_ENDS))]
+        for entry in maps:
+            index = entry.TensorIndex()
+            if index not in named:
+                raise FormatError(f"its signature names tensor {index} of {len(tensors)}")
+            named[index] = replace(named[index], name=self._text(entry.Name()))
+        return tuple(named.values())
 
     def _all(self, count: int, read: Callable[[int], T]) -> tuple[T, ...]:
         if count > _MOST:

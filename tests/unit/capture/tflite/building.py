@@ -50,6 +50,7 @@ class File:
     tensors: list[_Tensor] = field(default_factory=list)
     operators: list[_Operator] = field(default_factory=list)
     variables: list[int] = field(default_factory=list)  # tensors that keep their state
+    signature: dict[int, str] = field(default_factory=dict)  # names of inputs and outputs
 
     def tensor(
         self,
@@ -130,11 +131,14 @@ class File:
             builder, [_code(builder, code) for code in codes], tflite.ModelStartOperatorCodesVector
         )
         made_buffers = _tables(builder, buffers, tflite.ModelStartBuffersVector)
+        signatures = _signature(builder, self) if self.signature else None
         tflite.ModelStart(builder)
         tflite.ModelAddVersion(builder, 3)
         tflite.ModelAddOperatorCodes(builder, made_codes)
         tflite.ModelAddSubgraphs(builder, graphs)
         tflite.ModelAddBuffers(builder, made_buffers)
+        if signatures is not None:
+            tflite.ModelAddSignatureDefs(builder, signatures)
         builder.Finish(tflite.ModelEnd(builder), b"TFL3")
         return bytes(builder.Output())
 
@@ -217,6 +221,29 @@ def _operator(builder: flatbuffers.Builder, operator: _Operator, codes: list[str
         tflite.OperatorAddBuiltinOptionsType(builder, kind)
         tflite.OperatorAddBuiltinOptions(builder, options)
     return int(tflite.OperatorEnd(builder))
+
+
+def _signature(builder: flatbuffers.Builder, file: File) -> int:
+    parts = []
+    for ends, start in (
+        (file.inputs, tflite.SignatureDefStartInputsVector),
+        (file.outputs, tflite.SignatureDefStartOutputsVector),
+    ):
+        entries = []
+        for index in ends:
+            name = builder.CreateString(file.signature[index])
+            tflite.TensorMapStart(builder)
+            tflite.TensorMapAddName(builder, name)
+            tflite.TensorMapAddTensorIndex(builder, index)
+            entries.append(tflite.TensorMapEnd(builder))
+        parts.append(_tables(builder, entries, start))
+    key = builder.CreateString("serving_default")
+    tflite.SignatureDefStart(builder)
+    tflite.SignatureDefAddInputs(builder, parts[0])
+    tflite.SignatureDefAddOutputs(builder, parts[1])
+    tflite.SignatureDefAddSignatureKey(builder, key)
+    signature = tflite.SignatureDefEnd(builder)
+    return _tables(builder, [signature], tflite.ModelStartSignatureDefsVector)
 
 
 def _code(builder: flatbuffers.Builder, code: str) -> int:

@@ -71,6 +71,13 @@ def test_the_first_of_joined_names_is_used_once(tmp_path: Path) -> None:
     assert names == ["x0.codes", "block/Relu", "block/Relu.1", "tab?here", "y0.codes", "y0"]
 
 
+def test_a_signature_names_inputs_and_outputs(tmp_path: Path) -> None:
+    file = added()
+    file.signature = {file.inputs[0]: "photo", file.outputs[0]: "scores"}
+    program = read(file.save(tmp_path / "net.tflite"))
+    assert [v.name for v in (*program.inputs, *program.outputs)] == ["photo", "scores"]
+
+
 def test_load_gives_a_network_that_runs_and_saves(tmp_path: Path) -> None:
     net = intact.load(keyword_net().save(tmp_path / "net.tflite"))
     assert net.macs == 2_656_768
