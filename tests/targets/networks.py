@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import intact
+from intact.emit.c.library import Kernels
 from intact.emit.c.model import translate
 from intact.emit.c.vectors import Vector
 from intact.emit.c.write import write
@@ -61,10 +62,12 @@ class Measured:
     self_test: int
 
 
-def build(case: Case, board: Board, folder: Path, *flags: str) -> Path:
+def build(
+    case: Case, board: Board, folder: Path, *flags: str, kernels: Kernels = Kernels.PORTABLE
+) -> Path:
     """Writes the sources, with a self-test of the first sample, and links them."""
     vector = Vector((case.samples[:1],), (case.expected[:1],))
-    write(translate(case.program), folder, [vector])
+    write(translate(case.program, kernels), folder, [vector])
     (folder / "samples.h").write_text(_samples(case))
     sources = [folder / "model.c", folder / "model_test.c", PROGRAM]
     return board.compile(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ def export_c(
     *,
     ram: int | None = None,
     flash: int | None = None,
+    kernels: c.Kernels = c.Kernels.PORTABLE,
     samples: object = None,
     seed: int = 0,
 ) -> c.Report:
@@ -39,6 +41,7 @@ def export_c(
         ram: Bytes for all tensors, inputs and outputs included. If the network needs more, its
             first layers are computed band by band, with the same integers.
         flash: Bytes for the constants; code comes on top.
+        kernels: Whose; with CMSIS-NN, what it needs while a layer runs counts as ram.
         samples: A batch of inputs, of which the first become the self-test's; by default the test
             vectors of the network's certificate, and random codes where there are none.
         seed: Of the random codes.
@@ -51,11 +54,11 @@ def export_c(
     """
     cut = code_boundary(to_program(network))
     program = reference.folded(cut.program)
-    model = c.translate(program)
+    model = c.translate(program, kernels)
     found = c.report(model)
     if ram is not None and found.ram > ram:
-        fitted = fit_ram(program, ram, c.plan_storage)
-        model = c.translate(fitted.program)
+        fitted = fit_ram(program, ram, partial(c.plan_storage, kernels=kernels))
+        model = c.translate(fitted.program, kernels)
         found = replace(c.report(model), bands=fitted.bands, extra_macs=fitted.extra_macs)
     if flash is not None and found.flash > flash:
         raise _too_large(found, flash)

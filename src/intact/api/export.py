@@ -4,6 +4,7 @@ from pathlib import Path
 
 from intact.api.c_sources import export_c
 from intact.api.network import QuantizedNetwork, to_program
+from intact.emit.c import Kernels
 from intact.ir.int_ops import Program
 from intact.model import QuantizedModel
 
@@ -14,6 +15,7 @@ def export(
     *,
     ram: int | None = None,
     flash: int | None = None,
+    kernels: Kernels | None = None,
 ) -> None:
     """Writes the network in the format of the path's suffix, whole or not at all.
 
@@ -31,16 +33,17 @@ def export(
         path: A file, or a folder for C.
         ram: For C: bytes that its tensors may take, inputs and outputs included.
         flash: For C: bytes that its constants may take.
+        kernels: For C: whose; by default ours.
 
     Raises:
-        ValueError: for any other suffix, or a budget for another format than C.
+        ValueError: for any other suffix, or an argument for C with another format.
         UnsupportedOpError: if the format cannot express a part of the network.
         BudgetError: if a budget is too small.
         OSError: if the file or folder cannot be written.
     """
     target = Path(path)
-    if target.suffix and (ram is not None or flash is not None):
-        raise ValueError(f"{path}: budgets of ram and flash are for a folder of C sources")
+    if target.suffix and any(given is not None for given in (ram, flash, kernels)):
+        raise ValueError(f"{path}: ram, flash and kernels are for a folder of C sources")
     match target.suffix:
         case ".onnx":
             from intact.emit import onnx  # onnx is optional
@@ -51,7 +54,7 @@ def export(
 
             tflite.save(to_program(network), target)
         case "":
-            export_c(network, target, ram=ram, flash=flash)
+            export_c(network, target, ram=ram, flash=flash, kernels=kernels or Kernels.PORTABLE)
         case other:
             raise ValueError(
                 f"{path}: a network is exported to .onnx, .tflite or a folder without suffix for C,"

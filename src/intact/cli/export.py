@@ -6,11 +6,10 @@ import click
 
 from intact.api.c_sources import export_c
 from intact.api.export import export
-from intact.api.network import QuantizedNetwork
 from intact.cli.networks import open_network
 from intact.cli.options import EPILOG, json_option, memory_size
 from intact.cli.output import Json, check_folder, check_output, kilobytes, print_json
-from intact.emit.c import Report
+from intact.emit.c import Kernels, Report
 
 
 @click.command("export", epilog=EPILOG)
@@ -33,9 +32,20 @@ from intact.emit.c import Report
     help="C: what its tensors may take, such as 64k; first layers are computed in bands for it.",
 )
 @click.option("--flash", type=memory_size, metavar="SIZE", help="C: what its constants may take.")
+@click.option(
+    "--kernels",
+    type=click.Choice([kernels.value for kernels in Kernels]),
+    help="C: whose; cmsis-nn calls Arm's library for the layers that it computes alike.",
+)
 @json_option
 def command(
-    network: str, kind: str, output: Path, ram: int | None, flash: int | None, as_json: bool
+    network: str,
+    kind: str,
+    output: Path,
+    ram: int | None,
+    flash: int | None,
+    kernels: str | None,
+    as_json: bool,
 ) -> int:
     """Write NET as a file that other runtimes execute, or as C sources for microcontrollers.
 
@@ -44,9 +54,16 @@ def command(
     """
     if kind == "c":
         check_folder(output)
-        return _export_c(network, open_network(network), output, ram, flash, as_json)
-    if ram is not None or flash is not None:
-        raise click.UsageError("--ram and --flash are budgets of --to c")
+        found = export_c(
+            open_network(network),
+            output,
+            ram=ram,
+            flash=flash,
+            kernels=Kernels.PORTABLE if kernels is None else Kernels(kernels),
+        )
+        return _print(network, found, output, as_json)
+    if any(given is not None for given in (ram, flash, kernels)):
+        raise click.UsageError("--ram, --flash and --kernels are options of --to c")
     check_output(output, f".{kind}")
     export(open_network(network), output)
     size = output.stat().st_size
@@ -57,15 +74,7 @@ def command(
     return 0
 
 
-def _export_c(
-    source: str,
-    network: QuantizedNetwork,
-    output: Path,
-    ram: int | None,
-    flash: int | None,
-    as_json: bool,
-) -> int:
-    found = export_c(network, output, ram=ram, flash=flash)
+def _print(source: str, found: Report, output: Path, as_json: bool) -> int:
     if as_json:
         print_json({"network": source, "format": "c", "output": str(output), **document(found)})
     else:

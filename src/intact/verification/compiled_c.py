@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from intact.emit.c.declarations import Data
+from intact.emit.c.library import Kernels
 from intact.emit.c.model import Model, translate
 from intact.emit.c.write import render
 from intact.exec.reference import folded
@@ -24,13 +25,20 @@ _FLAGS = ("-std=c99", "-O1", "-fPIC", "-shared")
 _LARGE = 1 << 16  # bytes of an array, from which compilers take long to read it as text
 
 
-def load(program: Program, *, compiler: str | None = None, flags: Sequence[str] = ()) -> Runner:
+def load(
+    program: Program,
+    *,
+    compiler: str | None = None,
+    flags: Sequence[str] = (),
+    kernels: Kernels = Kernels.PORTABLE,
+) -> Runner:
     """The Program's generated C as a function of named inputs; samples run one by one.
 
     Args:
         program: From codes to codes, as `code_boundary` cuts it out.
         compiler: A command that takes GCC's arguments; by default cc, gcc or clang.
         flags: More arguments for it.
+        kernels: Whose; the flags then find and link those of CMSIS-NN.
 
     Raises:
         UnsupportedOpError: if the Program has no form in C.
@@ -38,7 +46,7 @@ def load(program: Program, *, compiler: str | None = None, flags: Sequence[str] 
         RuntimeError: if it refuses the code, with what it said.
     """
     command = _find(compiler)
-    model = translate(folded(program))
+    model = translate(folded(program), kernels)
     with tempfile.TemporaryDirectory(prefix="intact-c-") as folder:
         library = _compile(model, Path(folder), command, flags)
         run = ctypes.CDLL(str(library)).model_run
@@ -101,6 +109,7 @@ def _call(
 
     Raises:
         IndexError: if an index of an embedding is that of no row.
+        RuntimeError: if CMSIS-NN refuses.
     """
     codes = [
         np.ascontiguousarray(inputs[value.name][sample_slices(value.shape, number)])
@@ -108,8 +117,11 @@ def _call(
     ]
     made = [_empty(value, 1) for value in program.outputs]
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (*codes, *made)]
-    if run(*pointers):
-        raise IndexError("an index is that of no row of its table")
+    match run(*pointers):
+        case 1:
+            raise IndexError("an index is that of no row of its table")
+        case 2:
+            raise RuntimeError("CMSIS-NN refuses a layer, or needs more scratch memory")
     return made
 
 

@@ -1,5 +1,6 @@
 """C99 sources of a Program: for microcontrollers, without allocation and without real numbers."""
 
+from intact.emit.c.library import Kernels
 from intact.emit.c.model import Model, translate
 from intact.emit.c.report import LayerCost, Report, TensorPlace, report
 from intact.emit.c.storage import plan_storage
@@ -7,6 +8,7 @@ from intact.emit.c.vectors import Vector
 from intact.emit.c.write import write
 
 __all__ = [
+    "Kernels",
     "LayerCost",
     "Model",
     "Report",

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from intact.emit.c import cmsis_nn
 from intact.emit.c.calls import call
+from intact.emit.c.cmsis_nn import Choice, Scratch
 from intact.emit.c.declarations import Declarations
 from intact.emit.c.kinds import Kinds
+from intact.emit.c.library import Kernels
 from intact.emit.c.names import free_identifier, identifier
 from intact.emit.c.site import Site
 from intact.emit.c.storage import Storage, for_one_sample, store
@@ -22,12 +25,14 @@ class Step:
     node: Node[IntOp]
     statements: tuple[str, ...]
     constants: int  # how many constants are declared for it and the steps before
+    choice: Choice
 
     @property
     def about(self) -> str:
         """The node in a line."""
         macs = multiply_accumulates(self.node)
         more = f", {macs} multiply-accumulates" if macs else ""
+        more += f"; {self.choice.remark}" if self.choice.remark else ""
         return f"{self.node.name}: {type(self.node.op).__name__}, {self.node.output.shape}{more}"
 
 
@@ -42,20 +47,32 @@ class Model:
     steps: tuple[Step, ...]
 
     @property
-    def may_fail(self) -> bool:
+    def has_indices(self) -> bool:
         """Whether model_run looks at indices, which its caller gives."""
         return any(isinstance(step.node.op, QEmbedding) for step in self.steps)
 
+    @property
+    def calls_cmsis_nn(self) -> bool:
+        """Whether model_run calls functions that may refuse."""
+        return any(step.choice.is_theirs for step in self.steps)
 
-def translate(program: Program) -> Model:
+    @property
+    def may_fail(self) -> bool:
+        """Whether model_run returns a number."""
+        return self.has_indices or self.calls_cmsis_nn
+
+
+def translate(program: Program, kernels: Kernels = Kernels.PORTABLE) -> Model:
     """The C form of a Program from codes to codes.
+
+    With CMSIS-NN, layers of which it computes other integers keep their portable kernels.
 
     Raises:
         UnsupportedOpError: names the layer that computes with real numbers or has no kernel.
     """
     _check_integers(program)
     single = for_one_sample(program)
-    storage = store(single)
+    storage = store(single, kernels=kernels)
     declarations, kinds = Declarations(), Kinds()
     taken: list[str] = []
     steps = []
@@ -65,8 +82,20 @@ def translate(program: Program) -> Model:
         name = free_identifier(identifier(node.name), taken)
         taken.append(name)
         site = Site(node, name, storage.places, single.constants, declarations, kinds)
-        steps.append(Step(node, tuple(call(site)), len(declarations.items)))
+        choice = _choose(site, kernels)
+        statements = _theirs(site, storage) if choice.is_theirs else call(site)
+        steps.append(Step(node, tuple(statements), len(declarations.items), choice))
     return Model(single, storage, declarations, kinds, tuple(steps))
+
+
+def _choose(site: Site, kernels: Kernels) -> Choice:
+    if kernels is Kernels.PORTABLE:
+        return Choice(is_theirs=False, remark="")
+    return cmsis_nn.choose(site.node, site.constants)
+
+
+def _theirs(site: Site, storage: Storage) -> list[str]:
+    return cmsis_nn.call(site, storage.scratch.get(site.node.name, Scratch("NULL", 0)))
 
 
 def _check_integers(program: Program) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from intact.emit.c import cmsis_nn
 from intact.emit.c.declarations import Data, folded
 from intact.emit.c.model import Model
 from intact.emit.c.names import comment, identifier
@@ -62,8 +63,12 @@ def _run_comment(model: Model) -> list[str]:
         " * at the same time, as they share their memory.",
     ]
     if model.may_fail:
-        lines[-1] += " Returns 0, or 1 if an index is that of no row"
-        lines.append(" * of its table: the outputs are then not to be used.")
+        lines[-1] += " Returns 0; other numbers say"
+        lines.append(" * that the outputs are not to be used:")
+    if model.has_indices:
+        lines.append(" * 1, an index is that of no row of its table;")
+    if model.calls_cmsis_nn:
+        lines.append(" * 2, CMSIS-NN refuses, or needs more scratch memory than known versions.")
     return [*lines[:-1], f"{lines[-1]} */"]
 
 
@@ -160,6 +165,8 @@ def source(model: Model, outside: int | None = None) -> str:
         '#include "intact_kernels.h"',
         "",
     ]
+    if model.calls_cmsis_nn:
+        lines += [*cmsis_nn.HEAD, ""]
     for item in model.declarations.items:
         if isinstance(item, Data) and outside is not None and item.values.nbytes >= outside:
             lines += [f"extern {item.head};", ""]

@@ -3,20 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from intact.emit.c import cmsis_nn
+from intact.emit.c.cmsis_nn import Scratch
+from intact.emit.c.library import Kernels
 from intact.emit.c.names import free_identifier, identifier
 from intact.ir.float_ops import Reshape
 from intact.ir.graph import Graph, Node, Value, free_name, with_batch
 from intact.ir.int_ops import IntOp, Program
-from intact.ir.memory import MemoryPlan, plan_device
+from intact.ir.memory import NO_SCRATCH, MemoryPlan, plan_device
 
 ALIGNMENT = 4  # bytes: a word, of which kernels may load several codes at once
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """C expressions of pointers to the values, by name."""
+    """C expressions of pointers to the values and to scratch memory, by name."""
 
     places: Mapping[str, str]
+    scratch: Mapping[str, Scratch]  # of the nodes that need some
     inputs: tuple[str, ...]  # names of model_run's parameters, in order
     outputs: tuple[str, ...]
     plan: MemoryPlan
@@ -52,21 +56,27 @@ def for_one_sample(program: Program) -> Program:
     return Graph[IntOp](inputs, tuple(outputs), tuple(nodes), program.constants)
 
 
-def store(program: Program, ram: int | None = None) -> Storage:
+def store(program: Program, ram: int | None = None, kernels: Kernels = Kernels.PORTABLE) -> Storage:
     """Places all values in the arena; inputs give their room to others once they are read.
 
     An arena of `ram` bytes is small enough; by default it is as small as can be found.
     """
     widest = max(value.dtype.storage.itemsize for value in program.values())
-    planned = plan_device(program, ram, alignment=max(widest, ALIGNMENT))
-    places = {name: f"arena.bytes + {offset}" for name, offset in planned.offsets.items()}
+    sizes = cmsis_nn.scratch_sizes(program) if kernels is Kernels.CMSIS_NN else NO_SCRATCH
+    planned = plan_device(program, ram, scratch=sizes, alignment=max(widest, ALIGNMENT))
+    places = {name: _pointer(offset) for name, offset in planned.offsets.items()}
+    scratch = {n: Scratch(_pointer(at), sizes[n]) for n, at in planned.scratch.items()}
     inputs, outputs = _parameters("in", program.inputs), _parameters("out", program.outputs)
-    return Storage(places, inputs, outputs, planned)
+    return Storage(places, scratch, inputs, outputs, planned)
 
 
-def plan_storage(program: Program, ram: int) -> MemoryPlan:
+def _pointer(offset: int) -> str:
+    return f"arena.bytes + {offset}"
+
+
+def plan_storage(program: Program, ram: int, kernels: Kernels = Kernels.PORTABLE) -> MemoryPlan:
     """The memory of a Program as C, no smaller than `ram` if it need not be."""
-    return store(for_one_sample(program), ram).plan
+    return store(for_one_sample(program), ram, kernels).plan
 
 
 def _parameters(prefix: str, values: tuple[Value, ...]) -> tuple[str, ...]:
