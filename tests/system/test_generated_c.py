@@ -65,10 +65,12 @@ def test_compiled_c_has_the_references_codes(architecture: Architecture, recipe:
 @pytest.mark.parametrize("architecture", MLPERF_TINY, ids=lambda a: a.name)
 def test_a_microcontroller_has_room(architecture: Architecture, tmp_path: Path) -> None:
     found = export_c(quantized(architecture, "W8A8"), tmp_path / "net_c")
-    for processor in ("cortex-m3", "cortex-m4"):
-        flash = text_of(compiled_for_arm(tmp_path / "net_c", processor))
-        assert flash <= 1.15 * found.weights + 24_000
-        assert found.flash <= flash <= found.flash + 10_000  # what the report says, and code
+    plain, dsp = (
+        text_of(compiled_for_arm(tmp_path / "net_c", processor))
+        for processor in ("cortex-m3", "cortex-m4")
+    )
+    assert plain <= dsp <= 1.15 * found.weights + 24_000
+    assert abs(dsp - found.flash) <= 0.02 * dsp  # what the report says
     assert found.ram <= 1.05 * found.lower_bound
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from intact.api.code_size import code_bytes
 from intact.api.network import QuantizedNetwork, to_program
 from intact.data.function import item_inputs
 from intact.emit import c
@@ -40,7 +41,7 @@ def export_c(
         folder: Made if it is missing; the folder that it is in must exist.
         ram: Bytes for all tensors, inputs and outputs included. If the network needs more, its
             first layers are computed band by band, with the same integers.
-        flash: Bytes for the constants; code comes on top.
+        flash: Bytes for the constants, and for the code where a compiler for Cortex-M can tell.
         kernels: Whose; with CMSIS-NN, what it needs while a layer runs counts as ram.
         samples: A batch of inputs, of which the first become the self-test's; by default the test
             vectors of the network's certificate, and random codes where there are none.
@@ -60,6 +61,7 @@ def export_c(
         fitted = fit_ram(program, ram, partial(c.plan_storage, kernels=kernels))
         model = c.translate(fitted.program, kernels)
         found = replace(c.report(model), bands=fitted.bands, extra_macs=fitted.extra_macs)
+    found = replace(found, code=code_bytes(model))
     if flash is not None and found.flash > flash:
         raise _too_large(found, flash)
     if samples is not None:
@@ -73,7 +75,7 @@ def export_c(
 def _too_large(found: c.Report, flash: int) -> BudgetError:
     layer = max(found.layers, key=lambda layer: layer.flash)
     return BudgetError(
-        f"the constants take {found.flash} bytes of flash, more than the {flash} allowed;"
+        f"the network takes {found.flash} bytes of flash, more than the {flash} allowed;"
         f' {layer.flash} of them are of "{layer.name}": give that layer fewer channels, or allow'
         " that much"
     )

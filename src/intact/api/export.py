@@ -32,7 +32,7 @@ def export(
         network: What `quantize` or `load` gave.
         path: A file, or a folder for C.
         ram: For C: bytes that its tensors may take, inputs and outputs included.
-        flash: For C: bytes that its constants may take.
+        flash: For C: bytes that its constants may take, and its code where that can be measured.
         kernels: For C: whose; by default ours.
 
     Raises:

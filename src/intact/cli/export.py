@@ -31,7 +31,9 @@ from intact.emit.c import Kernels, Report
     metavar="SIZE",
     help="C: what its tensors may take, such as 64k; first layers are computed in bands for it.",
 )
-@click.option("--flash", type=memory_size, metavar="SIZE", help="C: what its constants may take.")
+@click.option(
+    "--flash", type=memory_size, metavar="SIZE", help="C: what constants and code may take."
+)
 @click.option(
     "--kernels",
     type=click.Choice([kernels.value for kernels in Kernels]),
@@ -86,7 +88,12 @@ def _print(source: str, found: Report, output: Path, as_json: bool) -> int:
 def document(found: Report) -> dict[str, Json]:
     """What `--json` prints of the costs; sizes in bytes."""
     return {
-        "flash": {"constants": found.flash, "weights": found.weights, "tables": found.tables},
+        "flash": {
+            "total": found.flash,
+            "weights": found.weights,
+            "tables": found.tables,
+            "code": found.code,
+        },
         "ram": {
             "arena": found.ram,
             "lower_bound": found.lower_bound,

@@ -5,7 +5,7 @@ from intact.emit.c.model import Model, translate
 from intact.emit.c.report import LayerCost, Report, TensorPlace, report
 from intact.emit.c.storage import plan_storage
 from intact.emit.c.vectors import Vector
-from intact.emit.c.write import write
+from intact.emit.c.write import render, write
 
 __all__ = [
     "Kernels",
@@ -15,6 +15,7 @@ __all__ = [
     "TensorPlace",
     "Vector",
     "plan_storage",
+    "render",
     "report",
     "translate",
     "write",

@@ -48,13 +48,14 @@ class Report:
     peak: str  # the operation
     layers: tuple[LayerCost, ...]
     tensors: tuple[TensorPlace, ...]
+    code: int | None = None  # instructions, where they could be measured
     bands: int = 1  # of rows in which the first layers are computed
     extra_macs: int = 0  # multiply-accumulates that bands compute again
 
     @property
     def flash(self) -> int:
-        """All constants; code comes on top, a few kilobytes."""
-        return self.weights + self.tables
+        """All constants, and the code if it was measured."""
+        return self.weights + self.tables + (self.code or 0)
 
     @property
     def macs(self) -> int:
@@ -69,8 +70,9 @@ class Report:
         return "\n".join([*(_line(row, widths) for row in rows), *self._sums()])
 
     def _sums(self) -> Iterator[str]:
+        code = "without code" if self.code is None else f"with {self.code:,} of code"
         yield (
-            f"flash: {self.flash:,} bytes without code ({self.weights:,} of weights and biases,"
+            f"flash: {self.flash:,} bytes {code} ({self.weights:,} of weights and biases,"
             f" {self.tables:,} of multipliers, tables and parameters)"
         )
         yield (
