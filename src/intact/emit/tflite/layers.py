@@ -145,23 +145,13 @@ def parameters(
     x, weight, bias = node.inputs
     meaning = Quantization(scale, np.zeros(scale.shape, np.int64), axis)
     wide = x.dtype.bits > 8
-    if packs and not wide and weight.dtype.bits <= 4:
-        stored = ledger.constant(
-            weight.name, _half_bytes(integers), TensorType.INT4, meaning, integers.shape
-        )
-    else:
-        stored = ledger.constant(weight.name, integers.astype(np.int8), TensorType.INT8, meaning)
+    bits = weight.dtype.bits if packs and not wide else 8
+    stored = ledger.codes(weight.name, integers, bits, meaning)
     input_scale, _ = activation_params(node, x)
     codes = ledger.program.constants[bias.name].astype(np.int64 if wide else np.int32)
     unit = Quantization(scale * input_scale, meaning.zero_point, 0)
     kind = TensorType.INT64 if wide else TensorType.INT32
     return [stored, ledger.constant(bias.name, codes, kind, unit)]
-
-
-def _half_bytes(integers: IntArray) -> IntArray:
-    """Two integers of 4 bits in each byte, the first in its low half."""
-    flat = np.pad(integers.astype(np.uint8).ravel() & 15, (0, integers.size % 2))
-    return np.asarray(flat[::2] | flat[1::2] << 4)
 
 
 # --- linear layers -----------------------------------------------------------------------------

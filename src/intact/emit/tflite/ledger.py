@@ -61,8 +61,10 @@ class Ledger:
         self.program = program
         self.writer = Writer()
         for value in (*program.inputs, *(node.output for node in program.nodes)):
-            self.writer.reserve(value.name)
+            self.writer.names.add(value.name)  # other tensors get a number behind it
         self._tensors: dict[str, list[int]] = {}  # the same elements in several shapes
+        self.images: dict[str, Value] = {}  # (N, H, W, C), of values with channels first
+        self.stored: dict[str, Node[IntOp]] = {}  # `Dequantize` of constants, by name
         for value in program.inputs:
             self.write(value)
 
@@ -89,11 +91,9 @@ class Ledger:
 
     def read_as(self, value: Value, shape: Shape) -> int:
         """The same elements in another shape."""
-        tensors = self._tensors.setdefault(value.name, [])
-        if not tensors:
-            array = self.program.constants[value.name]
-            kind = tensor_type(value.name, value.dtype)
-            tensors.append(self.constant(value.name, array, kind, quantization(value.params)))
+        if value.name not in self._tensors:
+            self._hold(value)
+        tensors = self._tensors[value.name]
         wanted = with_batch(shape, BATCH)
         for index in tensors:
             if self.writer.tensors[index].shape == wanted:
@@ -101,6 +101,28 @@ class Ledger:
         target = self.temporary(f"{value.name}/reshaped", wanted, value)
         tensors.append(self.reshape(tensors[0], target, shape))
         return target
+
+    def _hold(self, value: Value) -> None:
+        """Makes the tensor of a constant, or of what only an image holds."""
+        if value.name in self.images:
+            self._from_image(value, self.images[value.name])
+            return
+        array = self.program.constants[value.name]
+        kind = tensor_type(value.name, value.dtype)
+        index = self.constant(value.name, array, kind, quantization(value.params))
+        self._tensors[value.name] = [index]
+
+    def _from_image(self, value: Value, image: Value) -> None:
+        rank = len(value.shape)
+        batch, channels, *space = value.shape
+        source = self.read_as(image, (batch, *space, channels))
+        axes = self.integers((0, rank - 1, *range(1, rank - 1)), f"{value.name}/axes")
+        options = Options("TransposeOptions")
+        self.emit(BuiltinOperator.TRANSPOSE, [source, axes], self.write(value), options)
+
+    def holds(self, value: Value) -> bool:
+        """Whether a tensor holds the value as the Program stores it."""
+        return value.name in self._tensors
 
     def share(self, value: Value, source: Value) -> None:
         """The value is the codes of `source`, whatever its shape."""
@@ -145,6 +167,14 @@ class Ledger:
         """A constant tensor; `shape` where the array is packed."""
         own = array.shape if shape is None else shape
         return self.writer.tensor(name, own, kind, meaning, np.ascontiguousarray(array).tobytes())
+
+    def codes(self, name: str, integers: IntArray, bits: int, meaning: Quantization) -> int:
+        """A constant of int8 codes, or of int4 ones in half bytes where `bits` are at most 4."""
+        if bits > 4:
+            return self.constant(name, integers.astype(np.int8), TensorType.INT8, meaning)
+        flat = np.pad(integers.astype(np.uint8).ravel() & 15, (0, integers.size % 2))
+        packed = flat[::2] | flat[1::2] << 4  # the first in the low half
+        return self.constant(name, packed, TensorType.INT4, meaning, integers.shape)
 
     def integers(self, numbers: Sequence[int] | IntArray, name: str) -> int:
         """A constant of int32: shapes, axes, paddings."""
@@ -261,7 +291,10 @@ def activation_params(node: Node[IntOp], value: Value) -> tuple[np.float32, int]
 
 
 def code_range(value: Value) -> tuple[int, int]:
-    """Lowest and highest code that TFLite's type has."""
+    """Lowest and highest code that TFLite's type has; of real numbers the finite ones."""
+    if value.dtype == FP32:
+        largest = int(np.finfo(np.float32).max)
+        return -largest, largest
     bits = value.dtype.bits
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 

@@ -13,9 +13,16 @@ from intact.numerics.qtensor import scalar_zero_point
 
 
 def emit_permute(ledger: Ledger, node: Node[IntOp], op: ops.Permute) -> None:
-    """TRANSPOSE."""
+    """TRANSPOSE, unless it only changes between an image and channels first."""
+    x = node.inputs[0]
+    if op.axes == (0, 3, 1, 2):
+        ledger.images[node.name] = x  # a TRANSPOSE where something reads it so
+        return
+    if op.axes == (0, 2, 3, 1) and x.name in ledger.images:
+        ledger.share(node.output, ledger.images[x.name])
+        return
     axes = ledger.integers(op.axes, f"{node.name}/axes")
-    inputs = [ledger.read(node.inputs[0]), axes]
+    inputs = [ledger.read(x), axes]
     ledger.emit(
         BuiltinOperator.TRANSPOSE, inputs, ledger.write(node.output), Options("TransposeOptions")
     )

@@ -1,6 +1,8 @@
 """One operator, or a few, for each node of a Program."""
 
 from intact.emit.tflite.elementwise import emit_mul, emit_prelu, emit_requantize, emit_sum
+from intact.emit.tflite.float_nodes import computes_in_float, emit_float_node
+from intact.emit.tflite.float_ops import emit_quantize
 from intact.emit.tflite.layers import (
     emit_conv,
     emit_conv_transpose,
@@ -17,6 +19,7 @@ from intact.emit.tflite.movement import (
     emit_slice,
 )
 from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_pool
+from intact.emit.tflite.reals import emit_dequantize
 from intact.emit.tflite.spatial import emit_bilinear, emit_mean, emit_nearest
 from intact.emit.tflite.tables import emit_interpolated, emit_lookup, emit_softmax
 from intact.ir import float_ops as ops
@@ -31,6 +34,14 @@ def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
     Raises:
         UnsupportedOpError: if TFLite has none with the same codes.
     """
+    families = (_emit_layer, _emit_elementwise, _emit_spatial, _emit_movement)
+    if computes_in_float(node) and emit_float_node(ledger, node):
+        return
+    if not any(emit(ledger, node) for emit in families):
+        raise unsupported(node, "TFLite has no such operation", "Export to .onnx or C.")
+
+
+def _emit_layer(ledger: Ledger, node: Node[IntOp]) -> bool:
     op = node.op
     match op:
         case int_ops.QConv2d():
@@ -43,6 +54,18 @@ def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
             emit_matmul(ledger, node, op)
         case int_ops.QEmbedding():
             emit_embedding(ledger, node, op)
+        case int_ops.Quantize():
+            emit_quantize(ledger, node)
+        case int_ops.Dequantize():
+            emit_dequantize(ledger, node)
+        case _:
+            return False
+    return True
+
+
+def _emit_elementwise(ledger: Ledger, node: Node[IntOp]) -> bool:
+    op = node.op
+    match op:
         case int_ops.QAdd() | int_ops.QSub():
             emit_sum(ledger, node, op)
         case int_ops.QMul():
@@ -51,19 +74,20 @@ def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
             emit_requantize(ledger, node, op)
         case int_ops.QPrelu():
             emit_prelu(ledger, node, op)
-        case _:
-            _emit_other(ledger, node)
-
-
-def _emit_other(ledger: Ledger, node: Node[IntOp]) -> None:
-    op = node.op
-    match op:
         case int_ops.Lookup():
             emit_lookup(ledger, node, op)
         case int_ops.InterpolatedLookup():
             emit_interpolated(ledger, node, op)
         case int_ops.QSoftmax() | int_ops.QSoftmax16():
             emit_softmax(ledger, node)
+        case _:
+            return False
+    return True
+
+
+def _emit_spatial(ledger: Ledger, node: Node[IntOp]) -> bool:
+    op = node.op
+    match op:
         case int_ops.QMaxPool2d():
             emit_max_pool(ledger, node, op)
         case int_ops.QAvgPool2d():
@@ -77,10 +101,11 @@ def _emit_other(ledger: Ledger, node: Node[IntOp]) -> None:
         case int_ops.QResizeBilinear2d():
             emit_bilinear(ledger, node, op)
         case _:
-            _emit_movement(ledger, node)
+            return False
+    return True
 
 
-def _emit_movement(ledger: Ledger, node: Node[IntOp]) -> None:
+def _emit_movement(ledger: Ledger, node: Node[IntOp]) -> bool:
     op = node.op
     match op:
         case ops.Reshape():
@@ -96,4 +121,5 @@ def _emit_movement(ledger: Ledger, node: Node[IntOp]) -> None:
         case ops.Pad():
             emit_padding(ledger, node, op)
         case _:
-            raise unsupported(node, "TFLite has no such operation", "Export to .onnx or C.")
+            return False
+    return True

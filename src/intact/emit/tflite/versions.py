@@ -15,7 +15,6 @@ _BY_TYPE: dict[int, tuple[int, int]] = {
     BuiltinOperator.CONCATENATION: (2, 3),
     BuiltinOperator.CONV_2D: (3, 4),
     BuiltinOperator.DEPTHWISE_CONV_2D: (3, 5),
-    BuiltinOperator.DEQUANTIZE: (2, 3),
     BuiltinOperator.FULLY_CONNECTED: (4, 7),
     BuiltinOperator.GATHER: (2, 4),
     BuiltinOperator.HARD_SWISH: (1, 1),
@@ -54,6 +53,10 @@ def operator_version(code: int, inputs: Sequence[Tensor], options: Options | Non
             return _fully_connected(inputs[0], inputs[1], options)
         case BuiltinOperator.TRANSPOSE_CONV:
             return 3  # with a bias
+        case BuiltinOperator.DEQUANTIZE:
+            return _dequantize(inputs[0])
+        case BuiltinOperator.BROADCAST_TO:
+            return max(2, _by_type(code, inputs[0].type))  # 1 was never released
         case _:
             return _by_type(code, inputs[0].type)
 
@@ -82,3 +85,9 @@ def _fully_connected(x: Tensor, weight: Tensor, options: Options | None) -> int:
         return 7
     keeps_axes = options is not None and bool(options.fields.get("KeepNumDims", False))
     return 5 if keeps_axes else _by_type(BuiltinOperator.FULLY_CONNECTED, x.type)
+
+
+def _dequantize(x: Tensor) -> int:
+    if x.type == TensorType.INT8:
+        return 5 if x.quantization is not None and x.quantization.scale.size > 1 else 2
+    return 6 if x.type == TensorType.INT4 else 3

@@ -51,12 +51,8 @@ class Writer:
         self.operators: list[Operator] = []
         self._buffers: list[bytes] = [b""]
         self._known: dict[bytes, int] = {}  # buffers by content
-        self._names: set[str] = set()
+        self.names: set[str] = set()
         self._bytes = 0
-
-    def reserve(self, name: str) -> None:
-        """Keeps a name for its owner: other tensors get a number behind it."""
-        self._names.add(name)
 
     def tensor(
         self,
@@ -69,8 +65,8 @@ class Writer:
         reserved: bool = False,
     ) -> int:
         """Adds a tensor, constant if it has data; returns its number."""
-        own = name if reserved else free_name(name, self._names)
-        self._names.add(own)
+        own = name if reserved else free_name(name, self.names)
+        self.names.add(own)
         buffer = 0 if data is None else self._buffer(data, own)
         self.tensors.append(Tensor(own, shape, type, quantization, buffer))
         return len(self.tensors) - 1
