@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.targets import boards
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -36,6 +38,14 @@ def test_speed_benchmark_runs() -> None:
 
 def test_startup_benchmark_runs() -> None:
     assert "first run" in run("benchmarks/startup.py", "--smoke")
+
+
+def test_microcontroller_benchmark_runs() -> None:
+    if missing := boards.CORTEX_M4.missing():
+        pytest.skip(missing)
+    output = run("benchmarks/microcontrollers.py", "--smoke")
+    assert "autoencoder" in output
+    assert "published loop" in output
 
 
 def test_digits_demo_runs() -> None:

@@ -66,13 +66,18 @@ def build(
     case: Case, board: Board, folder: Path, *flags: str, kernels: Kernels = Kernels.PORTABLE
 ) -> Path:
     """Writes the sources, with a self-test of the first sample, and links them."""
-    vector = Vector((case.samples[:1],), (case.expected[:1],))
-    write(translate(case.program, kernels), folder, [vector])
+    write_sources(case, folder, kernels)
     (folder / "samples.h").write_text(_samples(case))
     sources = [folder / "model.c", folder / "model_test.c", PROGRAM]
     return board.compile(
         folder / "network.elf", sources, f"-I{folder}", f"-I{PROGRAM.parent}", *flags
     )
+
+
+def write_sources(case: Case, folder: Path, kernels: Kernels = Kernels.PORTABLE) -> None:
+    """Writes the generated C."""
+    vector = Vector((case.samples[:1],), (case.expected[:1],))
+    write(translate(case.program, kernels), folder, [vector])
 
 
 def run(board: Board, program: Path) -> Measured:
