@@ -114,7 +114,7 @@ INTACT_INLINE void intact_dsp_gather_bytes(const intact_conv* conv,
                                            int32_t end, int32_t step, uint32_t* out) {
   const int32_t zero_point = conv->factors.zero_point, size = conv->kw * conv->c;
   int8_t codes[INTACT_DSP_TAPS];
-  memset(codes, zero_point, sizeof codes);
+  memset(codes, zero_point, (size_t)((end - begin + 3) & ~3));
   for (int32_t k = begin; k < end;) {
     const int32_t i = k / size;
     const int32_t at = k - i * size;
@@ -252,18 +252,18 @@ INTACT_INLINE void intact_dsp_block_pixels(const intact_conv* conv, intact_dsp_b
                                            const int8_t* weight, const intact_finish* finish,
                                            int32_t first, int32_t begin, int32_t end,
                                            int8_t* out) {
+  const intact_requant requant = *finish->requant; /* which stores to `out` cannot change */
   const int32_t channels = intact_min(conv->o - first, block->channels);
-  const int32_t taps = conv->kh * conv->kw * conv->c;
+  const int32_t taps = conv->kh * conv->kw * conv->c, step = conv->o;
+  const int32_t* bias = (const int32_t*)finish->bias;
   const int8_t* row = weight + (size_t)first * (size_t)taps + begin;
+  const int four = block->full && block->pixels == INTACT_DSP_PIXELS;
   int32_t* sums = block->sums;
   for (int32_t o = first; o < first + channels; ++o, row += taps, sums += INTACT_DSP_PIXELS) {
-    if (begin == 0) {
-      const int32_t bias = ((const int32_t*)finish->bias)[o];
-      for (int32_t p = 0; p < INTACT_DSP_PIXELS; ++p) sums[p] = bias;
-    }
+    if (begin == 0) sums[0] = sums[1] = sums[2] = sums[3] = bias[o];
     intact_dsp_dot_pixels(block->taps, row, end - begin, sums);
-    if (end == taps) {
-      intact_dsp_finish(sums, block->pixels, finish->requant, block->full, o, out + o, conv->o);
+    if (end == taps && !(four && intact_dsp_finish_four(sums, &requant, o, out + o, step))) {
+      intact_dsp_finish(sums, block->pixels, &requant, block->full, o, out + o, step);
     }
   }
 }

@@ -11,14 +11,20 @@
 
 #if INTACT_DSP
 
-enum { INTACT_DSP_WINDOW = 32 /* taps, even */, INTACT_DSP_LANES = 4 /* channels of a word */ };
+enum {
+  INTACT_DSP_WINDOW = 32, /* taps, even */
+  INTACT_DSP_LANES = 4,   /* channels of a word */
+  INTACT_DSP_STRIP = 192  /* words */
+};
 
-/* Taps of a layer and their weights for four channels, prepared once for all pixels. */
+/* Taps of a layer and their weights for four channels, prepared once for all pixels. The windows of
+ * neighbouring pixels are copied to a strip, where the zero point stands for the padding. */
 typedef struct {
   int32_t taps, pairs;
-  int32_t offsets[INTACT_DSP_WINDOW]; /* of taps from the first of a window that is inside */
-  int32_t copied[INTACT_DSP_WINDOW];  /* the same in `codes` */
-  uint32_t codes[INTACT_DSP_WINDOW];  /* a window that is partly in the padding */
+  int32_t width;                      /* of the strip */
+  int32_t columns;                    /* output pixels whose windows fit it */
+  int32_t offsets[INTACT_DSP_WINDOW]; /* bytes from the first tap of a window in the strip */
+  uint32_t strip[INTACT_DSP_STRIP];   /* (kh, width) */
   uint32_t weights[INTACT_DSP_WINDOW / 2 * INTACT_DSP_LANES];
   int32_t bias[INTACT_DSP_LANES];
   int32_t channel;
@@ -26,21 +32,21 @@ typedef struct {
 
 INTACT_INLINE int intact_dsp_serves_depthwise(const intact_conv* conv,
                                               const intact_finish* finish) {
-  const intact_factors* factors = &conv->factors;
-  return intact_dsp_serves_factors(factors, finish) && conv->kh <= INTACT_DSP_WINDOW &&
-         conv->kw <= INTACT_DSP_WINDOW && conv->kh * conv->kw <= INTACT_DSP_WINDOW;
+  return intact_dsp_serves_factors(&conv->factors, finish) && conv->kh <= INTACT_DSP_WINDOW &&
+         conv->kw <= INTACT_DSP_WINDOW && conv->kh * conv->kw <= INTACT_DSP_WINDOW &&
+         (conv->kw - 1) * conv->dilation_w < INTACT_DSP_STRIP / conv->kh;
 }
 
 /* Where taps are; an odd last pair has its one tap twice. */
 INTACT_INLINE void intact_dsp_prepare_taps(const intact_conv* conv, intact_dsp_lanes* lanes) {
   lanes->taps = conv->kh * conv->kw;
   lanes->pairs = (lanes->taps + 1) / 2;
+  lanes->width = INTACT_DSP_STRIP / conv->kh;
+  lanes->columns = (lanes->width - 1 - (conv->kw - 1) * conv->dilation_w) / conv->stride_w + 1;
   for (int32_t t = 0; t < 2 * lanes->pairs; ++t) {
     const int32_t tap = intact_min(t, lanes->taps - 1);
-    const int32_t row = tap / conv->kw * conv->dilation_h;
     const int32_t column = tap % conv->kw * conv->dilation_w;
-    lanes->offsets[t] = (row * conv->w + column) * conv->c;
-    lanes->copied[t] = tap * INTACT_DSP_LANES;
+    lanes->offsets[t] = (tap / conv->kw * lanes->width + column) * INTACT_DSP_LANES;
   }
 }
 
@@ -64,10 +70,10 @@ INTACT_INLINE void intact_dsp_prepare_lanes(const intact_conv* conv, const int8_
   }
 }
 
-/* sums[k] = bias + the products of channel k; tap t is at x + offsets[t]. */
+/* sums[k] = bias + the products of channel k with the window whose first tap is at x. */
 INTACT_ALWAYS_INLINE void intact_dsp_lane_sums(const intact_dsp_lanes* lanes, const int8_t* x,
-                                               const int32_t* offsets, uint32_t centre,
-                                               int32_t* sums) {
+                                               uint32_t centre, int32_t* sums) {
+  const int32_t* offsets = lanes->offsets;
   const uint32_t* weights = lanes->weights;
   const uint32_t* end = weights + INTACT_DSP_LANES * lanes->pairs;
   int32_t sum0 = lanes->bias[0], sum1 = lanes->bias[1];
@@ -91,69 +97,51 @@ INTACT_ALWAYS_INLINE void intact_dsp_lane_sums(const intact_dsp_lanes* lanes, co
   sums[3] = sum3;
 }
 
-/* Codes of `count` pixels, whose windows are x, x + stride... Those of a pixel are four neighbours,
- * those of two pixels conv->o apart. */
+/* Codes of `count` pixels of a row, whose windows are in the strip. */
 INTACT_DSP_LOOP void intact_dsp_lane_pixels(const intact_conv* conv, const intact_dsp_lanes* lanes,
-                                            const intact_dsp_channels* to, const int8_t* x,
-                                            const int32_t* offsets, int32_t count, int8_t* out) {
+                                            const intact_dsp_channels* to, int32_t count,
+                                            int8_t* out) {
   const uint32_t centre = intact_dsp_halves(-conv->factors.zero_point);
-  const int32_t stride = conv->stride_w * conv->c;
+  const int8_t* x = (const int8_t*)lanes->strip;
   int32_t sums[INTACT_DSP_LANES];
-  for (; count > 0; --count, x += stride, out += conv->o) {
-    intact_dsp_lane_sums(lanes, x, offsets, centre, sums);
+  for (; count > 0; --count, x += conv->stride_w * INTACT_DSP_LANES, out += conv->o) {
+    intact_dsp_lane_sums(lanes, x, centre, sums);
     intact_dsp_finish_channels(sums, to, out);
   }
 }
 
-/* lanes->codes = the taps of the window whose first tap is input pixel (top, left); the zero point
- * stands for those in the padding. */
-INTACT_INLINE void intact_dsp_copy_lanes(const intact_conv* conv, const int8_t* sample,
-                                         int32_t top, int32_t left, intact_dsp_lanes* lanes) {
+/* The strip's first `count` columns: input pixels from row `top` and column `left` on. */
+INTACT_DSP_LOOP void intact_dsp_fill_strip(const intact_conv* conv, const int8_t* sample,
+                                           int32_t top, int32_t left, int32_t count,
+                                           intact_dsp_lanes* lanes) {
   const uint32_t nothing = (uint32_t)(uint8_t)conv->factors.zero_point * 0x01010101u;
-  const int32_t step = conv->dilation_w * conv->c;
-  uint32_t* out = lanes->codes;
-  for (int32_t i = 0; i < conv->kh; ++i) {
-    const int32_t row = top + i * conv->dilation_h;
-    const int inside = row >= 0 && row < conv->h;
-    const uint32_t width = inside ? (uint32_t)(conv->w * conv->c) : 0;
-    const int8_t* codes = sample + (inside ? row * conv->w * conv->c : 0) + lanes->channel;
-    int32_t column = left * conv->c;
-    for (int32_t j = 0; j < conv->kw; ++j, column += step) {
-      *out++ = (uint32_t)column < width ? intact_dsp_load(codes + column) : nothing;
+  const int32_t c = conv->c, size = conv->w * c;
+  const int32_t from = intact_min(intact_max(-left, 0), count);
+  const int32_t to = intact_max(intact_min(conv->w - left, count), from);
+  uint32_t* first = lanes->strip;
+  for (int32_t i = 0; i < conv->kh; ++i, top += conv->dilation_h, first += lanes->width) {
+    const uint32_t* end = first + count;
+    uint32_t* out = first;
+    if (top >= 0 && top < conv->h) {
+      const int8_t* codes = sample + top * size + (left + from) * c + lanes->channel;
+      while (out < first + from) *out++ = nothing;
+      for (; out < first + to; codes += c) *out++ = intact_dsp_load(codes);
     }
+    while (out < end) *out++ = nothing;
   }
 }
 
-/* Output pixels begin..end of a row, some taps of whose windows are in the padding. */
-INTACT_INLINE void intact_dsp_lane_border(const intact_conv* conv, intact_dsp_lanes* lanes,
-                                          const intact_dsp_channels* to, const int8_t* sample,
-                                          int32_t top, int32_t begin, int32_t end, int8_t* out) {
-  for (int32_t ox = begin; ox < end; ++ox) {
-    intact_dsp_copy_lanes(conv, sample, top, ox * conv->stride_w - conv->pad_left, lanes);
-    intact_dsp_lane_pixels(conv, lanes, to, (const int8_t*)lanes->codes, lanes->copied, 1,
-                           out + ox * conv->o);
-  }
-}
-
-/* Four channels of a row of output. */
+/* Four channels of output row oy. */
 INTACT_INLINE void intact_dsp_lane_row(const intact_conv* conv, intact_dsp_lanes* lanes,
                                        const intact_dsp_channels* to, const int8_t* sample,
                                        int32_t oy, int8_t* out) {
   const int32_t top = oy * conv->stride_h - conv->pad_top;
-  const int32_t room = conv->w - 1 - (conv->kw - 1) * conv->dilation_w + conv->pad_left;
-  int32_t begin = 0, end = 0; /* the pixels whose windows are all inside */
-  if (top >= 0 && top + (conv->kh - 1) * conv->dilation_h < conv->h && room >= 0) {
-    begin = intact_min((conv->pad_left + conv->stride_w - 1) / conv->stride_w, conv->ow);
-    end = intact_max(intact_min(room / conv->stride_w + 1, conv->ow), begin);
+  for (int32_t ox = 0; ox < conv->ow; ox += lanes->columns) {
+    const int32_t pixels = intact_min(conv->ow - ox, lanes->columns);
+    const int32_t count = (pixels - 1) * conv->stride_w + (conv->kw - 1) * conv->dilation_w + 1;
+    intact_dsp_fill_strip(conv, sample, top, ox * conv->stride_w - conv->pad_left, count, lanes);
+    intact_dsp_lane_pixels(conv, lanes, to, pixels, out + ox * conv->o);
   }
-  intact_dsp_lane_border(conv, lanes, to, sample, top, 0, begin, out);
-  if (begin < end) {
-    const int32_t left = begin * conv->stride_w - conv->pad_left;
-    intact_dsp_lane_pixels(conv, lanes, to,
-                           sample + (top * conv->w + left) * conv->c + lanes->channel,
-                           lanes->offsets, end - begin, out + begin * conv->o);
-  }
-  intact_dsp_lane_border(conv, lanes, to, sample, top, end, conv->ow, out);
 }
 
 /* Codes of output rows begin..end, channels 0 to the one that it returns: less than four may be

@@ -95,11 +95,6 @@ INTACT_DSP_LOOP void intact_dsp_finish(const int32_t* acc, int32_t count,
     for (int32_t i = 0; i < count; ++i, out += step) {
       *out = (int8_t)intact_requantize(acc[i], requant, channel);
     }
-  } else if (full && count == 4) {
-    out[0] = (int8_t)intact_dsp_requantize(acc[0], &to);
-    out[step] = (int8_t)intact_dsp_requantize(acc[1], &to);
-    out[2 * step] = (int8_t)intact_dsp_requantize(acc[2], &to);
-    out[3 * step] = (int8_t)intact_dsp_requantize(acc[3], &to);
   } else if (full) {
     for (int32_t i = 0; i < count; ++i, out += step) {
       *out = (int8_t)intact_dsp_requantize(acc[i], &to);
@@ -112,6 +107,18 @@ INTACT_DSP_LOOP void intact_dsp_finish(const int32_t* acc, int32_t count,
       *out = (int8_t)(code < qmin ? qmin : code > qmax ? qmax : code);
     }
   }
+}
+
+/* The same for four codes that have all of int8's range; 0 if it must be done by the other. */
+INTACT_ALWAYS_INLINE int intact_dsp_finish_four(const int32_t* acc, const intact_requant* requant,
+                                                int32_t channel, int8_t* out, int32_t step) {
+  intact_dsp_channel to;
+  if (!intact_dsp_channel_of(requant, channel, &to)) return 0;
+  out[0] = (int8_t)intact_dsp_requantize(acc[0], &to);
+  out[step] = (int8_t)intact_dsp_requantize(acc[1], &to);
+  out[2 * step] = (int8_t)intact_dsp_requantize(acc[2], &to);
+  out[3 * step] = (int8_t)intact_dsp_requantize(acc[3], &to);
+  return 1;
 }
 
 /* out[i] = the code of acc[i], i < count, of channel first + i. */
