@@ -30,6 +30,7 @@ from intact.verification import (
 
 VerifiedName: TypeAlias = ExecutorName | Literal["onnxruntime"]
 EXECUTORS: tuple[str, ...] = (*NAMED, "onnxruntime")
+_UNAVAILABLE = (ImportError, FileNotFoundError, UnsupportedOpError, VerifyError)
 
 
 def verify(
@@ -37,6 +38,7 @@ def verify(
     samples: object,
     *,
     executors: Sequence[VerifiedName | Executor] | None = None,
+    beside: Sequence[Executor] = (),
     tolerance: int = 1,
 ) -> Verification:
     """Runs executors beside the reference on the same samples.
@@ -53,6 +55,7 @@ def verify(
             with one thread and with all cores), or objects with the methods of
             `intact.verification.Executor`. By default all exact ones that are installed and can run
             the network; `skipped` says why others did not.
+        beside: More executors, of which those that cannot run the network are skipped.
         tolerance: In codes, of ONNX Runtime.
 
     Raises:
@@ -63,7 +66,7 @@ def verify(
         ImportError, FileNotFoundError: if what it needs is not installed.
     """
     program = to_program(network)
-    held = hold(program, executors)
+    held = _with(hold(program, executors), beside, program)
     if executors is None and not held.comparers:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in held.skipped.items())
         raise VerifyError(f"no executor can be held against the reference: {reasons}")
@@ -98,6 +101,19 @@ def hold(program: Program, executors: Sequence[VerifiedName | Executor] | None) 
     return Held(tuple(comparers), onnxruntime_comparer(program) if wanted else None)
 
 
+def _with(held: Held, beside: Sequence[Executor], program: Program) -> Held:
+    """And more executors, which may be missing."""
+    for executor in beside:
+        try:
+            comparer = Comparer(executor, _ending_in_codes(program))
+            comparer.rehearse()
+            held = replace(held, comparers=(*held.comparers, comparer))
+        except _UNAVAILABLE as error:
+            title = f"{executor.name} ({executor.setting})"
+            held = replace(held, skipped={**held.skipped, title: str(error)})
+    return held
+
+
 def _available(program: Program) -> Held:
     comparers: list[Comparer] = []
     skipped: dict[str, str] = {}
@@ -107,7 +123,7 @@ def _available(program: Program) -> Held:
             for comparer in found:
                 comparer.rehearse()
             comparers += found
-        except (ImportError, FileNotFoundError, UnsupportedOpError, VerifyError) as error:
+        except _UNAVAILABLE as error:
             skipped[name] = str(error)
     return Held(tuple(comparers), skipped=skipped)
 

@@ -1,6 +1,7 @@
 """intact verify."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -13,7 +14,8 @@ from intact.cli.options import EPILOG, data_options, json_option, seed_everythin
 from intact.cli.output import Json, Show, note, print_json, progress
 from intact.cli.samples import Reading, Samples, open_samples
 from intact.numerics.arrays import Array
-from intact.verification import Agreement, Comparison, Equality, OutputDifference
+from intact.verification import Agreement, Comparison, Equality, Executor, OutputDifference
+from intact.verification.own_file import OwnFile
 
 
 @click.command(
@@ -70,7 +72,13 @@ def command(
     samples = open_samples(data, opened.program.inputs, reading)
     with progress() as show:
         inputs = _inputs(samples, show)
-        found = verify(opened, inputs, executors=executors or None, tolerance=tolerance)
+        found = verify(
+            opened,
+            inputs,
+            executors=executors or None,
+            beside=_own_file(network),
+            tolerance=tolerance,
+        )
     return _show(found, {"network": network, **document(found)}, as_json)
 
 
@@ -87,6 +95,11 @@ def _show(found: Verification | Replay, printed: dict[str, Json], as_json: bool)
     else:
         explain(found)
     return 0 if found.met else 1
+
+
+def _own_file(network: str) -> tuple[Executor, ...]:
+    """A .tflite file in LiteRT, as it was before intact read it."""
+    return (OwnFile(Path(network)),) if network.endswith(".tflite") else ()
 
 
 def _inputs(samples: Samples, show: Show) -> Iterator[tuple[Array, ...]]:

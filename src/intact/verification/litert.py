@@ -44,7 +44,7 @@ def load_file(data: bytes, *, reference_kernels: bool = True, threads: int = 1) 
         ImportError: if ai-edge-litert is not installed.
         VerifyError: if LiteRT refuses the file.
     """
-    interpreter = _interpreter(data, reference_kernels, threads)
+    interpreter = open_interpreter(data, reference_kernels, threads)
     inputs, outputs = _ends(interpreter)
 
     def run(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -59,7 +59,8 @@ def load_file(data: bytes, *, reference_kernels: bool = True, threads: int = 1) 
     return run
 
 
-def _interpreter(data: bytes, reference_kernels: bool, threads: int) -> "Interpreter":
+def open_interpreter(data: bytes, reference_kernels: bool, threads: int) -> "Interpreter":
+    """LiteRT's own object for a TFLite file; raises as `load_file`."""
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:

@@ -50,9 +50,15 @@ def test_evaluate_runs_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_verify_finds_its_integers_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_also_runs_the_file_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ai_edge_litert", reason="pip install 'intact[litert]'")
     arguments = ("--data", "data.npz", "--executor", "native")
-    assert printed(capsys, "verify", "net.tflite", *arguments)["met"]
+    found = printed(capsys, "verify", "net.tflite", *arguments)
+    assert found["met"]
+    checks = found["checks"]
+    assert isinstance(checks, list)
+    assert (checks[-1]["executor"], checks[-1]["setting"]) == ("litert", "net.tflite itself")
+    assert checks[-1]["equal_codes"] == checks[-1]["codes"] == 8 * 12
 
 
 @pytest.mark.usefixtures("here")
