@@ -86,7 +86,7 @@ def export_and_verify(quantized: intact.QuantizedNetwork, test: Digits) -> None:
         intact.export(quantized, exported)
         sizes = [f"{path.name} {path.stat().st_size / 1000:.1f} kB" for path in (saved, exported)]
         print(f"\nSaved and exported: {', '.join(sizes)}\n")
-    print(intact.verify(quantized, test.images, executors=["native", "onnxruntime"]))
+    print(intact.verify(quantized, test.images, executors=["native", "c", "onnxruntime"]))
 
 
 if __name__ == "__main__":

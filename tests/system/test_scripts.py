@@ -30,6 +30,11 @@ def test_parity_benchmark_runs() -> None:
     assert "conv1d_net" in output
 
 
+def test_equality_benchmark_runs() -> None:
+    output = run("benchmarks/equality.py", "--smoke", "--recipe", "W8A8")
+    assert "ds_cnn" in output
+
+
 def test_speed_benchmark_runs() -> None:
     output = run("benchmarks/speed.py", "--smoke")
     for network in ("cifar_resnet20", "bert_tiny", "matvec_64x96"):
