@@ -53,8 +53,9 @@ class Builder:
         self._real_outputs: dict[int, Value] = {}
         self._ends = {*network.inputs, *network.outputs}
         self._written = set(network.inputs)
-        for index in (*network.inputs, *network.outputs):
-            self.name(index)
+        computed = (i for operator in network.operators for i in operator.outputs)
+        for index in (*network.inputs, *network.outputs, *computed):
+            self.name(index)  # before any constant, whose first name is often a layer's
         self.inputs = tuple(self._input(i) for i in dict.fromkeys(network.inputs))
 
     # --- what the file says ------------------------------------------------------------------

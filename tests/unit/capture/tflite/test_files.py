@@ -78,6 +78,18 @@ def test_a_signature_names_inputs_and_outputs(tmp_path: Path) -> None:
     assert [v.name for v in (*program.inputs, *program.outputs)] == ["photo", "scores"]
 
 
+def test_a_layer_has_its_name_before_its_constants(tmp_path: Path) -> None:
+    file = added()
+    constant = file.tensor((1, 4), data=np.ones(4), name="layer/Relu;layer/bias")
+    between = file.tensor((1, 4), name="layer/Relu;layer/Conv2D")
+    file.operators[0].inputs = [file.inputs[0], constant]
+    file.operators[0].outputs = [between]
+    file.operator("ADD", [between, between], file.outputs, "AddOptions")
+    program = read(file.save(tmp_path / "net.tflite"))
+    assert program.nodes[1].name == "layer/Relu"
+    assert list(program.constants) == ["layer/Relu.1"]
+
+
 def test_load_gives_a_network_that_runs_and_saves(tmp_path: Path) -> None:
     net = intact.load(keyword_net().save(tmp_path / "net.tflite"))
     assert net.macs == 2_656_768

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.capture.tflite.building import File
+from tests.unit.capture.tflite.building import TYPES, File
 from tests.unit.capture.tflite.litert import assert_equal, differences, random_codes
 
 KINDS = ("int8", "uint8", "int16")
@@ -45,9 +45,9 @@ class Net:
         self.weight_scale = float(scale[0])
         return self.file.tensor(shape, kind, scale.tolist(), zero_point, axis=channels, data=codes)
 
-    def bias(self, channels: int) -> int:
+    def bias(self, channels: int, *, wide: bool = True) -> int:
         codes = self.rng.integers(-3000, 3000, channels)
-        kind = "int64" if self.kind == "int16" else "int32"
+        kind = "int64" if self.kind == "int16" and wide else "int32"
         return self.file.tensor((channels,), kind, self.scale * self.weight_scale, data=codes)
 
 
@@ -63,13 +63,15 @@ def test_convolutions(kind: str, data: st.DataObject) -> None:
     height, width = (extent + data.draw(small) for _ in range(2))
     x = net.input(1, height, width, groups * depth)
     w = net.weight(groups * multiplier, kernel, kernel, depth)
-    b = net.bias(groups * multiplier)
+    wide = data.draw(st.booleans())
+    b = net.bias(groups * multiplier, wide=wide)
     out = [-(-(n - padding * (extent - 1)) // stride) for n in (height, width)]
     y = net.output(1, *out, groups * multiplier, times=depth)
     net.file.operator(
         "CONV_2D", [x, w, b], [y], "Conv2DOptions", Padding=padding, StrideW=stride,
         StrideH=stride, DilationWFactor=dilation, DilationHFactor=dilation,
         FusedActivationFunction=data.draw(st.integers(0, 3)),
+        QuantizedBiasType=TYPES["int64" if kind == "int16" and wide else "int32"],
     )  # fmt: skip
     assert_equal(net.file, net.rng)
 
