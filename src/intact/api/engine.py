@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from intact.exec.native.engine import Memory, NativeEngine, StepTime
 
-ExecutorName: TypeAlias = Literal["native", "reference", "onnxruntime"]
-EXECUTORS: tuple[ExecutorName, ...] = ("native", "reference", "onnxruntime")
+ExecutorName: TypeAlias = Literal["native", "reference", "onnxruntime", "litert"]
+EXECUTORS: tuple[ExecutorName, ...] = ("native", "reference", "onnxruntime", "litert")
 DEFAULT: ExecutorName = "native"
 Run: TypeAlias = Callable[[tuple[Array, ...]], tuple[Array, ...]]
 
@@ -136,12 +136,14 @@ def compile(  # noqa: A001  # the field's word, and a method of no object
             instruction set and any number of threads. "reference" is the slow interpreter that
             defines the integers. "onnxruntime" runs the exported ONNX network, whose integers may
             differ by one here and there (`verify` counts them); it needs onnx and onnxruntime.
+            "litert" runs the exported TFLite file by LiteRT's reference kernels, sample by sample,
+            with the reference's integers; it needs ai-edge-litert and tflite.
         threads: Of the native executor; the others choose for themselves.
 
     Raises:
         ValueError: if there is no such executor, or it does not take so many threads.
-        UnsupportedOpError: if an operation has no native form, or none in ONNX.
-        ImportError: if the native engine is not built, or onnx or onnxruntime is missing.
+        UnsupportedOpError: if an operation has no native form, or none in ONNX or TFLite.
+        ImportError: if the native engine is not built, or a package is missing.
     """
     program = to_program(network)
     if executor in EXECUTORS and executor != "native" and threads != 1:
@@ -157,6 +159,10 @@ def compile(  # noqa: A001  # the field's word, and a method of no object
             from intact.api.ort import program_session
 
             return Engine(program.inputs, program_session(program))
+        case "litert":
+            from intact.verification import litert
+
+            return Engine(program.inputs, _run_by_name(program, litert.load(program)))
         case _:
             raise ValueError(f'there is no executor "{executor}"; there are {", ".join(EXECUTORS)}')
 

@@ -40,7 +40,7 @@ class Files:
     unsigned: Path | None = None
     unsigned_layers: Path | None = None
     float_onnx: Path | None = None
-    tflite: Path | None = None  # given by the user
+    tflite: Path | None = None
 
 
 def is_installed(peer: PeerName) -> bool:

@@ -9,14 +9,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from intact.api.export import export
 from intact.cli.networks import open_graph, open_network
 from intact.cli.options import EPILOG, json_option
 from intact.cli.output import Json, note, percent, print_json
+from intact.errors import UnsupportedOpError
 
 if TYPE_CHECKING:
     from intact.benchmark.entrants import PeerName
     from intact.benchmark.measure import Measured
     from intact.exec.native.engine import StepTime
+    from intact.ir.int_ops import Program
 
 _PEERS: tuple["PeerName", ...] = ("onnxruntime", "openvino", "litert")
 _SLOWEST = 20  # operations that are listed
@@ -40,7 +43,7 @@ _SLOWEST = 20  # operations that are listed
 @click.option(
     "--tflite",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The same network for LiteRT, made elsewhere.",
+    help="The same network for LiteRT, made elsewhere. [default: NET, exported]",
 )
 @json_option
 def command(
@@ -62,11 +65,13 @@ def command(
     from intact.benchmark.measure import measure, random_batch
     from intact.benchmark.profile import profile
 
-    against = _available(against, tflite)
+    against = _available(against)
     program = open_network(network).program
     graph = None if model is None else open_graph(model)
     inputs = random_batch(program, batch)
     with tempfile.TemporaryDirectory() as folder:
+        if "litert" in against and tflite is None:
+            tflite = _exported(program, Path(folder))
         files = write_files(program, Path(folder), against, graph=graph, tflite=tflite)
         entrants = contestants(files, against)
         measured = measure(program, entrants, inputs, threads=threads, rounds=rounds)
@@ -79,8 +84,8 @@ def command(
     return int(measured[0].is_wrong)
 
 
-def _available(against: "Sequence[PeerName]", tflite: Path | None) -> "tuple[PeerName, ...]":
-    """Without doubles, and without LiteRT if there is no file for it.
+def _available(against: "Sequence[PeerName]") -> "tuple[PeerName, ...]":
+    """Without doubles.
 
     Raises:
         UsageError: if one is not installed.
@@ -90,9 +95,18 @@ def _available(against: "Sequence[PeerName]", tflite: Path | None) -> "tuple[Pee
     for peer in against:
         if not is_installed(peer):
             raise click.UsageError(f"{peer} is not installed: pip install 'intact[benchmark]'")
-    if "litert" in against and tflite is None:
-        note("LiteRT is left out: name the network's .tflite file with --tflite")
-    return tuple(dict.fromkeys(p for p in against if p != "litert" or tflite is not None))
+    return tuple(dict.fromkeys(against))
+
+
+def _exported(program: "Program", folder: Path) -> Path | None:
+    """The network's TFLite file; a note says why there is none."""
+    path = folder / "network.tflite"
+    try:
+        export(program, path)
+    except UnsupportedOpError as error:
+        note(f"LiteRT is left out: {error}")
+        return None
+    return path
 
 
 def document(

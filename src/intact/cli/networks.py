@@ -18,8 +18,8 @@ from intact.numerics.arrays import Array
 if TYPE_CHECKING:
     from torch import Tensor
 
-ExecutorName: TypeAlias = Literal["native", "reference", "onnxruntime", "float"]
-EXECUTORS: tuple[ExecutorName, ...] = ("native", "reference", "onnxruntime", "float")
+ExecutorName: TypeAlias = Literal["native", "reference", "onnxruntime", "litert", "float"]
+EXECUTORS: tuple[ExecutorName, ...] = ("native", "reference", "onnxruntime", "litert", "float")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _start_quantized(source: str, executor: ExecutorName, threads: int | None) -
 def _start_float(source: str, executor: ExecutorName, samples: str) -> Running:
     from intact.api.float_engine import float_engine
 
-    if executor in ("native", "reference"):
+    if executor in ("native", "reference", "litert"):
         raise ValueError(f"{source} is not quantized; {executor} runs .intact and .tflite files")
     graph = open_graph(source, samples)
     if executor == "float":

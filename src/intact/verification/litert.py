@@ -1,6 +1,7 @@
 """Programs and TFLite files in LiteRT, Google's runtime for phones and servers."""
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,15 +47,17 @@ def load_file(data: bytes, *, reference_kernels: bool = True, threads: int = 1) 
     """
     interpreter = open_interpreter(data, reference_kernels, threads)
     inputs, outputs = _ends(interpreter)
+    lock = Lock()  # an interpreter serves one thread at a time
 
     def run(arrays: Mapping[str, Array]) -> dict[str, Array]:
-        try:
-            for name, index in inputs.items():
-                interpreter.set_tensor(index, np.ascontiguousarray(arrays[name]))
-            interpreter.invoke()
-        except (RuntimeError, ValueError) as error:
-            raise VerifyError(f"LiteRT cannot run the network: {error}") from error
-        return {name: interpreter.get_tensor(index) for name, index in outputs.items()}
+        with lock:
+            try:
+                for name, index in inputs.items():
+                    interpreter.set_tensor(index, np.ascontiguousarray(arrays[name]))
+                interpreter.invoke()
+            except (RuntimeError, ValueError) as error:
+                raise VerifyError(f"LiteRT cannot run the network: {error}") from error
+            return {name: interpreter.get_tensor(index) for name, index in outputs.items()}
 
     return run
 

@@ -229,6 +229,23 @@ def test_onnx_runtime_runs_the_exported_network(quantized: intact.QuantizedNetwo
     np.testing.assert_allclose(other, exact, atol=2.01 * float(params.scale))
 
 
+def test_litert_computes_the_references_integers(
+    quantized: intact.QuantizedNetwork, tmp_path: Path
+) -> None:
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("tflite")
+    x = SAMPLES.numpy()
+    exact, made = (
+        np.asarray(intact.compile(quantized, executor=executor)(x))
+        for executor in ("reference", "litert")
+    )
+    np.testing.assert_array_equal(made, exact)
+    intact.export(quantized, tmp_path / "net.tflite")
+    read = intact.load(tmp_path / "net.tflite")
+    last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    np.testing.assert_array_equal(np.asarray(intact.compile(read)(last)), exact)
+
+
 def test_a_network_is_shown_in_a_line(quantized: intact.QuantizedNetwork) -> None:
     assert len(repr(quantized)) < 100
     assert f"{quantized.bytes:,} bytes" in repr(quantized)
