@@ -3,7 +3,6 @@
 No package has the library itself, so these tests show what is asked of it, not what it computes.
 """
 
-import shutil
 from functools import cache, partial
 from pathlib import Path
 
@@ -23,18 +22,9 @@ from intact.verification import compiled_c
 from tests.architectures import ARCHITECTURES, MLPERF_TINY
 from tests.targets import boards, networks
 from tests.targets.boards import Board
+from tests.targets.stand_in import FLAGS, FOLDER, SOURCE
 from tests.targets.test_networks import case_of
-
-HERE = boards.HERE / "cmsis_nn"
-STAND_IN = HERE / "stand_in.c"
-FLAGS = (
-    *boards.WARNINGS, "-pedantic", "-Wno-unused-function", "-fsanitize=undefined",
-    "-fno-sanitize-recover=all", f"-I{HERE}", f"-I{boards.PORTABLE}", str(STAND_IN),
-)  # fmt: skip
-needs_compiler = pytest.mark.skipif(
-    all(shutil.which(name) is None for name in ("cc", "gcc", "clang")),
-    reason="needs a C compiler: apt-get install gcc libc6-dev",
-)
+from tests.unit.emit.c.compiling import needs_compiler
 
 
 @cache
@@ -99,7 +89,7 @@ def test_a_microcontroller_gives_the_references_codes(
     if missing := board.missing():
         pytest.skip(missing)
     case = case_of("ds_cnn", "W8A8")
-    flags = ("-O2", f"-I{HERE}", "-Wno-unused-function", str(STAND_IN), processor)
+    flags = ("-O2", f"-I{FOLDER}", str(SOURCE), processor)
     program = networks.build(case, board, tmp_path, *flags, kernels=Kernels.CMSIS_NN)
     measured = networks.run(board, program)
     assert measured.codes.tobytes() == case.expected.tobytes()

@@ -42,6 +42,14 @@ def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> Non
     assert tensor == {"name": "conv", "bytes": 320, "first": "conv", "last": "pool"}
 
 
+def test_kernels_of_cmsis_nn(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*EXPORT, "--kernels", "cmsis-nn"]) == 0
+    assert "an arena of 640 bytes" in capsys.readouterr().out  # 128 of them are scratch memory
+    code = (Path("net_c") / "model.c").read_text()
+    assert "arm_convolve_wrapper_s8(" in code
+    assert "intact_mean(" in code
+
+
 @pytest.mark.parametrize(("option", "message"), [("--ram", '"conv"'), ("--flash", '"conv"')])
 def test_a_budget_that_is_missed_ends_with_1_and_writes_nothing(
     option: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -60,6 +68,11 @@ def test_a_budget_that_is_missed_ends_with_1_and_writes_nothing(
         ([*EXPORT[:-1], "absent/net_c"], "absent: no such folder"),
         ([*EXPORT[:-1], "net.intact"], "is a file"),
         (["export", "net.intact", "--to", "onnx", "-o", "x.onnx", "--ram", "1k"], "of --to c"),
+        (
+            ["export", "net.intact", "--to", "onnx", "-o", "x.onnx", "--kernels", "cmsis-nn"],
+            "--kernels are options of --to c",
+        ),
+        ([*EXPORT, "--kernels", "cmsis"], "not one of 'portable', 'cmsis-nn'"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(
