@@ -46,9 +46,8 @@ def _convolution(
             **{"groups": op.groups, "factors": _factors(op, site, weight)},
         },
     )
-    name = _weight(site, weight)
-    finish = _finish(op, site)
-    return [*finish, f"{kernel}({conv}, {site.read(site.x)}, {name}, &finish, 0, {oh});"]
+    pointers = f"{site.read(site.x)}, {_weight(site, weight)}, {_finish(op, site)}"
+    return [f"{kernel}({conv}, {pointers}, 0, {oh});"]
 
 
 def linear(op: int_ops.QLinear, site: Site) -> list[str]:
@@ -59,7 +58,7 @@ def linear(op: int_ops.QLinear, site: Site) -> list[str]:
     factors = site.structure("factors", "intact_factors", _factors(op, site, weight))
     arguments = f"{factors}, {inputs}, {outputs}, {site.read(site.x)}, {_weight(site, weight)}"
     blocks = rows * -(-outputs // _SUMS)
-    return [*_finish(op, site), f"intact_linear({arguments}, &finish, 0, {blocks});"]
+    return [f"intact_linear({arguments}, {_finish(op, site)}, 0, {blocks});"]
 
 
 def _factors(
@@ -78,19 +77,17 @@ def _weight(site: Site, weight: np.ndarray) -> str:
     return site.array("weight", weight, about)
 
 
-def _finish(
-    op: int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.QLinear, site: Site
-) -> list[str]:
+def _finish(op: int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.QLinear, site: Site) -> str:
     bias = site.constants[site.node.inputs[2].name]
     requant = site.structure("requant", "intact_requant", site.requant(op.requant))
-    fields = [
-        site.array("bias", bias),
-        str(int(bias.dtype == np.int64)),
-        requant,
-        site.write(),
-        site.code_type(site.out),
-    ]
-    return [f"const intact_finish finish = {{{', '.join(fields)}}};"]
+    fields: dict[str, Initializer] = {
+        "bias": site.array("bias", bias),
+        "bias_wide": int(bias.dtype == np.int64),
+        "requant": requant,
+        "out": site.write(),
+        "out_type": site.code_type(site.out),
+    }
+    return site.structure("finish", "intact_finish", fields)
 
 
 def matmul(op: int_ops.QMatMul, site: Site) -> list[str]:

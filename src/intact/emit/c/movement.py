@@ -83,7 +83,7 @@ def concat(op: ops.Concat, site: Site) -> list[str]:
     pointers = ", ".join(site.read(value) for value in inputs)
     sizes = [_row_bytes(value.shape[op.axis :], value.dtype.storage.itemsize) for value in inputs]
     return [
-        f"const void* const inputs[] = {{{pointers}}};",
+        f"static const void* const inputs[] = {{{pointers}}};",
         f"static const size_t row_bytes[] = {{{', '.join(map(str, sizes))}}};",
         f"intact_concat(inputs, row_bytes, {len(inputs)}, {site.write()}, 0, {rows});",
     ]

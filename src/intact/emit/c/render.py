@@ -167,11 +167,6 @@ def source(model: Model, outside: int | None = None) -> str:
     ]
     if model.calls_cmsis_nn:
         lines += [*cmsis_nn.HEAD, ""]
-    for item in model.declarations.items:
-        if isinstance(item, Data) and outside is not None and item.values.nbytes >= outside:
-            lines += [f"extern {item.head};", ""]
-        else:
-            lines += [*item.lines(), ""]
     lines += [
         "/* All tensors; aligned for codes of any type. */",
         "static union {",
@@ -180,6 +175,11 @@ def source(model: Model, outside: int | None = None) -> str:
         "} arena;",
         "",
     ]
+    for item in model.declarations.items:
+        if isinstance(item, Data) and outside is not None and item.values.nbytes >= outside:
+            lines += [f"extern {item.head};", ""]
+        else:
+            lines += [*item.lines(), ""]
     for port in ports(model):
         lines += [f"{port.signature} {{ return ({port.type}*)(void*)({port.place}); }}", ""]
     return "\n".join([*lines, *_run(model), ""])
@@ -190,6 +190,9 @@ def _run(model: Model) -> Iterator[str]:
     yield from (f"  {port.copy}" for port in ports(model) if port.is_input)
     for step in model.steps:
         yield f"  {comment(step.about)}"
+        if len(step.statements) == 1:
+            yield from folded(f"  {step.statements[0]}")
+            continue
         yield "  {"
         for statement in step.statements:
             yield from folded(f"    {statement}")

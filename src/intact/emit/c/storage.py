@@ -71,7 +71,7 @@ def store(program: Program, ram: int | None = None, kernels: Kernels = Kernels.P
 
 
 def _pointer(offset: int) -> str:
-    return f"arena.bytes + {offset}"
+    return f"&arena.bytes[{offset}]"
 
 
 def plan_storage(program: Program, ram: int, kernels: Kernels = Kernels.PORTABLE) -> MemoryPlan:
