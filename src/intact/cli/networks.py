@@ -65,6 +65,11 @@ def open_graph(source: str, samples: str | None = None) -> Graph[FloatOp]:
 
     if source.endswith(".py"):
         raise ValueError(f"{source}: name a function of the file, as {source}:function")
+    if source.endswith(".tflite"):
+        raise ValueError(
+            f"{source}: a .tflite file is read with the integers that it has; name the .onnx or"
+            " .pt2 file of the network that it was made from"
+        )
     if is_quantized(source):
         raise ValueError(f"{source} is quantized already; name the network that it was made from")
     if not is_function(source):

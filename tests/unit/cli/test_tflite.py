@@ -71,4 +71,7 @@ def test_it_is_exported_to_c(capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_is_not_quantized_again(capsys: pytest.CaptureFixture[str]) -> None:
     data = ("--calibration", "data.npz", "-o", "net.intact")
     assert run(["quantize", "net.tflite", *data]) == 2
-    assert "net.tflite is quantized already" in capsys.readouterr().err
+    assert (
+        "net.tflite: a .tflite file is read with the integers that it has"
+        in capsys.readouterr().err
+    )

@@ -247,7 +247,6 @@ def _signature(builder: flatbuffers.Builder, file: File) -> int:
 
 
 def _code(builder: flatbuffers.Builder, code: str) -> int:
-    """The highest version of each operator is that of every type."""
     number = getattr(tflite.BuiltinOperator, code, None)
     custom = builder.CreateString(code) if number is None else None
     tflite.OperatorCodeStart(builder)
@@ -256,5 +255,5 @@ def _code(builder: flatbuffers.Builder, code: str) -> int:
         number = tflite.BuiltinOperator.CUSTOM
     tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, min(number, 127))
     tflite.OperatorCodeAddBuiltinCode(builder, number)
-    tflite.OperatorCodeAddVersion(builder, 1)
+    tflite.OperatorCodeAddVersion(builder, 2 if code == "BROADCAST_TO" else 1)  # its lowest
     return int(tflite.OperatorCodeEnd(builder))

@@ -1,13 +1,17 @@
 """Sums, products and activations have the codes of TFLite's reference kernels."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.capture.tflite.building import File
+from intact.capture.tflite import read
+from intact.ir.float_ops import Silu
+from intact.ir.int_ops import Lookup
+from tests.unit.capture.tflite.building import TYPES, File
 from tests.unit.capture.tflite.litert import assert_equal, random_codes
 
 KINDS = ("int8", "uint8", "int16")
@@ -47,7 +51,7 @@ def test_sums_and_products(code: str, kind: str, data: st.DataObject) -> None:
     ("code", "kind"),
     [
         *product(["RELU", "RELU6", "LEAKY_RELU"], KINDS),
-        *product(["RELU_N1_TO_1", "HARD_SWISH"], ["int8", "uint8"]),
+        *product(["RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH"], ["int8", "uint8"]),
     ],
 )
 @given(data=st.data())
@@ -112,3 +116,22 @@ def test_changes_of_scale(source: str, target: str, data: st.DataObject) -> None
     y = file.output((1, 256), target, scale * times * LEVELS[target], zero_point)
     file.operator("QUANTIZE", [x], [y], "QuantizeOptions")
     assert_equal(file, np.random.default_rng(data.draw(seeds)))
+
+
+@pytest.mark.parametrize(("kind", "offset"), [("int8", 128), ("uint8", 0)])
+def test_a_gathered_table_is_a_function(kind: str, offset: int, tmp_path: Path) -> None:
+    """SiLU, which TFLite has no operator for, as CAST, ADD and GATHER."""
+    file, zero_point = File(), 128 - offset
+    x = file.input((1, 5, 7), kind, 0.05, zero_point)
+    real = 0.05 * (np.arange(256) - 128.0)
+    codes = np.clip(np.rint(real / (1 + np.exp(-real)) / 0.03) + zero_point, -offset, 255 - offset)
+    table = file.tensor((256,), kind, 0.03, zero_point, data=codes)
+    wide, index = (file.tensor((1, 5, 7), "int32", None) for _ in range(2))
+    file.operator("CAST", [x], [wide], "CastOptions", OutDataType=TYPES["int32"])
+    file.operator("ADD", [wide, file.indices([offset])], [index], "AddOptions")
+    y = file.output((1, 5, 7), kind, 0.03, zero_point)
+    file.operator("GATHER", [table, index], [y], "GatherOptions")
+    assert_equal(file, np.random.default_rng(0))
+    op = read(file.save(tmp_path / "net.tflite")).nodes[1].op
+    assert isinstance(op, Lookup)
+    assert op.function == Silu()

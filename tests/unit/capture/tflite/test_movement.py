@@ -87,6 +87,9 @@ FILES: dict[str, Callable[[], File]] = {
     "transpose": lambda: one(
         "TRANSPOSE", (1, 2, 3, 4), (1, 4, 2, 3), "TransposeOptions", [[0, 3, 1, 2]]
     ),
+    "broadcast_to": lambda: one(
+        "BROADCAST_TO", (1, 1, 6), (1, 4, 6), "BroadcastToOptions", [[1, 4, 6]]
+    ),
     "depth_to_space": lambda: one(
         "DEPTH_TO_SPACE", (1, 2, 3, 8), (1, 4, 6, 2), "DepthToSpaceOptions", BlockSize=2
     ),
