@@ -17,8 +17,9 @@ def read(path: Path) -> Program:
 
     The Program takes real numbers in the file's own layout (N, H, W, C) and quantizes them with the
     file's parameters, and gives real numbers back; between, `code_boundary` finds the integers of
-    the file. The batch, of size 1 in the file, is free. Values are called like the file's tensors;
-    of names that a converter joined with semicolons, by the first.
+    the file. The batch, of size 1 in the file, is free. Inputs and outputs have the names of the
+    file's signature, other values those of its tensors; of names that a converter joined with
+    semicolons, the first.
 
     Raises:
         FormatError: if the file is not TFLite, truncated, or damaged.

@@ -327,7 +327,7 @@ class Builder:
         self._written.add(index)
 
     def _unique(self, name: str) -> str:
-        """The name, or the name with a number if it is taken."""
+        """As `free_name`, in constant time: a damaged file may repeat a name very often."""
         free = name
         while free in self._taken:
             self._taken[name] += 1

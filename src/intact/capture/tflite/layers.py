@@ -138,6 +138,12 @@ def _weight(net: Builder, operator: Operator, index: int, codes: Codes, axis: in
         )
     if not is_scale(np.maximum(scales.scale, 1)) or not (scales.scale > 0).all():
         raise FormatError(f'"{net.name(index)}" has a scale that is not positive, or huge')
+    lone = operator.code == "FULLY_CONNECTED" and len(scales.scale) == 1
+    if format.signed and scales.zero_point.any() and not lone:
+        raise UnsupportedOpError(
+            f"{net.title(operator)} has signed weights with a zero point, which TFLite ignores;"
+            " convert with symmetric weights"
+        )
     if ((scales.zero_point < format.qmin) | (scales.zero_point > format.qmax)).any():
         raise FormatError(f'"{net.name(index)}" has a zero point that is no {format}')
     if format.signed and not scales.zero_point.any() and int(codes.min()) > format.qmin:

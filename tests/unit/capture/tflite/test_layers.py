@@ -1,10 +1,14 @@
 """Layers with weights have the codes of TFLite's reference kernels."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intact.capture.tflite import read
+from intact.errors import UnsupportedOpError
 from tests.unit.capture.tflite.building import TYPES, File
 from tests.unit.capture.tflite.litert import assert_equal, differences, random_codes
 
@@ -165,3 +169,23 @@ def test_matrix_products(kind: str, data: st.DataObject) -> None:
         "BATCH_MATMUL", [a, b], [y], "BatchMatMulOptions", AdjX=turned[0], AdjY=turned[1]
     )
     assert_equal(net.file, net.rng)
+
+
+def test_weights_of_a_fully_connected_layer_may_have_a_zero_point() -> None:
+    rng, file = np.random.default_rng(0), File()
+    x, y = file.input((1, 20)), file.output((1, 6), scale=0.2)
+    w = file.tensor((6, 20), scale=0.02, zero_point=9, data=random_codes(rng, (6, 20), "int8"))
+    file.operator("FULLY_CONNECTED", [x, w, -1], [y], "FullyConnectedOptions")
+    assert_equal(file, rng)
+
+
+def test_those_of_a_convolution_may_not(tmp_path: Path) -> None:
+    file = File()
+    x, y = file.input((1, 2, 2, 3)), file.output((1, 2, 2, 4))
+    w = file.tensor((4, 1, 1, 3), scale=0.02, zero_point=9, data=np.ones((4, 1, 1, 3)))
+    file.operator(
+        "CONV_2D", [x, w, -1], [y], "Conv2DOptions", StrideW=1, StrideH=1, DilationWFactor=1,
+        DilationHFactor=1,
+    )  # fmt: skip
+    with pytest.raises(UnsupportedOpError, match='CONV_2D "y0" has signed weights with a zero'):
+        read(file.save(tmp_path / "net.tflite"))
