@@ -9,10 +9,11 @@
 #define INTACT_CONV_DSP_H_
 
 #include "intact_dot_dsp.h"
-#include "intact_window.h"
+#include "intact_dot_mve.h"
+#include "intact_finish_dsp.h"
+#include "intact_window_dsp.h"
 
 #if INTACT_DSP
-
 enum {
   INTACT_DSP_PIXELS = 4,
   INTACT_DSP_TAPS = 128,    /* of a window that are widened at a time; a multiple of 4 */
@@ -35,190 +36,6 @@ INTACT_INLINE int intact_dsp_serves_conv(const intact_conv* conv, const intact_f
          (conv->dilation_w == 1 || conv->kw == 1) && conv->groups == 1;
 }
 
-/* Widens x - zero_point, `count` codes, a multiple of 4; returns the next place. Fours of taps are
- * `step` words apart. */
-INTACT_DSP_LOOP uint32_t* intact_dsp_widen(const int8_t* x, int32_t count, uint32_t centre,
-                                           int32_t step, uint32_t* out) {
-  const int8_t* end = x + count;
-  for (; x < end; x += 4, out += step) {
-    const uint32_t word = intact_dsp_load(x);
-    out[0] = intact_dsp_even_plus(centre, word);
-    out[1] = intact_dsp_odd_plus(centre, word);
-  }
-  return out;
-}
-
-/* The same for taps in the padding, which contribute nothing. */
-INTACT_INLINE uint32_t* intact_dsp_widen_nothing(int32_t count, int32_t step, uint32_t* out) {
-  for (int32_t i = 0; i < count; i += 4, out += step) {
-    out[0] = 0;
-    out[1] = 0;
-  }
-  return out;
-}
-
-/* A window and what of it is inside. */
-typedef struct {
-  const int8_t* sample;
-  int32_t top, left;   /* the input pixel of its first tap, maybe in the padding */
-  int32_t first, last; /* taps of a row of the window, times channels, that are inside */
-  const int8_t* codes; /* all of them, where they are neighbours, else NULL */
-} intact_dsp_window;
-
-INTACT_INLINE intact_dsp_window intact_dsp_window_of(const intact_conv* conv, const int8_t* x,
-                                                     size_t pixel) {
-  const size_t row = pixel / (size_t)conv->ow;
-  const size_t size = (size_t)conv->h * (size_t)conv->w * (size_t)conv->c;
-  const int32_t ox = (int32_t)(pixel % (size_t)conv->ow);
-  const int32_t oy = (int32_t)(row % (size_t)conv->oh);
-  intact_dsp_window window;
-  window.sample = x + row / (size_t)conv->oh * size;
-  window.top = oy * conv->stride_h - conv->pad_top;
-  window.left = ox * conv->stride_w - conv->pad_left;
-  window.last = intact_max(intact_min(conv->w - window.left, conv->kw), 0) * conv->c;
-  window.first = intact_min(intact_max(-window.left, 0) * conv->c, window.last);
-  window.codes = NULL;
-  if (conv->kh == 1 && window.last - window.first == conv->kw * conv->c && window.top >= 0 &&
-      window.top < conv->h) {
-    window.codes = window.sample + (window.top * conv->w + window.left) * conv->c;
-  }
-  return window;
-}
-
-/* Widens taps begin..end of a window, whose numbers of channels are multiples of 4. */
-INTACT_INLINE void intact_dsp_gather(const intact_conv* conv, const intact_dsp_window* window,
-                                     int32_t begin, int32_t end, int32_t step,
-                                     uint32_t* out) {
-  const uint32_t centre = intact_dsp_halves(-conv->factors.zero_point);
-  const int32_t size = conv->kw * conv->c;
-  while (begin < end) {
-    const int32_t i = begin / size;
-    const int32_t at = begin - i * size;
-    const int32_t stop = intact_min(size, at + end - begin);
-    const int32_t row = window->top + i * conv->dilation_h;
-    const int inside = row >= 0 && row < conv->h;
-    const int32_t to = inside ? intact_clamp(window->last, at, stop) : at;
-    const int32_t from = inside ? intact_clamp(window->first, at, to) : at;
-    const ptrdiff_t start = ((ptrdiff_t)row * conv->w + window->left) * conv->c + from;
-    out = intact_dsp_widen_nothing(from - at, step, out);
-    if (to > from) out = intact_dsp_widen(window->sample + start, to - from, centre, step, out);
-    out = intact_dsp_widen_nothing(stop - to, step, out);
-    begin += stop - at;
-  }
-}
-
-/* The same for any number of channels: by way of the codes themselves, where the zero point stands
- * for the padding. */
-INTACT_INLINE void intact_dsp_gather_bytes(const intact_conv* conv,
-                                           const intact_dsp_window* window, int32_t begin,
-                                           int32_t end, int32_t step, uint32_t* out) {
-  const int32_t zero_point = conv->factors.zero_point, size = conv->kw * conv->c;
-  int8_t codes[INTACT_DSP_TAPS];
-  memset(codes, zero_point, (size_t)((end - begin + 3) & ~3));
-  for (int32_t k = begin; k < end;) {
-    const int32_t i = k / size;
-    const int32_t at = k - i * size;
-    const int32_t stop = intact_min(size, at + end - k);
-    const int32_t row = window->top + i * conv->dilation_h;
-    const int32_t from = intact_max(window->first, at), to = intact_min(window->last, stop);
-    const ptrdiff_t start = ((ptrdiff_t)row * conv->w + window->left) * conv->c + from;
-    if (row >= 0 && row < conv->h && from < to) {
-      memcpy(codes + (k - begin) + (from - at), window->sample + start, (size_t)(to - from));
-    }
-    k += stop - at;
-  }
-  (void)intact_dsp_widen(codes, (end - begin + 3) & ~3, intact_dsp_halves(-zero_point), step,
-                         out);
-}
-
-/* sum + the products of four widened taps with four widened weights. */
-INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_dot_next(const uint32_t* taps, uint32_t even,
-                                                         uint32_t odd, int32_t* sum) {
-  uint32_t x_even = 0, x_odd = 0;
-  taps = intact_dsp_next(taps, &x_even, &x_odd);
-  *sum = intact_dsp_dot(x_odd, odd, intact_dsp_dot(x_even, even, *sum));
-  return taps;
-}
-
-/* The sums of four pixels or channels, in registers. */
-typedef struct {
-  int32_t a, b, c, d;
-} intact_dsp_sums;
-
-/* A word of weights with four pixels; returns the next taps. */
-INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_add_pixels(const uint32_t* taps, uint32_t weights,
-                                                           intact_dsp_sums* sums) {
-  const uint32_t even = intact_dsp_even(weights), odd = intact_dsp_odd(weights);
-  taps = intact_dsp_dot_next(taps, even, odd, &sums->a);
-  taps = intact_dsp_dot_next(taps, even, odd, &sums->b);
-  taps = intact_dsp_dot_next(taps, even, odd, &sums->c);
-  return intact_dsp_dot_next(taps, even, odd, &sums->d);
-}
-
-/* out[p] += the products of `count` weights with pixel p of four interleaved windows. */
-INTACT_DSP_LOOP void intact_dsp_dot_pixels(const uint32_t* taps, const int8_t* weight,
-                                           int32_t count, int32_t* out) {
-  const int8_t* end = weight + (count & ~7);
-  intact_dsp_sums sums = {out[0], out[1], out[2], out[3]};
-  for (; weight < end; weight += 8) { /* two words, for less of the loop itself */
-    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight), &sums);
-    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight + 4), &sums);
-  }
-  if ((count & 4) != 0) {
-    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight), &sums);
-    weight += 4;
-  }
-  if ((count & 3) != 0) {
-    (void)intact_dsp_add_pixels(taps, intact_dsp_load_part(weight, count & 3), &sums);
-  }
-  out[0] = sums.a;
-  out[1] = sums.b;
-  out[2] = sums.c;
-  out[3] = sums.d;
-}
-
-/* Four taps of one window with words of four rows of weights, of which `later` is the third. */
-INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_add_channels(const uint32_t* taps,
-                                                             const int8_t* weight,
-                                                             const int8_t* later, int32_t stride,
-                                                             intact_dsp_sums* sums) {
-  uint32_t even = 0, odd = 0;
-  taps = intact_dsp_next(taps, &even, &odd);
-  sums->a = intact_dsp_dot_weights(even, odd, weight, sums->a);
-  sums->b = intact_dsp_dot_weights(even, odd, weight + stride, sums->b);
-  sums->c = intact_dsp_dot_weights(even, odd, later, sums->c);
-  sums->d = intact_dsp_dot_weights(even, odd, later + stride, sums->d);
-  return taps;
-}
-
-/* out[r] += the products of row r < 4 of weights, `stride` apart, with one window. */
-INTACT_DSP_LOOP void intact_dsp_dot_channels(const uint32_t* taps, const int8_t* weight,
-                                             int32_t stride, int32_t count, int32_t* out) {
-  const int8_t* end = weight + (count & ~7);
-  const int8_t* later = weight + 2 * stride;
-  intact_dsp_sums sums = {out[0], out[1], out[2], out[3]};
-  for (; weight < end; weight += 8, later += 8) {
-    taps = intact_dsp_add_channels(taps, weight, later, stride, &sums);
-    taps = intact_dsp_add_channels(taps, weight + 4, later + 4, stride, &sums);
-  }
-  if ((count & 4) != 0) {
-    taps = intact_dsp_add_channels(taps, weight, later, stride, &sums);
-    weight += 4;
-    later += 4;
-  }
-  if ((count &= 3) != 0) {
-    const uint32_t even = taps[0], odd = taps[1];
-    sums.a = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight, count), sums.a);
-    sums.b = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight + stride, count), sums.b);
-    sums.c = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later, count), sums.c);
-    sums.d = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later + stride, count), sums.d);
-  }
-  out[0] = sums.a;
-  out[1] = sums.b;
-  out[2] = sums.c;
-  out[3] = sums.d;
-}
-
 /* Output pixels that are computed together: four, or one where no four are left. */
 typedef struct {
   intact_dsp_window windows[INTACT_DSP_PIXELS];
@@ -230,20 +47,76 @@ typedef struct {
   uint32_t taps[INTACT_DSP_TAPS / 2 * INTACT_DSP_PIXELS]; /* widened */
 } intact_dsp_block;
 
+#if INTACT_MVE
 INTACT_INLINE void intact_dsp_gather_block(const intact_conv* conv, intact_dsp_block* block,
                                            int32_t begin, int32_t end) {
+  const int32_t step = INTACT_MVE_LANES * block->lanes;
+  int8_t codes[INTACT_DSP_TAPS];
+  for (int32_t p = 0; p < block->lanes; ++p) {
+    const intact_dsp_window* window = &block->windows[p];
+    int8_t* out = (int8_t*)block->taps + INTACT_MVE_LANES * p;
+    if (window->codes != NULL) {
+      intact_mve_spread(window->codes + begin, end - begin, step, out);
+    } else {
+      intact_dsp_copy_window(conv, window, begin, end, codes);
+      intact_mve_spread(codes, end - begin, step, out);
+    }
+  }
+}
+#else
+INTACT_INLINE void intact_dsp_gather_block(const intact_conv* conv, intact_dsp_block* block,
+                                           int32_t begin, int32_t end) {
+  const uint32_t centre = intact_dsp_halves(-conv->factors.zero_point);
+  const int32_t step = 2 * block->lanes;
   for (int32_t p = 0; p < block->lanes; ++p) {
     const intact_dsp_window* window = &block->windows[p];
     uint32_t* out = block->taps + 2 * p;
     if (conv->c % 4 != 0) {
-      intact_dsp_gather_bytes(conv, window, begin, end, 2 * block->lanes, out);
+      int8_t codes[INTACT_DSP_TAPS];
+      intact_dsp_copy_window(conv, window, begin, end, codes);
+      (void)intact_dsp_widen(codes, (end - begin + 3) & ~3, centre, step, out);
     } else if (window->codes != NULL) {
-      const uint32_t centre = intact_dsp_halves(-conv->factors.zero_point);
-      (void)intact_dsp_widen(window->codes + begin, end - begin, centre, 2 * block->lanes, out);
+      (void)intact_dsp_widen(window->codes + begin, end - begin, centre, step, out);
     } else {
-      intact_dsp_gather(conv, window, begin, end, 2 * block->lanes, out);
+      intact_dsp_gather(conv, window, begin, end, step, out);
     }
   }
+}
+#endif
+
+/* sums[p] += the products of a row of `count` weights with the block's pixels. */
+INTACT_ALWAYS_INLINE void intact_dsp_add_row(const intact_conv* conv,
+                                             const intact_dsp_block* block, const int8_t* row,
+                                             int32_t count, int32_t* sums) {
+#if INTACT_MVE
+  intact_mve_dot_pixels((const int8_t*)block->taps, row, count, conv->factors.zero_point, sums);
+#else
+  (void)conv;
+  intact_dsp_dot_pixels(block->taps, row, count, sums);
+#endif
+}
+
+/* sums[r] += the products of row r < rows of weights, `stride` apart, with the block's pixel. */
+INTACT_INLINE void intact_dsp_add_rows(const intact_conv* conv, const intact_dsp_block* block,
+                                       const int8_t* weight, int32_t stride, int32_t rows,
+                                       int32_t count, int32_t* sums) {
+#if INTACT_MVE
+  const int8_t* taps = (const int8_t*)block->taps;
+  for (int32_t r = 0; r < rows; ++r, weight += stride) {
+    intact_mve_dot_channel(taps, weight, count, conv->factors.zero_point, sums + r);
+  }
+#else
+  const int32_t fours = rows & ~3;
+  (void)conv;
+  for (int32_t r = 0; r < fours; r += 4) {
+    intact_dsp_dot_channels(block->taps, weight + r * stride, stride, count, sums + r);
+  }
+  for (int32_t r = fours; r < rows; ++r) { /* stride 0: four times the one row */
+    int32_t same[4] = {sums[r], 0, 0, 0};
+    intact_dsp_dot_channels(block->taps, weight + r * stride, 0, count, same);
+    sums[r] = same[0];
+  }
+#endif
 }
 
 /* Adds the products of taps begin..end to channels first... of four pixels; after the last taps,
@@ -261,7 +134,7 @@ INTACT_INLINE void intact_dsp_block_pixels(const intact_conv* conv, intact_dsp_b
   int32_t* sums = block->sums;
   for (int32_t o = first; o < first + channels; ++o, row += taps, sums += INTACT_DSP_PIXELS) {
     if (begin == 0) sums[0] = sums[1] = sums[2] = sums[3] = bias[o];
-    intact_dsp_dot_pixels(block->taps, row, end - begin, sums);
+    intact_dsp_add_row(conv, block, row, end - begin, sums);
     if (end == taps && !(four && intact_dsp_finish_four(sums, &requant, o, out + o, step))) {
       intact_dsp_finish(sums, block->pixels, &requant, block->full, o, out + o, step);
     }
@@ -279,17 +152,7 @@ INTACT_INLINE void intact_dsp_block_pixel(const intact_conv* conv, intact_dsp_bl
   for (int32_t o = 0; begin == 0 && o < channels; ++o) {
     sums[o] = ((const int32_t*)finish->bias)[first + o];
   }
-  for (int32_t o = 0; o < channels; o += 4) {
-    if (o + 4 <= channels) {
-      intact_dsp_dot_channels(block->taps, row + o * taps, taps, end - begin, sums + o);
-    } else {
-      for (int32_t r = o; r < channels; ++r) { /* stride 0: four times the one row */
-        int32_t same[4] = {sums[r], 0, 0, 0};
-        intact_dsp_dot_channels(block->taps, row + r * taps, 0, end - begin, same);
-        sums[r] = same[0];
-      }
-    }
-  }
+  intact_dsp_add_rows(conv, block, row, taps, channels, end - begin, sums);
   if (end == taps) {
     intact_dsp_finish_row(sums, channels, finish->requant, block->full, first, out + first);
   }

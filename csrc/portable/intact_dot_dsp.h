@@ -1,10 +1,8 @@
-/* Sums of products with the instructions of intact_dsp.h, and their codes. Every function gives the
- * integers of the plain loops. */
+/* Sums of products with the instructions of intact_dsp.h: the integers of the plain loops. */
 #ifndef INTACT_DOT_DSP_H_
 #define INTACT_DOT_DSP_H_
 
 #include "intact_dsp.h"
-#include "intact_fixedpoint.h"
 
 #if INTACT_DSP
 /* acc[r] += sum of (x - zero_point) * weight[r * stride] over n elements, r < 4, where the sums fit
@@ -53,122 +51,92 @@ INTACT_INLINE void intact_dsp_dot_rows(const int8_t* x, int32_t zero_point, cons
 #endif /* INTACT_DSP */
 
 #if INTACT_DSP
-/* Eq. 15 for one channel, whose right shift is 1 to 20 and whose codes have 8 bits.
- *
- * SMMULR of the doubled accumulator is eq. 10. The doubling saturates at |acc| >= 2**30 alone: as
- * multiplier >= 2**30, what is left after the shift is then at least 2**9 and clamped all the same.
- * Eq. 11 rounds ties away from zero: floor((high - [high < 0] + 2**(right - 1)) / 2**right), where
- * the last bit is shifted out after half of it and the zero point were added. */
+/* sum + the products of four widened taps with four widened weights. */
+INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_dot_next(const uint32_t* taps, uint32_t even,
+                                                         uint32_t odd, int32_t* sum) {
+  uint32_t x_even = 0, x_odd = 0;
+  taps = intact_dsp_next(taps, &x_even, &x_odd);
+  *sum = intact_dsp_dot(x_odd, odd, intact_dsp_dot(x_even, even, *sum));
+  return taps;
+}
+
+/* The sums of four pixels or channels, in registers. */
 typedef struct {
-  int32_t multiplier;
-  int32_t right;  /* less 1 */
-  int32_t offset; /* 2 * zero_point + 1 */
-} intact_dsp_channel;
+  int32_t a, b, c, d;
+} intact_dsp_sums;
 
-/* Whether it applies; otherwise intact_requantize does. */
-INTACT_ALWAYS_INLINE int intact_dsp_channel_of(const intact_requant* requant, int32_t channel,
-                                               intact_dsp_channel* out) {
-  const int32_t own = requant->channels == 1 ? 0 : channel;
-  out->multiplier = requant->multiplier[own];
-  out->right = ~requant->shift[own];
-  out->offset = 2 * requant->zero_point + 1;
-  return out->multiplier >= 1 << 30 && (uint32_t)out->right < 20;
+/* A word of weights with four pixels; returns the next taps. */
+INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_add_pixels(const uint32_t* taps, uint32_t weights,
+                                                           intact_dsp_sums* sums) {
+  const uint32_t even = intact_dsp_even(weights), odd = intact_dsp_odd(weights);
+  taps = intact_dsp_dot_next(taps, even, odd, &sums->a);
+  taps = intact_dsp_dot_next(taps, even, odd, &sums->b);
+  taps = intact_dsp_dot_next(taps, even, odd, &sums->c);
+  return intact_dsp_dot_next(taps, even, odd, &sums->d);
 }
 
-INTACT_ALWAYS_INLINE int32_t intact_dsp_requantize(int32_t acc, const intact_dsp_channel* to) {
-  int32_t high = intact_dsp_high_mul(__qadd(acc, acc), to->multiplier);
-  high += high >> 31;
-  return intact_dsp_saturate_half((high >> to->right) + to->offset);
-}
-
-/* Whether codes have all of int8's range, so that SSAT is their clamp. */
-INTACT_INLINE int32_t intact_dsp_is_full(const intact_requant* requant) {
-  return requant->clamps == 1 && requant->qmin[0] <= INT8_MIN && requant->qmax[0] >= INT8_MAX;
-}
-
-/* out[i * step] = the code of acc[i], i < count, all of one channel. */
-INTACT_DSP_LOOP void intact_dsp_finish(const int32_t* acc, int32_t count,
-                                     const intact_requant* requant, int32_t full, int32_t channel,
-                                     int8_t* out, int32_t step) {
-  intact_dsp_channel to;
-  if (!intact_dsp_channel_of(requant, channel, &to)) {
-    for (int32_t i = 0; i < count; ++i, out += step) {
-      *out = (int8_t)intact_requantize(acc[i], requant, channel);
-    }
-  } else if (full) {
-    for (int32_t i = 0; i < count; ++i, out += step) {
-      *out = (int8_t)intact_dsp_requantize(acc[i], &to);
-    }
-  } else {
-    const int32_t clamp = requant->clamps == 1 ? 0 : channel;
-    const int32_t qmin = requant->qmin[clamp], qmax = requant->qmax[clamp];
-    for (int32_t i = 0; i < count; ++i, out += step) {
-      const int32_t code = intact_dsp_requantize(acc[i], &to);
-      *out = (int8_t)(code < qmin ? qmin : code > qmax ? qmax : code);
-    }
+/* out[p] += the products of `count` weights with pixel p of four interleaved windows. */
+INTACT_DSP_LOOP void intact_dsp_dot_pixels(const uint32_t* taps, const int8_t* weight,
+                                           int32_t count, int32_t* out) {
+  const int8_t* end = weight + (count & ~7);
+  intact_dsp_sums sums = {out[0], out[1], out[2], out[3]};
+  for (; weight < end; weight += 8) { /* two words, for less of the loop itself */
+    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight), &sums);
+    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight + 4), &sums);
   }
-}
-
-/* The same for four codes that have all of int8's range; 0 if it must be done by the other. */
-INTACT_ALWAYS_INLINE int intact_dsp_finish_four(const int32_t* acc, const intact_requant* requant,
-                                                int32_t channel, int8_t* out, int32_t step) {
-  intact_dsp_channel to;
-  if (!intact_dsp_channel_of(requant, channel, &to)) return 0;
-  out[0] = (int8_t)intact_dsp_requantize(acc[0], &to);
-  out[step] = (int8_t)intact_dsp_requantize(acc[1], &to);
-  out[2 * step] = (int8_t)intact_dsp_requantize(acc[2], &to);
-  out[3 * step] = (int8_t)intact_dsp_requantize(acc[3], &to);
-  return 1;
-}
-
-/* out[i] = the code of acc[i], i < count, of channel first + i. */
-INTACT_DSP_LOOP void intact_dsp_finish_row(const int32_t* acc, int32_t count,
-                                           const intact_requant* requant, int32_t full,
-                                           int32_t first, int8_t* out) {
-  const intact_requant own = *requant; /* which stores to `out` cannot change */
-  for (int32_t i = 0; i < count; ++i) {
-    intact_dsp_channel to;
-    if (full && intact_dsp_channel_of(&own, first + i, &to)) {
-      out[i] = (int8_t)intact_dsp_requantize(acc[i], &to);
-    } else {
-      intact_dsp_finish(acc + i, 1, requant, full, first + i, out + i, 1);
-    }
+  if ((count & 4) != 0) {
+    taps = intact_dsp_add_pixels(taps, intact_dsp_load(weight), &sums);
+    weight += 4;
   }
-}
-#endif /* INTACT_DSP */
-
-#if INTACT_DSP
-/* The same for four neighbours, prepared once for many pixels. */
-typedef struct {
-  const intact_requant* requant;
-  int32_t first; /* channel */
-  int32_t fast;  /* whether `each` applies to all four, and codes have all of int8's range */
-  intact_dsp_channel each[4];
-} intact_dsp_channels;
-
-INTACT_INLINE void intact_dsp_prepare_channels(const intact_requant* requant, int32_t first,
-                                               intact_dsp_channels* out) {
-  out->requant = requant;
-  out->first = first;
-  out->fast = intact_dsp_is_full(requant);
-  for (int32_t k = 0; k < 4; ++k) {
-    if (!intact_dsp_channel_of(requant, first + k, &out->each[k])) out->fast = 0;
+  if ((count & 3) != 0) {
+    (void)intact_dsp_add_pixels(taps, intact_dsp_load_part(weight, count & 3), &sums);
   }
+  out[0] = sums.a;
+  out[1] = sums.b;
+  out[2] = sums.c;
+  out[3] = sums.d;
 }
 
-/* out[k] = the code of acc[k], k < 4. */
-INTACT_ALWAYS_INLINE void intact_dsp_finish_channels(const int32_t* acc,
-                                                     const intact_dsp_channels* to, int8_t* out) {
-  if (to->fast) {
-    out[0] = (int8_t)intact_dsp_requantize(acc[0], &to->each[0]);
-    out[1] = (int8_t)intact_dsp_requantize(acc[1], &to->each[1]);
-    out[2] = (int8_t)intact_dsp_requantize(acc[2], &to->each[2]);
-    out[3] = (int8_t)intact_dsp_requantize(acc[3], &to->each[3]);
-  } else {
-    for (int32_t k = 0; k < 4; ++k) {
-      intact_dsp_finish(acc + k, 1, to->requant, 0, to->first + k, out + k, 1);
-    }
+/* Four taps of one window with words of four rows of weights, of which `later` is the third. */
+INTACT_ALWAYS_INLINE const uint32_t* intact_dsp_add_channels(const uint32_t* taps,
+                                                             const int8_t* weight,
+                                                             const int8_t* later, int32_t stride,
+                                                             intact_dsp_sums* sums) {
+  uint32_t even = 0, odd = 0;
+  taps = intact_dsp_next(taps, &even, &odd);
+  sums->a = intact_dsp_dot_weights(even, odd, weight, sums->a);
+  sums->b = intact_dsp_dot_weights(even, odd, weight + stride, sums->b);
+  sums->c = intact_dsp_dot_weights(even, odd, later, sums->c);
+  sums->d = intact_dsp_dot_weights(even, odd, later + stride, sums->d);
+  return taps;
+}
+
+/* out[r] += the products of row r < 4 of weights, `stride` apart, with one window. */
+INTACT_DSP_LOOP void intact_dsp_dot_channels(const uint32_t* taps, const int8_t* weight,
+                                             int32_t stride, int32_t count, int32_t* out) {
+  const int8_t* end = weight + (count & ~7);
+  const int8_t* later = weight + 2 * stride;
+  intact_dsp_sums sums = {out[0], out[1], out[2], out[3]};
+  for (; weight < end; weight += 8, later += 8) {
+    taps = intact_dsp_add_channels(taps, weight, later, stride, &sums);
+    taps = intact_dsp_add_channels(taps, weight + 4, later + 4, stride, &sums);
   }
+  if ((count & 4) != 0) {
+    taps = intact_dsp_add_channels(taps, weight, later, stride, &sums);
+    weight += 4;
+    later += 4;
+  }
+  if ((count &= 3) != 0) {
+    const uint32_t even = taps[0], odd = taps[1];
+    sums.a = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight, count), sums.a);
+    sums.b = intact_dsp_dot_word(even, odd, intact_dsp_load_part(weight + stride, count), sums.b);
+    sums.c = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later, count), sums.c);
+    sums.d = intact_dsp_dot_word(even, odd, intact_dsp_load_part(later + stride, count), sums.d);
+  }
+  out[0] = sums.a;
+  out[1] = sums.b;
+  out[2] = sums.c;
+  out[3] = sums.d;
 }
 #endif /* INTACT_DSP */
 

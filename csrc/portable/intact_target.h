@@ -24,8 +24,19 @@
 #define INTACT_DSP 0
 #endif
 
+/* Whether there is Helium too, the vectors of Cortex-M55: sixteen products of 8 bits at a time. */
+#if INTACT_DSP && defined(__ARM_FEATURE_MVE)
+#define INTACT_MVE 1
+#else
+#define INTACT_MVE 0
+#endif
+
 #if INTACT_DSP
 #include <arm_acle.h>
+#endif
+
+#if INTACT_MVE
+#include <arm_mve.h>
 #endif
 
 #endif /* INTACT_TARGET_H_ */
