@@ -35,6 +35,8 @@ INTACT_INLINE void intact_load_block(const void* x, intact_type type, size_t fir
     case INTACT_INT32:
       intact_load_block_body(x, INTACT_INT32, first, stride, count, out);
       break;
+    case INTACT_INT4:
+      break; /* not the type of an activation */
   }
 }
 
@@ -62,6 +64,8 @@ INTACT_INLINE void intact_store_block(void* y, intact_type type, size_t first, s
     case INTACT_INT32:
       intact_store_block_body(y, INTACT_INT32, first, count, codes);
       break;
+    case INTACT_INT4:
+      break; /* not the type of an activation */
   }
 }
 

@@ -73,6 +73,7 @@ INTACT_INLINE void intact_quantize_run(const float* x, float scale, int32_t zero
       intact_quantize_body(x, scale, zero_point, qmin, qmax, out, INTACT_UINT16, begin, end);
       break;
     case INTACT_INT32:
+    case INTACT_INT4:
       break;
   }
 }
@@ -120,6 +121,8 @@ INTACT_INLINE void intact_dequantize(const intact_scales* scales, const void* x,
         break;
       case INTACT_INT32:
         intact_dequantize_body(x, INTACT_INT32, scale, zero_point, out, begin, stop);
+        break;
+      case INTACT_INT4:
         break;
     }
     begin = stop;

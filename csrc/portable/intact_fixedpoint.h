@@ -15,13 +15,15 @@
 #include "intact_dsp.h"
 
 /* How codes lie in memory. Activations have 8 or 16 bits; weights, as integers of which the zero
- * point is subtracted, 8, 16 or (rarely) 32. */
+ * point is subtracted, 8, 16, (rarely) 32, or 4: two to a byte, the first in the lower half. Rows of
+ * 4 bits have an even length. */
 typedef enum {
   INTACT_INT8,
   INTACT_UINT8,
   INTACT_INT16,
   INTACT_UINT16,
-  INTACT_INT32
+  INTACT_INT32,
+  INTACT_INT4
 } intact_type;
 
 /* What all codes, all weights and all accumulators of a program have in common: exported C defines
@@ -36,7 +38,7 @@ typedef enum {
 #define INTACT_WIDE(wide) (wide)
 #endif
 
-/* Bytes of one code. */
+/* Bytes of one code, of 8 bits and more. */
 INTACT_ALWAYS_INLINE size_t intact_size(intact_type type) {
   return type <= INTACT_UINT8 ? 1 : type <= INTACT_UINT16 ? 2 : 4;
 }
@@ -52,6 +54,10 @@ INTACT_ALWAYS_INLINE int32_t intact_load(const void* data, intact_type type, siz
       return ((const int16_t*)data)[index];
     case INTACT_UINT16:
       return ((const uint16_t*)data)[index];
+    case INTACT_INT4: {
+      const int32_t pair = ((const uint8_t*)data)[index / 2];
+      return ((index % 2 != 0 ? pair >> 4 : pair & 15) ^ 8) - 8;
+    }
     case INTACT_INT32:
       break;
   }
@@ -78,15 +84,16 @@ INTACT_ALWAYS_INLINE void intact_store(void* data, intact_type type, size_t inde
     case INTACT_UINT16:
       ((uint16_t*)data)[index] = (uint16_t)code;
       return;
+    case INTACT_INT4: /* weights alone */
     case INTACT_INT32:
       break;
   }
   ((int32_t*)data)[index] = code;
 }
 
-/* The address of data[index]. */
+/* The address of data[index]; of 4 bits, `index` is even. */
 INTACT_ALWAYS_INLINE const void* intact_at(const void* data, intact_type type, size_t index) {
-  return (const uint8_t*)data + index * intact_size(type);
+  return (const uint8_t*)data + (type == INTACT_INT4 ? index / 2 : index * intact_size(type));
 }
 
 INTACT_INLINE int32_t intact_min(int32_t a, int32_t b) { return a < b ? a : b; }

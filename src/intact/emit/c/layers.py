@@ -6,7 +6,10 @@ from intact.emit.c.declarations import Initializer
 from intact.emit.c.site import Site, volume
 from intact.ir import int_ops
 from intact.ir.graph import Shape
+from intact.ir.packing import pack
+from intact.numerics.formats import Int
 
+_FOUR_BITS = Int(4)
 _SUMS = 16  # INTACT_SUMS of intact_dot.h: output channels of a block
 
 
@@ -16,13 +19,13 @@ def conv2d(op: int_ops.QConv2d, site: Site) -> list[str]:
     if weight.shape[3] == 1 and op.groups == weight.shape[0]:
         moved = np.ascontiguousarray(weight[..., 0].transpose(1, 2, 0))
         return _convolution("intact_depthwise_conv2d", op, site, moved, weight.shape)
-    return _convolution("intact_conv2d", op, site, weight, weight.shape)
+    return _convolution("intact_conv2d", op, site, _packed(weight), weight.shape)
 
 
 def conv_transpose2d(op: int_ops.QConvTranspose2d, site: Site) -> list[str]:
     """QConvTranspose2d."""
     weight = site.weight(site.node.inputs[1], op.weight_zero_point)
-    return _convolution("intact_conv_transpose2d", op, site, weight, weight.shape)
+    return _convolution("intact_conv_transpose2d", op, site, _packed(weight), weight.shape)
 
 
 def _convolution(
@@ -55,8 +58,9 @@ def linear(op: int_ops.QLinear, site: Site) -> list[str]:
     weight = site.weight(site.node.inputs[1], op.weight_zero_point)
     outputs, inputs = weight.shape
     rows = volume(site.out.shape) // outputs
-    factors = site.structure("factors", "intact_factors", _factors(op, site, weight))
-    arguments = f"{factors}, {inputs}, {outputs}, {site.read(site.x)}, {_weight(site, weight)}"
+    stored = _packed(weight)
+    factors = site.structure("factors", "intact_factors", _factors(op, site, stored))
+    arguments = f"{factors}, {inputs}, {outputs}, {site.read(site.x)}, {_weight(site, stored)}"
     blocks = rows * -(-outputs // _SUMS)
     return [f"intact_linear({arguments}, {_finish(op, site)}, 0, {blocks});"]
 
@@ -72,8 +76,16 @@ def _factors(
     }
 
 
+def _packed(weight: np.ndarray) -> np.ndarray:
+    """Two integers to a byte, as uint8, where all have 4 bits and kernels can find their rows."""
+    if weight.shape[-1] % 2 or weight.min() < _FOUR_BITS.qmin or weight.max() > _FOUR_BITS.qmax:
+        return weight
+    return pack(weight, _FOUR_BITS)
+
+
 def _weight(site: Site, weight: np.ndarray) -> str:
     about = f"{site.node.name}: weight {site.node.inputs[1].shape} of {site.node.inputs[1].dtype}"
+    about += ", two to a byte" if weight.dtype == np.uint8 else ""
     return site.array("weight", weight, about)
 
 
@@ -129,8 +141,8 @@ def embedding(op: int_ops.QEmbedding, site: Site) -> list[str]:
         raise site.refusal(
             f'its indices "{indices.name}" are {indices.dtype}; give them as int32 or int64'
         )
-    weight = site.weight(codes, op.weight_zero_point)
-    vocabulary, depth = weight.shape
+    integers = site.weight(codes, op.weight_zero_point)
+    weight, (vocabulary, depth) = _packed(integers), integers.shape
     table = site.structure(
         "table",
         "intact_table",

@@ -112,8 +112,8 @@ class Site:
         return kind
 
     def weight_type(self, weight: Array) -> str:
-        """The intact_type of a weight's integers."""
-        kind = _intact_type(weight.dtype)
+        """The intact_type of a weight's integers; uint8 has two of 4 bits in a byte."""
+        kind = "INTACT_INT4" if weight.dtype == np.uint8 else _intact_type(weight.dtype)
         self.kinds.weights.add(kind)
         return kind
 
