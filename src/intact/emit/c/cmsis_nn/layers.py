@@ -136,11 +136,12 @@ def linear(op: QLinear, site: Site, memory: Scratch) -> list[str]:
             "activation": parts.activation(op.requant),
         },
     )
-    multipliers, shifts = _multipliers(site, op.requant, outputs)
+    channels = op.requant.multiplier.size
+    multipliers, shifts = _multipliers(site, op.requant, channels)
     quantization = site.structure(
         "quantization",
         "cmsis_nn_quant_params",
-        {"multiplier": multipliers, "shift": shifts, "is_per_channel": 1},
+        {"multiplier": multipliers, "shift": shifts, "is_per_channel": int(channels == outputs)},
     )
     x = parts.dims(site, "input_dims", (rows, 1, 1, inputs))
     kernel = parts.dims(site, "filter_dims", (inputs, 1, 1, outputs))
@@ -179,10 +180,10 @@ def _bias(site: Site, outputs: int) -> tuple[str, str]:
     return parts.dims(site, "bias_dims", (1, 1, 1, outputs)), numbers
 
 
-def _multipliers(site: Site, requant: Requant, outputs: int) -> tuple[str, str]:
-    """Multipliers and shifts of all channels, which CMSIS-NN does not write to."""
+def _multipliers(site: Site, requant: Requant, channels: int) -> tuple[str, str]:
+    """Multipliers and shifts of so many channels, which CMSIS-NN does not write to."""
     multipliers, shifts = (
-        site.int32(role, np.broadcast_to(numbers, outputs))
+        site.int32(role, np.broadcast_to(numbers, channels))
         for role, numbers in (("multiplier", requant.multiplier), ("shift", requant.shift))
     )
     return f"(int32_t*){multipliers}", f"(int32_t*){shifts}"
