@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from intact.errors import BudgetError
 from intact.ir.int_ops import Program
 from intact.ir.memory import MemoryPlan, plan_device
 from intact.passes.patch import Patch, Stage, cut, patched, stages
 
-_BANDS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+_BANDS = (2, 3, 4, 5, 6, 8, 10, 12, 16)  # every band has a call of each kernel in the flash
+
+Planner: TypeAlias = Callable[[Program, int], MemoryPlan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,7 @@ class Fitted:
     extra_macs: int  # multiply-accumulates that bands compute again
 
 
-def fit_ram(
-    program: Program, ram: int, plan: Callable[[Program, int], MemoryPlan] = plan_device
-) -> Fitted:
+def fit_ram(program: Program, ram: int, plan: Planner = plan_device) -> Fitted:
     """The Program with the fewest recomputed products whose arena has at most `ram` bytes.
 
     Args:
@@ -40,33 +41,35 @@ def fit_ram(
         return Fitted(program, whole, 1, (), 0)
     patches = _patches(program)
     for patch in patches:
-        if _most_outside(whole, patch.stage, program) > ram:
+        if _most_outside(whole, patch.stage) > ram:
             continue
         made = patched(program, patch)
         planned = plan(made, ram)
         if planned.size <= ram:
             names = tuple(node.name for node in patch.stage.nodes)
             return Fitted(made, planned, len(patch.bands), names, patch.extra_macs)
-    sizes = (plan(patched(program, patch), ram).size for patch in patches)
-    raise _too_small(program, ram, whole, min(sizes, default=whole.size))
+    raise _too_small(program, ram, whole, _smallest(program, whole, patches, plan))
 
 
-def _most_outside(whole: MemoryPlan, stage: Stage, program: Program) -> int:
-    """The most bytes that live while nodes before and after the stage run: bands change nothing."""
-    names = {node.name for node in stage.nodes}
-    first = next(step for step, node in enumerate(program.nodes) if node.name in names)
-    return max(*whole.live[: first + 1], *whole.live[stage.last + 2 :])
+def _smallest(program: Program, whole: MemoryPlan, patches: list[Patch], plan: Planner) -> int:
+    """The smallest arena that one of the patches reaches."""
+    smallest = whole.size
+    for patch in patches:
+        if _most_outside(whole, patch.stage) < smallest:
+            smallest = min(smallest, plan(patched(program, patch), smallest - 1).size)
+    return smallest
+
+
+def _most_outside(whole: MemoryPlan, stage: Stage) -> int:
+    """The most bytes that live before and after the stage runs, which bands do not change."""
+    return max(*whole.live[: stage.first + 1], *whole.live[stage.last + 2 :])
 
 
 def _patches(program: Program) -> list[Patch]:
     """All that could be computed in bands, least recomputation first."""
-    found = []
+    found: list[Patch] = []
     for stage in stages(program):
-        height = stage.output.shape[1]
-        for bands in dict.fromkeys((*(n for n in _BANDS if n < height), height)):
-            patch = cut(stage, bands) if bands > 1 else None
-            if patch is not None:
-                found.append(patch)
+        found += [patch for n in _BANDS if (patch := cut(stage, n)) is not None]
     return sorted(found, key=lambda p: (p.extra_macs, len(p.bands), p.stage.last))
 
 

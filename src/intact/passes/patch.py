@@ -21,10 +21,12 @@ from intact.passes.bands import Band, Rows, band, with_rows
 class Stage:
     """Operations that bands may compute, in execution order.
 
-    The last one's output, at step `last` of the Program, is all of them that others read.
+    They are steps `first` to `last` of the Program, others perhaps between them. The last one's
+    output is all that others read.
     """
 
     nodes: tuple[Node[IntOp], ...]
+    first: int
     last: int
 
     @property
@@ -70,7 +72,9 @@ def stages(program: Program) -> Iterator[Stage]:
     bands = {node.name: _whole_band(node, program) for node in program.nodes}
     for last, end in enumerate(program.nodes):
         inside: dict[str, Node[IntOp]] = {}
-        for node in reversed(program.nodes[: last + 1]):
+        first = last
+        for step in range(last, -1, -1):
+            node = program.nodes[step]
             read = readers.get(node.name, [])
             hidden = node.name not in outputs and all(
                 reader.name in inside and _reads_rows(reader, bands[reader.name], node.name)
@@ -78,8 +82,9 @@ def stages(program: Program) -> Iterator[Stage]:
             )
             if bands[node.name] is not None and (node is end or (read and hidden)):
                 inside[node.name] = node
+                first = step
         if end.name in inside and len(inside) > 1:
-            yield Stage(tuple(inside.values())[::-1], last)
+            yield Stage(tuple(inside.values())[::-1], first, last)
 
 
 def _whole_band(node: Node[IntOp], program: Program) -> Band | None:
@@ -103,8 +108,10 @@ def _reads_rows(reader: Node[IntOp], whole: Band | None, name: str) -> bool:
 
 
 def cut(stage: Stage, bands: int) -> Patch | None:
-    """The stage in so many bands, whose heights differ by one row at most; None if it has none."""
+    """The stage in so many bands, whose heights differ by one row at most; None if it cannot be."""
     height = stage.output.shape[1]
+    if bands > height:
+        return None
     edges = [height * k // bands for k in range(bands + 1)]
     found = []
     for start, stop in pairwise(edges):
