@@ -15,7 +15,7 @@ from intact.emit.tflite.ledger import (
     unsupported,
 )
 from intact.emit.tflite.padding import Window, window_input
-from intact.emit.tflite.rounding import requant_of, same_codes
+from intact.emit.tflite.rounding import requant_of, rounds_once, same_codes
 from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
 from intact.emit.tflite.slicing import strided_slice
 from intact.ir import int_ops
@@ -69,8 +69,7 @@ def _integers(
     """The layer's weights as symmetric integers of at most 8 bits."""
     codes = ledger.program.constants[weight.name]
     integers = weight_integers(codes, weight.dtype, zero_point)
-    if integers.size and max(-int(integers.min()), int(integers.max())) > 127:
-        # -128 is an int8 code, but not one that TFLite's specification allows in weights.
+    if integers.size and not -128 <= int(integers.min()) <= int(integers.max()) <= 127:
         reason = "its weights are asymmetric" if zero_point else f"its weights are {weight.dtype}"
         raise unsupported(
             node, reason, "TFLite has symmetric int8 and int4 weights; quantize with Int(8)."
@@ -86,6 +85,15 @@ def weight_scale(
     Raises:
         UnsupportedOpError: if there are none, or the accumulator has another width than TFLite's.
     """
+    scale = _find_scale(ledger, node, requant, integers, zero_point)
+    if scale is None:
+        raise no_scale(node)
+    return scale
+
+
+def _find_scale(
+    ledger: Ledger, node: Node[IntOp], requant: Requant, integers: IntArray, zero_point: int
+) -> F32 | None:
     x, weight, bias = node.inputs
     wide = x.dtype.bits > 8
     if wide != (requant.accumulator_bits == 64):
@@ -103,7 +111,7 @@ def weight_scale(
         theirs = requant_of(input_scale * scale.astype(np.float64) / output_scale, requant)
         if theirs is not None and same_codes(requant, theirs, low, high):
             return scale
-    raise no_scale(node)
+    return None
 
 
 def _candidates(
@@ -165,7 +173,10 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
     """
     x, weight, _ = node.inputs
     integers = _integers(ledger, node, weight, op.weight_zero_point)
-    scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
+    scale = _find_scale(ledger, node, op.requant, integers, op.input_zero_point)
+    if scale is None:
+        _connect(ledger, node, op, integers)
+        return
     rows, depth = math.prod(x.shape[1:-1]), x.shape[-1]
     source = ledger.read_as(x, (x.shape[0], 1, rows, depth))
     stored = integers.reshape(len(integers), 1, 1, depth)
@@ -173,6 +184,21 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
     options = Options("Conv2DOptions", ONE_TAP)
     pixels = (node.output.shape[0], 1, rows, len(integers))
     ledger.clamped(BuiltinOperator.CONV_2D, inputs, node, op.requant, options, pixels)
+
+
+def _connect(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear, integers: IntArray) -> None:
+    """FULLY_CONNECTED, where its reference kernel has our codes: layers read from TFLite files."""
+    x, weight, bias = node.inputs
+    low, high = _accumulators(integers, ledger.program.constants[bias.name], x, op.input_zero_point)
+    s_x, s_y = (float(activation_params(node, value)[0]) for value in (x, node.output))
+    if weight.params is None:
+        raise no_scale(node)
+    scale = np.broadcast_to(weight.params.scale.ravel(), len(integers))
+    if not rounds_once(op.requant, s_x * scale.astype(np.float64) / s_y, low, high):
+        raise no_scale(node)
+    inputs = [ledger.read(x), *parameters(ledger, node, integers, scale, axis=0, packs=False)]
+    options = Options("FullyConnectedOptions", {"KeepNumDims": len(x.shape) > 2})
+    ledger.clamped(BuiltinOperator.FULLY_CONNECTED, inputs, node, op.requant, options)
 
 
 def emit_matmul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMatMul) -> None:

@@ -44,7 +44,8 @@ def no_scale(node: Node[IntOp]) -> UnsupportedOpError:
     return unsupported(
         node,
         "TFLite would derive another multiplier from its scales, and so other codes",
-        "Export to .onnx or C, which hold the integers themselves.",
+        "Quantize the network anew if an older version did, or export to .onnx or C, which hold"
+        " the integers themselves.",
     )
 
 

@@ -5,12 +5,14 @@ those integers are not the Program's, the codes may still be: a Requant is a ste
 accumulator, and two of them are equal if all their steps are.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from intact.numerics.arrays import Array, IntArray
+from intact.numerics.arrays import F64, Array, IntArray
 from intact.numerics.fixedpoint import INT32_MAX, Int64Array, Requant, quantize_multiplier
+from intact.numerics.special import round_half_away
 
 
 def requant_of(real: Array | float, like: Requant) -> Requant | None:
@@ -64,7 +66,30 @@ def _channel(requant: Requant, index: int) -> Requant:
     )
 
 
-def _same_steps(ours: Requant, theirs: Requant, low: int, high: int) -> bool:
+def rounds_once(ours: Requant, real: F64, low: IntArray, high: IntArray) -> bool:
+    """Whether `ours` is round(acc * real), ties away from zero, on [low, high] of each channel.
+
+    LiteRT's reference kernel of FULLY_CONNECTED computes this in float64.
+    """
+
+    def rounded(channel: Requant, number: float) -> Callable[[Int64Array], Int64Array]:
+        def codes(acc: Int64Array) -> Int64Array:
+            scaled = round_half_away(acc.astype(np.float64) * number).astype(np.int64)
+            return np.clip(scaled + channel.zero_point, channel.qmin, channel.qmax)
+
+        return codes
+
+    return all(
+        _same_steps(channel, rounded(channel, float(number)), int(least), int(most))
+        for channel, number, least, most in zip(
+            (_channel(ours, i) for i in range(low.size)), real, low, high, strict=True
+        )
+    )
+
+
+def _same_steps(
+    ours: Requant, theirs: Callable[[Int64Array], Int64Array], low: int, high: int
+) -> bool:
     ends = np.array([low, high])
     first, last = ours(ends)
     if not np.array_equal(theirs(ends), [first, last]):

@@ -8,6 +8,7 @@ import pytest
 
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
+from intact.ir.boundary import code_boundary
 from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import Program, QConv2d, QMatMul
 from intact.numerics.formats import Int
@@ -19,10 +20,12 @@ pytest.importorskip("ai_edge_litert", reason="pip install 'intact[litert]'")
 
 import tflite
 
+from intact.capture.tflite import read
 from intact.emit.tflite import save, to_bytes
 from intact.emit.tflite.schema import TensorType
 from intact.emit.tflite.writer import Writer
 from intact.verification import litert
+from tests.unit.capture.tflite.keyword_net import keyword_net
 
 
 def conv_program(seed: int = 0) -> Program:
@@ -128,3 +131,13 @@ def test_outputs_may_be_reshaped_values(names: tuple[str, str]) -> None:
     for name in names:
         case: Case = next(case for case in CASES if case.name == name)
         check(program_of(case, 8, rng, last=False), litert.load, rng)
+
+
+def test_a_network_read_from_a_file_is_written_with_its_integers(tmp_path: Path) -> None:
+    """Its FULLY_CONNECTED rounds once, as LiteRT's reference kernel does."""
+    keyword_net().save(tmp_path / "net.tflite")
+    program = code_boundary(read(tmp_path / "net.tflite")).program
+    check(program, litert.load, np.random.default_rng(5))
+    graph = tflite.Model.GetRootAs(to_bytes(program))
+    codes = {graph.OperatorCodes(i).BuiltinCode() for i in range(graph.OperatorCodesLength())}
+    assert tflite.BuiltinOperator.FULLY_CONNECTED in codes
