@@ -4,17 +4,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from intact.emit.tflite.ledger import (
-    Ledger,
+from intact.emit.tflite.clamps import emit_bound, emit_clamped, fused_activation
+from intact.emit.tflite.ledger import Ledger
+from intact.emit.tflite.rounding import requant_of, same_codes
+from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options, Quantization
+from intact.emit.tflite.values import (
     activation_params,
     code_range,
-    fused_activation,
     no_scale,
+    sizes,
     tensor_type,
     unsupported,
 )
-from intact.emit.tflite.rounding import requant_of, same_codes
-from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options, Quantization
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp, Operand
@@ -46,7 +47,7 @@ def emit_sum(ledger: Ledger, node: Node[IntOp], op: int_ops.QAdd | int_ops.QSub)
         if isinstance(op, int_ops.QAdd)
         else (BuiltinOperator.SUB, Options("SubOptions", {"PotScaleInt16": False}))
     )
-    ledger.clamped(code, [ledger.read(a), ledger.read(b)], node, op.requant, options)
+    emit_clamped(ledger, code, [ledger.read(a), ledger.read(b)], node, op.requant, options)
 
 
 def _operand(real: float, operand: Operand) -> Operand:
@@ -73,7 +74,7 @@ def emit_mul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMul) -> None:
     inputs = [
         ledger.rescaled(value, scale) for value, scale in zip(node.inputs, candidate, strict=True)
     ]
-    ledger.clamped(BuiltinOperator.MUL, inputs, node, op.requant, Options("MulOptions"))
+    emit_clamped(ledger, BuiltinOperator.MUL, inputs, node, op.requant, Options("MulOptions"))
 
 
 def _multipliers(
@@ -137,9 +138,9 @@ def emit_requantize(ledger: Ledger, node: Node[IntOp], op: int_ops.Requantize) -
         target = ledger.write(node.output)
         ledger.emit(BuiltinOperator.QUANTIZE, [ledger.read(x)], target, Options("QuantizeOptions"))
         return
-    raw = ledger.temporary(f"{node.name}/unclamped", ledger.shape(node.output), node.output)
+    raw = ledger.temporary(f"{node.name}/unclamped", sizes(node.output), node.output)
     ledger.emit(BuiltinOperator.QUANTIZE, [ledger.read(x)], raw, Options("QuantizeOptions"))
-    ledger.bound(raw, node, op.requant, node.output.shape)
+    emit_bound(ledger, raw, node, op.requant, node.output.shape)
 
 
 def _keeps_codes(node: Node[IntOp], op: int_ops.Requantize) -> bool:

@@ -3,11 +3,12 @@
 import numpy as np
 
 from intact.emit.tflite.images import image, new_image
-from intact.emit.tflite.ledger import Ledger, sizes, unsupported
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import Window, window_input
 from intact.emit.tflite.reals import real, real_weight
 from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
 from intact.emit.tflite.slicing import strided_slice
+from intact.emit.tflite.values import sizes, unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.float_ops import Pads

@@ -2,7 +2,8 @@
 
 from intact.emit.tflite import float_layers as layers
 from intact.emit.tflite import float_ops as reals
-from intact.emit.tflite.ledger import Ledger, unsupported
+from intact.emit.tflite.ledger import Ledger
+from intact.emit.tflite.values import unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.graph import Node

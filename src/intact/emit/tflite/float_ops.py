@@ -6,11 +6,12 @@ import numpy as np
 
 from intact.emit.tflite.float_layers import pads_of, pair
 from intact.emit.tflite.images import image, image_axes, is_image, new_image, on_images
-from intact.emit.tflite.ledger import Ledger, sizes, unsupported
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_pool
 from intact.emit.tflite.reals import real
 from intact.emit.tflite.schema import BuiltinOperator, Options, TensorType
 from intact.emit.tflite.spatial import emit_bilinear, emit_nearest
+from intact.emit.tflite.values import sizes, unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.graph import Node, Shape, Value

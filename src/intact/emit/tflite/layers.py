@@ -4,8 +4,13 @@ import math
 
 import numpy as np
 
-from intact.emit.tflite.ledger import (
-    Ledger,
+from intact.emit.tflite.clamps import emit_clamped
+from intact.emit.tflite.ledger import Ledger
+from intact.emit.tflite.padding import Window, window_input
+from intact.emit.tflite.rounding import requant_of, rounds_once, same_codes
+from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
+from intact.emit.tflite.slicing import strided_slice
+from intact.emit.tflite.values import (
     activation_params,
     code_range,
     no_scale,
@@ -14,10 +19,6 @@ from intact.emit.tflite.ledger import (
     tensor_type,
     unsupported,
 )
-from intact.emit.tflite.padding import Window, window_input
-from intact.emit.tflite.rounding import requant_of, rounds_once, same_codes
-from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
-from intact.emit.tflite.slicing import strided_slice
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
@@ -56,11 +57,11 @@ def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
         inputs = [source, *parameters(ledger, node, stored, scale, axis=3, packs=False)]
         fields["DepthMultiplier"] = outputs // op.groups
         options = Options("DepthwiseConv2DOptions", fields)
-        ledger.clamped(BuiltinOperator.DEPTHWISE_CONV_2D, inputs, node, op.requant, options)
+        emit_clamped(ledger, BuiltinOperator.DEPTHWISE_CONV_2D, inputs, node, op.requant, options)
         return
     inputs = [source, *parameters(ledger, node, integers, scale, axis=0)]
     options = Options("Conv2DOptions", fields)
-    ledger.clamped(BuiltinOperator.CONV_2D, inputs, node, op.requant, options)
+    emit_clamped(ledger, BuiltinOperator.CONV_2D, inputs, node, op.requant, options)
 
 
 def _integers(
@@ -183,7 +184,7 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
     inputs = [source, *parameters(ledger, node, stored, scale, axis=0)]
     options = Options("Conv2DOptions", ONE_TAP)
     pixels = (node.output.shape[0], 1, rows, len(integers))
-    ledger.clamped(BuiltinOperator.CONV_2D, inputs, node, op.requant, options, pixels)
+    emit_clamped(ledger, BuiltinOperator.CONV_2D, inputs, node, op.requant, options, pixels)
 
 
 def _connect(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear, integers: IntArray) -> None:
@@ -198,7 +199,7 @@ def _connect(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear, integers: I
         raise no_scale(node)
     inputs = [ledger.read(x), *parameters(ledger, node, integers, scale, axis=0, packs=False)]
     options = Options("FullyConnectedOptions", {"KeepNumDims": len(x.shape) > 2})
-    ledger.clamped(BuiltinOperator.FULLY_CONNECTED, inputs, node, op.requant, options)
+    emit_clamped(ledger, BuiltinOperator.FULLY_CONNECTED, inputs, node, op.requant, options)
 
 
 def emit_matmul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMatMul) -> None:
@@ -268,11 +269,11 @@ def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTran
     inputs = [shape, stored, ledger.read(x), bias]
     options = Options("TransposeConvOptions", fields)
     if whole == out:
-        ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)
+        emit_clamped(ledger, BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)
         return
     uncropped = Value(f"{node.name}/uncropped", whole, node.output.dtype, node.output.params)
     wide = Node(node.op, node.inputs, uncropped)
-    ledger.clamped(BuiltinOperator.TRANSPOSE_CONV, inputs, wide, op.requant, options)
+    emit_clamped(ledger, BuiltinOperator.TRANSPOSE_CONV, inputs, wide, op.requant, options)
     ranges = {
         axis: (before, before + size, 1)
         for axis, before, size in zip((1, 2), begin, out[1:3], strict=True)

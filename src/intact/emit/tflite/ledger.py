@@ -5,53 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from intact.emit.tflite.schema import (
-    ActivationFunctionType,
     BuiltinOperator,
     Options,
     Quantization,
     TensorType,
 )
+from intact.emit.tflite.values import BATCH, check_zero_point, quantization, sizes, tensor_type
 from intact.emit.tflite.versions import operator_version
 from intact.emit.tflite.writer import Writer
-from intact.errors import UnsupportedOpError
 from intact.ir.graph import Node, Shape, Value, with_batch
 from intact.ir.int_ops import IntOp, Program
 from intact.numerics.arrays import Array, IntArray
-from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import FP32, Format, Int
-from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
-from intact.numerics.special import round_half_away
-
-BATCH = 1  # files are written for one sample; LiteRT's interpreter can resize them
-
-_CLAMPS: dict[int, tuple[float | None, float | None]] = {
-    ActivationFunctionType.NONE: (None, None),
-    ActivationFunctionType.RELU: (0.0, None),
-    ActivationFunctionType.RELU6: (0.0, 6.0),
-    ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
-}
-_INTEGERS = {8: TensorType.INT8, 16: TensorType.INT16, 32: TensorType.INT32, 64: TensorType.INT64}
-
-
-def unsupported(node: Node[IntOp], reason: str, way_out: str) -> UnsupportedOpError:
-    """An operation that a TFLite file cannot hold."""
-    kind = type(node.op).__name__
-    return UnsupportedOpError(f'{kind} "{node.name}": {reason}. {way_out}')
-
-
-def no_scale(node: Node[IntOp]) -> UnsupportedOpError:
-    """TFLite's kernel would compute other codes from the scales in its file."""
-    return unsupported(
-        node,
-        "TFLite would derive another multiplier from its scales, and so other codes",
-        "Quantize the network anew if an older version did, or export to .onnx or C, which hold"
-        " the integers themselves.",
-    )
-
-
-def sizes(value: Value) -> Shape:
-    """A value's shape in the file."""
-    return with_batch(value.shape, BATCH)
 
 
 class Ledger:
@@ -76,6 +40,7 @@ class Ledger:
 
         `shape` where an operator writes the elements in another one.
         """
+        check_zero_point(value)
         index = self.writer.tensor(
             value.name,
             sizes(value) if shape is None else with_batch(shape, BATCH),
@@ -148,10 +113,6 @@ class Ledger:
         target = self.writer.tensor(name, tensor.shape, tensor.type, meaning)
         return self.reshape(source, target, value.shape)
 
-    def shape(self, value: Value) -> Shape:
-        """A value's shape in the file."""
-        return sizes(value)
-
     def temporary(self, name: str, shape: Shape, like: Value) -> int:
         """A tensor between the operators of one node, with the codes' meaning of `like`."""
         kind = tensor_type(like.name, like.dtype)
@@ -191,54 +152,6 @@ class Ledger:
         version = operator_version(code, first, options)
         return self.writer.operator(code, version, inputs, output, options)
 
-    def clamped(
-        self,
-        code: int,
-        inputs: Sequence[int],
-        node: Node[IntOp],
-        clamp: Requant,
-        options: Options,
-        shape: Shape | None = None,
-    ) -> None:
-        """Appends an operator whose results are clamped as `clamp` does.
-
-        The clamp is the operator's fused activation if that has the same bounds, and MAXIMUM and
-        MINIMUM behind it otherwise. `shape` is that in which the operator writes.
-        """
-        shape = node.output.shape if shape is None else shape
-        function = fused_activation(node.output, clamp)
-        if function is not None:
-            output = self.write(node.output, shape)
-            self.emit(code, inputs, output, options.with_activation(function))
-            return
-        plain = options.with_activation(ActivationFunctionType.NONE)
-        raw = self.temporary(f"{node.name}/unclamped", with_batch(shape, BATCH), node.output)
-        self.bound(self.emit(code, inputs, raw, plain), node, clamp, shape)
-
-    def bound(self, raw: int, node: Node[IntOp], clamp: Requant, shape: Shape) -> None:
-        """Clamps a tensor's codes into the node's output by MAXIMUM and MINIMUM."""
-        low, high = code_range(node.output)
-        steps = [
-            (BuiltinOperator.MAXIMUM, clamp.qmin, "qmin", bool((clamp.qmin > low).any())),
-            (BuiltinOperator.MINIMUM, clamp.qmax, "qmax", bool((clamp.qmax < high).any())),
-        ]
-        needed = [step for step in steps if step[3]] or steps[:1]
-        kind = tensor_type(node.name, node.output.dtype)
-        for step, (code, limits, name, _) in enumerate(needed):
-            array = limits.astype(node.output.dtype.storage)
-            limit = self.constant(
-                f"{node.name}/{name}", array, kind, quantization(node.output.params)
-            )
-            last = step == len(needed) - 1
-            output = (
-                self.write(node.output, shape)
-                if last
-                else self.temporary(
-                    f"{node.name}/{name}_bound", with_batch(shape, BATCH), node.output
-                )
-            )
-            raw = self.emit(code, [raw, limit], output, Options("MaximumMinimumOptions"))
-
     def reshape(self, source: int, output: int, shape: Shape) -> int:
         """RESHAPE to a shape in which one dimension may depend on the batch size."""
         unknown = [dim for dim in shape if dim < 0]
@@ -250,70 +163,3 @@ class Ledger:
             output,
             Options("ReshapeOptions"),
         )
-
-
-def tensor_type(name: str, format: Format) -> int:
-    """The schema's type of a value's codes.
-
-    Raises:
-        UnsupportedOpError: if TFLite has no such codes.
-    """
-    if format == FP32:
-        return int(TensorType.FLOAT32)
-    if isinstance(format, Int) and format.signed and format.bits in _INTEGERS:
-        return int(_INTEGERS[format.bits])
-    raise UnsupportedOpError(
-        f'"{name}" has codes of {format}: TFLite has activations of int8 and int16.'
-        " Quantize with Int(8) or Int(16), or export to .onnx or C."
-    )
-
-
-def quantization(params: QuantParams | None) -> Quantization | None:
-    """An activation's scale and zero point as the file holds them."""
-    if params is None:
-        return None
-    scale = np.asarray([scalar_scale(params)], np.float32)
-    return Quantization(scale, np.asarray([scalar_zero_point(params)]))
-
-
-def activation_params(node: Node[IntOp], value: Value) -> tuple[np.float32, int]:
-    """(scale, zero point) of codes.
-
-    Raises:
-        UnsupportedOpError: if the value's codes have no known meaning.
-    """
-    if value.params is None:
-        raise unsupported(
-            node,
-            f'the scale of "{value.name}" is not known',
-            "A TFLite file needs it; lower the network anew.",
-        )
-    return np.float32(scalar_scale(value.params)), scalar_zero_point(value.params)
-
-
-def code_range(value: Value) -> tuple[int, int]:
-    """Lowest and highest code that TFLite's type has; of real numbers the finite ones."""
-    if value.dtype == FP32:
-        largest = int(np.finfo(np.float32).max)
-        return -largest, largest
-    bits = value.dtype.bits
-    return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-
-
-def fused_activation(value: Value, clamp: Requant) -> int | None:
-    """The fused activation function with exactly these bounds (CalculateActivationRange)."""
-    low, high = code_range(value)
-    if value.params is None:
-        exact = (clamp.qmin == low).all() and (clamp.qmax == high).all()
-        return int(ActivationFunctionType.NONE) if exact else None
-    scale, zero_point = np.float32(scalar_scale(value.params)), scalar_zero_point(value.params)
-
-    def code(real: float) -> int:
-        return zero_point + int(round_half_away(np.asarray(np.float32(real) / scale)))
-
-    for function, (lower, upper) in _CLAMPS.items():
-        qmin = low if lower is None else max(low, code(lower))
-        qmax = high if upper is None else min(high, code(upper))
-        if (clamp.qmin == qmin).all() and (clamp.qmax == qmax).all():
-            return function
-    return None

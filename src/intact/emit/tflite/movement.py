@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from intact.emit.tflite.ledger import Ledger, sizes, unsupported
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import emit_pad
 from intact.emit.tflite.schema import BuiltinOperator, Options
 from intact.emit.tflite.slicing import strided_slice
+from intact.emit.tflite.values import sizes, unsupported
 from intact.ir import float_ops as ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp

@@ -10,7 +10,7 @@ from intact.emit.tflite.layers import (
     emit_linear,
     emit_matmul,
 )
-from intact.emit.tflite.ledger import Ledger, unsupported
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.movement import (
     emit_concat,
     emit_expand,
@@ -22,10 +22,26 @@ from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_po
 from intact.emit.tflite.reals import emit_dequantize
 from intact.emit.tflite.spatial import emit_bilinear, emit_mean, emit_nearest
 from intact.emit.tflite.tables import emit_interpolated, emit_lookup, emit_softmax
+from intact.emit.tflite.values import check_one_width, unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
+
+# What reads and writes codes of one type in TFLite.
+_OF_ONE_WIDTH = (
+    int_ops.QConv2d,
+    int_ops.QConvTranspose2d,
+    int_ops.QLinear,
+    int_ops.QMatMul,
+    int_ops.QAdd,
+    int_ops.QSub,
+    int_ops.QMul,
+    int_ops.QPrelu,
+    int_ops.QSoftmax,
+    int_ops.QSoftmax16,
+    int_ops.QMean,
+)
 
 
 def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
@@ -34,6 +50,8 @@ def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
     Raises:
         UnsupportedOpError: if TFLite has none with the same codes.
     """
+    if isinstance(node.op, _OF_ONE_WIDTH):
+        check_one_width(node, ledger.program.constants)
     families = (_emit_layer, _emit_elementwise, _emit_spatial, _emit_movement)
     if computes_in_float(node) and emit_float_node(ledger, node):
         return
@@ -79,7 +97,7 @@ def _emit_elementwise(ledger: Ledger, node: Node[IntOp]) -> bool:
         case int_ops.InterpolatedLookup():
             emit_interpolated(ledger, node, op)
         case int_ops.QSoftmax() | int_ops.QSoftmax16():
-            emit_softmax(ledger, node)
+            emit_softmax(ledger, node, op)
         case _:
             return False
     return True

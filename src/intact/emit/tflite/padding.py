@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intact.emit.tflite.ledger import Ledger, sizes
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.schema import BuiltinOperator, Options, Padding
+from intact.emit.tflite.values import sizes
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intact.emit.tflite.ledger import Ledger, code_range, sizes, unsupported
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import Window, pad, window_input
 from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options, Padding
 from intact.emit.tflite.slicing import strided_slice
+from intact.emit.tflite.values import code_range, sizes, unsupported
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp

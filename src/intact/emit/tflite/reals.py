@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from intact.emit.tflite.ledger import Ledger, unsupported
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.schema import BuiltinOperator, Options, Quantization, TensorType
+from intact.emit.tflite.values import unsupported
 from intact.ir.graph import Node, Shape, Value
 from intact.ir.int_ops import Dequantize, IntOp
 from intact.numerics.arrays import F32, Array

@@ -5,18 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from intact.emit.tflite.ledger import (
-    Ledger,
-    activation_params,
-    code_range,
-    no_scale,
-    sizes,
-)
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.rounding import requant_of, same_codes
 from intact.emit.tflite.schema import (
     BuiltinOperator,
     Options,
 )
+from intact.emit.tflite.values import activation_params, code_range, no_scale, sizes
 from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp

@@ -1,15 +1,12 @@
 """Functions of one code: TFLite's kernels where their tables are ours, GATHER everywhere else."""
 
+import math
+
 import numpy as np
 
-from intact.emit.tflite.ledger import (
-    Ledger,
-    activation_params,
-    quantization,
-    sizes,
-    tensor_type,
-)
+from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.schema import BuiltinOperator, Options, TensorType
+from intact.emit.tflite.values import activation_params, no_scale, quantization, sizes, tensor_type
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -18,7 +15,16 @@ from intact.numerics.arrays import IntArray
 from intact.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
-from intact.numerics.tables import hard_swish_table, interpolate, logistic_table, tanh_table
+from intact.numerics.tables import (
+    exp_table,
+    hard_swish_table,
+    interpolate,
+    logistic_table,
+    reciprocal_table,
+    tanh_table,
+)
+
+_SMALLEST = 2.0**-27  # scale whose multiplier to Q4.27 has no right shift
 
 
 def emit_lookup(ledger: Ledger, node: Node[IntOp], op: int_ops.Lookup) -> None:
@@ -39,9 +45,9 @@ def _kernel(
 ) -> tuple[int, Options | None, IntArray] | None:
     """(operator, options, table) of the reference kernel that computes a function, if any does."""
     match function:
-        case ops.Sigmoid() if scalar_scale(source) < 8:
+        case ops.Sigmoid() if _SMALLEST < scalar_scale(source) < 8:
             return BuiltinOperator.LOGISTIC, None, logistic_table(source)
-        case ops.Tanh() if scalar_scale(source) < 8:
+        case ops.Tanh() if _SMALLEST < scalar_scale(source) < 8:
             return BuiltinOperator.TANH, None, tanh_table(source)
         case ops.HardSwish() if scalar_scale(source) < 128 * scalar_scale(output):
             table = hard_swish_table(source, output)
@@ -94,9 +100,32 @@ def _gather(ledger: Ledger, node: Node[IntOp], table: IntArray) -> None:
 # --- softmax -----------------------------------------------------------------------------------
 
 
-def emit_softmax(ledger: Ledger, node: Node[IntOp]) -> None:
+def emit_softmax(
+    ledger: Ledger, node: Node[IntOp], op: int_ops.QSoftmax | int_ops.QSoftmax16
+) -> None:
     """SOFTMAX."""
-    activation_params(node, node.inputs[0])
+    scale = float(activation_params(node, node.inputs[0])[0])
+    if not (_is_softmax8(op, scale) if isinstance(op, int_ops.QSoftmax) else _is_16(op, scale)):
+        raise no_scale(node)
     options = Options("SoftmaxOptions", {"Beta": 1.0})
     x = ledger.read(node.inputs[0])
     ledger.emit(BuiltinOperator.SOFTMAX, [x], ledger.write(node.output), options)
+
+
+def _is_softmax8(op: int_ops.QSoftmax, scale: float) -> bool:
+    """Whether TFLite makes the same integers (PreprocessSoftmaxScaling, CalculateInputRadius)."""
+    real = scale * 2.0**26
+    if not 1 < real < 2.0**30 - 1:
+        return False
+    multiplier, shift = quantize_multiplier(real)
+    radius = math.floor(31 * 2.0**26 / 2.0 ** int(shift))
+    return (op.multiplier, op.shift, op.diff_min) == (int(multiplier), int(shift), -radius)
+
+
+def _is_16(op: int_ops.QSoftmax16, scale: float) -> bool:
+    multiplier, shift = quantize_multiplier(scale / (10.0 / 65535.0))
+    return (
+        (op.multiplier, op.shift) == (int(multiplier), int(shift))
+        and np.array_equal(op.exp_table, exp_table())
+        and np.array_equal(op.reciprocal_table, reciprocal_table())
+    )

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from intact.errors import FormatError, UnsupportedOpError
+from intact.exec import reference
 from intact.ir import float_ops as ops
 from intact.ir.boundary import code_boundary
 from intact.ir.graph import Graph, Node, Value
-from intact.ir.int_ops import Program, QConv2d, QMatMul
+from intact.ir.int_ops import Program, QConv2d, QEmbedding, QMatMul
+from intact.numerics.fixedpoint import Requant, quantize_multiplier
 from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
 from tests.contract.test_lower import CASES, Case
 from tests.unit.emit.tflite.running import check, program_of
 
@@ -107,6 +110,38 @@ def test_unsigned_activations_are_refused() -> None:
     program: Program = Graph((x,), (y,), (Node(ops.Reshape(y.shape), (x,), y),), {})
     with pytest.raises(UnsupportedOpError, match=r'"x" has codes of .*int8 and int16'):
         to_bytes(program)
+
+
+def test_codes_of_several_widths_in_a_layer_are_refused() -> None:
+    program = conv_program()
+    wide = replace(program.outputs[0], dtype=Int(16))
+    node = replace(program.nodes[-1], output=wide)
+    changed = replace(program, nodes=(*program.nodes[:-1], node), outputs=(wide,))
+    with pytest.raises(UnsupportedOpError, match=r'"y.codes": it reads int8 ".*" and .*int16'):
+        to_bytes(changed)
+
+
+def test_16_bit_codes_with_a_zero_point_are_refused() -> None:
+    params = QuantParams(Int(16), np.float32(1), np.array(3))
+    x, y = (Value(name, (-1, 4), Int(16), params) for name in "xy")
+    program: Program = Graph((x,), (y,), (Node(ops.Reshape(y.shape), (x,), y),), {})
+    with pytest.raises(UnsupportedOpError, match='"x" has 16-bit codes with a zero point'):
+        to_bytes(program)
+
+
+def test_embeddings_gather_requantized_rows() -> None:
+    rng = np.random.default_rng(6)
+    out = QuantParams(Int(8), np.float32(0.02), np.array(5))
+    table = rng.integers(-127, 128, (20, 6)).astype(np.int8)
+    multiplier, shift = quantize_multiplier(rng.uniform(0.1, 0.9, 20))
+    requant = Requant(multiplier, shift, 5, np.array([-128]), np.array([127]))
+    indices, rows = Value("x", (-1, 3), Int(64)), Value("w", table.shape, Int(8))
+    y = Value("y", (-1, 3, 6), Int(8), out)
+    node: Node = Node(QEmbedding(None, requant), (indices, rows), y)
+    program: Program = Graph((indices,), (y,), (node,), {"w": table})
+    inputs = {"x": rng.integers(0, 20, (4, 3))}
+    expected = reference.load(program)(inputs)["y"]
+    np.testing.assert_array_equal(litert.load(program)(inputs)["y"], expected)
 
 
 def test_clamps_that_are_no_fused_activation_are_operators() -> None:
