@@ -16,9 +16,8 @@
 #if INTACT_DSP
 enum {
   INTACT_DSP_PIXELS = 4,
-  INTACT_DSP_TAPS = 128,    /* of a window that are widened at a time; a multiple of 4 */
-  INTACT_DSP_CHANNELS = 32, /* output channels that share four widened windows */
-  INTACT_DSP_FOURS = INTACT_DSP_TAPS / 4
+  INTACT_DSP_TAPS = 144,    /* of a window that are made ready at a time; a multiple of 16 */
+  INTACT_DSP_CHANNELS = 32  /* output channels that share four windows */
 };
 
 /* Whether codes, weights and sums are of the types that these loops are for. */
@@ -44,7 +43,7 @@ typedef struct {
   int32_t channels; /* of which there are sums */
   int32_t full;     /* intact_dsp_is_full */
   int32_t sums[INTACT_DSP_CHANNELS * INTACT_DSP_PIXELS];
-  uint32_t taps[INTACT_DSP_TAPS / 2 * INTACT_DSP_PIXELS]; /* widened */
+  uint32_t taps[INTACT_DSP_TAPS / 2 * INTACT_DSP_PIXELS]; /* widened, but for Helium */
 } intact_dsp_block;
 
 #if INTACT_MVE

@@ -1,5 +1,5 @@
 /* Sums of products with Helium's vectors: codes as they are, less the zero point times the sum of
- * the weights. 128 is at most the `reach` of eq. 19, so these partial sums fit int32 too. */
+ * the weights, modulo 2**32; what eq. 19 bounds is the difference. */
 #ifndef INTACT_DOT_MVE_H_
 #define INTACT_DOT_MVE_H_
 
@@ -16,6 +16,10 @@ INTACT_INLINE void intact_mve_spread(const int8_t* x, int32_t count, int32_t ste
     const mve_pred16_t inside = vctp8q((uint32_t)count);
     vstrbq_s8(out, vldrbq_z_s8(x, inside));
   }
+}
+
+INTACT_ALWAYS_INLINE int32_t intact_mve_centre(int32_t sum, int32_t weights, int32_t zero_point) {
+  return (int32_t)((uint32_t)sum - (uint32_t)weights * (uint32_t)zero_point);
 }
 
 /* The sums of four pixels, and of the weights themselves. */
@@ -44,11 +48,10 @@ INTACT_DSP_LOOP void intact_mve_dot_pixels(const int8_t* taps, const int8_t* wei
   if (count > 0) { /* then zeros */
     intact_mve_add_pixels(taps, vldrbq_z_s8(weight, vctp8q((uint32_t)count)), &sums);
   }
-  sums.weights *= zero_point;
-  out[0] = sums.a - sums.weights;
-  out[1] = sums.b - sums.weights;
-  out[2] = sums.c - sums.weights;
-  out[3] = sums.d - sums.weights;
+  out[0] = intact_mve_centre(sums.a, sums.weights, zero_point);
+  out[1] = intact_mve_centre(sums.b, sums.weights, zero_point);
+  out[2] = intact_mve_centre(sums.c, sums.weights, zero_point);
+  out[3] = intact_mve_centre(sums.d, sums.weights, zero_point);
 }
 
 /* *out += the products of a row of weights with one window. */
@@ -67,7 +70,7 @@ INTACT_DSP_LOOP void intact_mve_dot_channel(const int8_t* taps, const int8_t* we
     weights = vaddvaq_s8(weights, row);
     sum = vmladavaq_s8(sum, vldrbq_s8(taps), row);
   }
-  *out = sum - zero_point * weights;
+  *out = intact_mve_centre(sum, weights, zero_point);
 }
 #endif /* INTACT_MVE */
 

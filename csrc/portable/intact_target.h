@@ -17,8 +17,8 @@
 
 /* Whether there are the SIMD instructions of Cortex-M4, M7, M33 and M55: two products of 16 bits at
  * a time. -DINTACT_NO_DSP turns them off. */
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_BIG_ENDIAN) && \
-    !defined(INTACT_NO_DSP)
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && \
+    defined(__ARM_FEATURE_UNALIGNED) && !defined(__ARM_BIG_ENDIAN) && !defined(INTACT_NO_DSP)
 #define INTACT_DSP 1
 #else
 #define INTACT_DSP 0

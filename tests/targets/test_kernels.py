@@ -9,7 +9,10 @@ from tests.targets.boards import Board
 
 PROGRAM = boards.HERE / "programs" / "layers.c"
 INCLUDES = (f"-I{PROGRAM.parent}",)
-EMULATED = ("-D__ARM_FEATURE_DSP", "-D__ARM_FEATURE_SIMD32", f"-I{boards.HERE / 'host'}")
+EMULATED = (
+    "-D__ARM_FEATURE_DSP", "-D__ARM_FEATURE_SIMD32", "-D__ARM_FEATURE_UNALIGNED",
+    f"-I{boards.HERE / 'host'}",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
