@@ -39,8 +39,8 @@ def export_c(
     Args:
         network: What `quantize` or `load` gave.
         folder: Made if it is missing; the folder that it is in must exist.
-        ram: Bytes for all tensors, inputs and outputs included. If the network needs more, its
-            first layers are computed band by band, with the same integers.
+        ram: Bytes for all tensors, inputs and outputs included. If the network needs more, layers
+            of large images are computed in bands of rows, with the same integers.
         flash: Bytes for the constants, and for the code where a compiler for Cortex-M can tell.
         kernels: Whose; with CMSIS-NN, what it needs while a layer runs counts as ram.
         samples: A batch of inputs, of which the first become the self-test's; by default the test
@@ -60,7 +60,12 @@ def export_c(
     if ram is not None and found.ram > ram:
         fitted = fit_ram(program, ram, partial(c.plan_storage, kernels=kernels))
         model = c.translate(fitted.program, kernels)
-        found = replace(c.report(model), bands=fitted.bands, extra_macs=fitted.extra_macs)
+        found = replace(
+            c.report(model),
+            bands=fitted.bands,
+            banded=fitted.stage,
+            extra_macs=fitted.extra_macs,
+        )
     found = replace(found, code=code_bytes(model))
     if flash is not None and found.flash > flash:
         raise _too_large(found, flash)

@@ -29,7 +29,7 @@ from intact.emit.c import Kernels, Report
     "--ram",
     type=memory_size,
     metavar="SIZE",
-    help="C: what its tensors may take, such as 64k; first layers are computed in bands for it.",
+    help="C: what its tensors may take, such as 64k; layers are computed in bands for it.",
 )
 @click.option(
     "--flash", type=memory_size, metavar="SIZE", help="C: what constants and code may take."
@@ -103,6 +103,8 @@ def document(found: Report) -> dict[str, Json]:
         },
         "macs": found.macs,
         "bands": found.bands,
+        "banded_layers": list(found.banded),
+        "extra_macs": found.extra_macs,
         "layers": [
             {
                 "name": layer.name,

@@ -31,7 +31,8 @@ def test_json_has_the_documented_keys(capsys: pytest.CaptureFixture[str]) -> Non
     assert run([*EXPORT, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert list(document) == [
-        "network", "format", "output", "flash", "ram", "macs", "bands", "layers", "tensors",
+        "network", "format", "output", "flash", "ram", "macs", "bands", "banded_layers",
+        "extra_macs", "layers", "tensors",
     ]  # fmt: skip
     assert document["ram"] == {
         "arena": 512, "lower_bound": 512, "inputs": 192, "outputs": 20, "peak_layer": "conv",

@@ -49,7 +49,8 @@ class Report:
     layers: tuple[LayerCost, ...]
     tensors: tuple[TensorPlace, ...]
     code: int | None = None  # instructions, where they could be measured
-    bands: int = 1  # of rows in which the first layers are computed
+    bands: int = 1  # of rows in which `banded` layers are computed
+    banded: tuple[str, ...] = ()  # in the order in which they run
     extra_macs: int = 0  # multiply-accumulates that bands compute again
 
     @property
@@ -83,8 +84,8 @@ class Report:
         yield f"{self.macs:,} multiply-accumulates a sample"
         if self.bands > 1:
             yield (
-                f"the first layers are computed in {self.bands} bands of rows, with"
-                f" {self.extra_macs:,} multiply-accumulates more"
+                f'"{self.banded[0]}" to "{self.banded[-1]}" are computed in {self.bands} bands of'
+                f" rows, with {self.extra_macs:,} multiply-accumulates more"
             )
 
 
