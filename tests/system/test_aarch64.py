@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,7 +16,10 @@ from tests.architectures import ARCHITECTURES
 from tests.system.test_architectures import lowered
 from tests.unit.exec.native import test_codes8 as layers
 from tests.unit.exec.native import test_depthwise as depthwise
+from tests.unit.exec.native import test_elementwise8 as elementwise
+from tests.unit.exec.native import test_pooling8 as pools
 from tests.unit.exec.native.convolving import Case
+from tests.unit.exec.native.sweeping import alone
 
 NETWORKS = ("mobilenet_v1", "cifar_resnet20", "ds_cnn")
 THREADS = (1, 3)
@@ -24,8 +29,8 @@ each_level = pytest.mark.parametrize("level", machine.LEVELS)
 
 @pytest.fixture(scope="module", autouse=True)
 def replay_program() -> None:
-    if machine.missing():
-        pytest.skip(f"nothing emulates ARM here: apt-get install {' '.join(machine.missing())}")
+    if missing := machine.missing():
+        pytest.skip(missing)
     machine.build(machine.TESTED)
 
 
@@ -71,6 +76,32 @@ def product_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def other_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the tests on pools, sums, products and tables check, but for what they assert."""
+    path = tmp_path_factory.mktemp("aarch64") / "others"
+    recordings: list[bytes] = []
+
+    def note(*arguments: Any) -> None:
+        recordings.append(record(str(len(recordings)), *alone(*arguments)))
+
+    with patch.object(pools, "check", note), patch.object(elementwise, "check", note):
+        for channels in pools.CHANNELS:
+            pools.test_pools(channels)
+            pools.test_means(channels)
+        pools.test_dilated_maxima()
+        pools.test_the_largest_sums_are_exact()
+        elementwise.test_sums_that_broadcast()
+        elementwise.test_sums_of_any_parameters()
+        elementwise.test_sums_with_many_ties((1, 1, 3))
+        elementwise.test_products_that_broadcast()
+        elementwise.test_products_with_many_ties(-3)
+        for count in (1, 15, 16, 17, 400):
+            elementwise.test_lookups_of_any_length(count)
+    path.write_bytes(b"".join(recordings))
+    return path
+
+
+@pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("aarch64") / "networks"
     recordings = []
@@ -107,6 +138,12 @@ def test_products_equal_the_reference(product_layers: Path, level: str) -> None:
     kernel = "portable" if level == "none" else f"gemm_s8_{level}"
     assert {f"conv2d {kernel}", f"linear {kernel}", f"matmul {kernel}"} <= ran
     assert (f"conv2d rows {kernel}" in ran) == (level != "none")
+
+
+@each_level
+def test_other_layers_equal_the_reference(other_layers: Path, level: str) -> None:
+    ran = kernels(other_layers, level)
+    assert ({"add sum_s8_neon", "mul mul_s8_neon", "lookup_s8_neon"} <= ran) == (level != "none")
 
 
 @each_level

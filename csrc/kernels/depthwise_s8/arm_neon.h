@@ -19,27 +19,28 @@ static inline Acc16 load_acc(const int32_t* p) {
   return {{vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}};
 }
 
-// A panel's constants for one pixel after the other.
+// A panel's constants for one pixel after the other: copies, of which the compiler knows that
+// stores of codes leave them alone.
 template <RequantKind kKind>
 struct Finish {
-  const RequantView* exact;
+  Requant4 exact[4];
+  int16x8_t zero_point;
   int8x16_t low, high;
   uint8x16_t flip;
 
   Finish(const DepthwiseRow* row, const DepthwisePanel* panel)
-      : exact(&panel->exact),
+      : exact{load_requant4(&panel->exact, 0), load_requant4(&panel->exact, 4),
+              load_requant4(&panel->exact, 8), load_requant4(&panel->exact, 12)},
+        zero_point(zero_points(&panel->exact)),
         low(vld1q_s8(panel->qmin)),
         high(vld1q_s8(panel->qmax)),
         flip(vdupq_n_u8(row->output_unsigned ? 0x80 : 0)) {}
 
-  inline void operator()(Acc16 acc, uint8_t* out) const {
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      acc.part[i] = rescale4<kKind>(acc.part[i], load_requant4(exact, 4 * i));
-    }
-    const Words16 words =
-        to_words16(acc.part[0], acc.part[1], acc.part[2], acc.part[3], exact->codes_zero_point);
-    vst1q_u8(out, veorq_u8(to_codes16(words, low, high, exact), flip));
+  inline void operator()(const Acc16& acc, uint8_t* out) const {
+    const Words16 words = to_words16(
+        rescale4<kKind>(acc.part[0], exact[0]), rescale4<kKind>(acc.part[1], exact[1]),
+        rescale4<kKind>(acc.part[2], exact[2]), rescale4<kKind>(acc.part[3], exact[3]), zero_point);
+    vst1q_u8(out, veorq_u8(vreinterpretq_u8_s8(to_int8(words, low, high)), flip));
   }
 };
 
@@ -89,17 +90,19 @@ static void run_3x3(const DepthwiseRow* row, const DepthwisePanel* panel) {
   const Columns3<Taps> column(row, panel);
   const Finish<kKind> finish(row, panel);
   const Taps taps(panel);
+  const Acc16 start = load_acc(panel->offset);
+  const int64_t channels = row->channels;
   uint8_t* out = row->out + panel->channel;
   int left = row->out_width;
   int at = -row->padding;
   const auto output = [&](const Column& x0, const Column& x1, const Column& x2)
-                          __attribute__((always_inline)) {
-                            Acc16 acc = load_acc(panel->offset);
-                            taps.add3(acc, x0, x1, x2);
-                            finish(acc, out);
-                            out += row->channels;
-                            return --left > 0;
-                          };
+      __attribute__((always_inline)) {
+    Acc16 acc = start;
+    taps.add3(acc, x0, x1, x2);
+    finish(acc, out);
+    out += channels;
+    return --left > 0;
+  };
   Column a = column(at++), b, c;
   if (kStride == 1) {
     b = column(at++);

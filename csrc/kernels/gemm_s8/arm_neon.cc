@@ -8,6 +8,8 @@ namespace {
 
 // Two codes of a row by two weights of each column.
 struct Pairs {
+  static constexpr int kMostRows = 4;
+
   // acc += x0 w0 + x1 w1 of 8 columns.
   template <bool kPairsFit>
   static inline void add_products(int32x4_t& low, int32x4_t& high, int8x16_t x0, int8x16_t w0,

@@ -3,6 +3,7 @@
 //
 // Group::add<kRows, kVectors, kPairsFit>(acc, a, stride, groups, b) adds the products of `groups`
 // groups of kRows rows, `stride` bytes apart, with 4 kVectors columns, and returns the end of b.
+// Group::kMostRows is how many rows' accumulators and operands fit the registers: 4 or 6.
 #pragma once
 
 #include "kernels/gemm_s8/gemm_s8.h"
@@ -10,9 +11,6 @@
 
 namespace intact {
 namespace {
-
-// Accumulators of as many rows fill half of the registers; more would not leave enough of them.
-constexpr int kMostRows = 4;
 
 struct Args {
   const int8_t* a;
@@ -24,18 +22,19 @@ template <int kRows, int kVectors, RequantKind kKind>
 static inline void store_codes(int32x4_t (&acc)[kRows][kVectors], const GemmS8Tile* tile,
                                const Args& args) {
   const RequantView* requant = tile->requant;
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int v = 0; v < kVectors; ++v) {
     const Requant4 constants = load_requant4(requant, 4 * v);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) acc[r][v] = rescale4<kKind>(acc[r][v], constants);
   }
+  const int16x8_t zero_point = zero_points(requant);
   const int8x16_t low = vld1q_s8(requant->qmin), high = vld1q_s8(requant->qmax);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     // Of 8 columns, the codes are there twice.
-    const Words16 words = to_words16(acc[r][0], acc[r][1], acc[r][2 % kVectors],
-                                     acc[r][3 % kVectors], requant->codes_zero_point);
+    const Words16 words =
+        to_words16(acc[r][0], acc[r][1], acc[r][2 % kVectors], acc[r][3 % kVectors], zero_point);
     store_part16(args.out + r * tile->out_stride, to_codes16(words, low, high, requant),
                  tile->columns);
   }
@@ -45,10 +44,10 @@ template <int kRows, int kVectors>
 static inline void store_accumulators(int32x4_t (&acc)[kRows][kVectors], const GemmS8Tile* tile,
                                       const Args& args) {
   int32_t* out = (int32_t*)args.out;
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     int32_t lanes[4 * kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int v = 0; v < kVectors; ++v) vst1q_s32(lanes + 4 * v, acc[r][v]);
     memcpy(out + r * tile->out_stride, lanes, 4 * (size_t)tile->columns);
   }
@@ -57,11 +56,11 @@ static inline void store_accumulators(int32x4_t (&acc)[kRows][kVectors], const G
 template <typename Group, int kRows, int kVectors, bool kPairsFit>
 static void multiply(const GemmS8Tile* tile, const Args& args) {
   int32x4_t acc[kRows][kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int v = 0; v < kVectors; ++v) {
     const int32x4_t offset =
         tile->requant == nullptr ? vdupq_n_s32(0) : vld1q_s32(tile->requant->offset + 4 * v);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) acc[r][v] = offset;
   }
   const int8_t* b = tile->b;
@@ -70,10 +69,10 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
         acc, args.a + segment * tile->segment_stride, tile->a_stride, tile->groups, b);
   }
   if (args.row_sum != nullptr) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int r = 0; r < kRows; ++r) {
       const int32x4_t sum = vdupq_n_s32(args.row_sum[r]);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int v = 0; v < kVectors; ++v) acc[r][v] = vaddq_s32(acc[r][v], sum);
     }
   }
@@ -91,12 +90,15 @@ static void multiply(const GemmS8Tile* tile, const Args& args) {
 template <typename Group, int kVectors, bool kPairsFit>
 static void run_rows(const GemmS8Tile* tile) {
   Args args = {(const int8_t*)tile->a, tile->row_sum, (uint8_t*)tile->out};
+  constexpr int kMostRows = Group::kMostRows;
   const int64_t element = tile->requant != nullptr ? 1 : 4;
   int32_t left = tile->rows;
   while (left > 0) {
     int done;
     if (left >= kMostRows) {
       multiply<Group, kMostRows, kVectors, kPairsFit>(tile, args), done = kMostRows;
+    } else if (kMostRows > 4 && left >= 4) {
+      multiply<Group, 4, kVectors, kPairsFit>(tile, args), done = 4;
     } else if (left >= 2) {
       multiply<Group, 2, kVectors, kPairsFit>(tile, args), done = 2;
     } else {
@@ -159,7 +161,7 @@ static inline void pack_panel(const uint8_t* b, int64_t stride, int32_t depth, i
     int8_t* target = packed;
     for (int32_t k = 0; k < depth; k += kGroup, target += step) {
       int8x8_t rows[kGroup];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int i = 0; i < kGroup; ++i) {
         rows[i] =
             k + i < depth ? load_signed8(b + (k + i) * stride + first, count, flip) : vdup_n_s8(0);

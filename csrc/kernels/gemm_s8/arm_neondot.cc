@@ -6,14 +6,16 @@ namespace {
 
 // Four codes of a row by four weights of each column.
 struct Quads {
+  static constexpr int kMostRows = 6;
+
   // Quad kLane of each row.
   template <int kLane, int kRows, int kVectors>
   static inline void add_quad(int32x4_t (&acc)[kRows][kVectors], const int8x16_t (&codes)[kRows],
                               const int8_t* b) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int v = 0; v < kVectors; ++v) {
       const int8x16_t weights = vld1q_s8(b + 16 * v);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int r = 0; r < kRows; ++r) {
         acc[r][v] = vdotq_laneq_s32(acc[r][v], weights, codes[r], kLane);
       }
@@ -26,7 +28,7 @@ struct Quads {
     constexpr int kStep = 16 * kVectors;
     int8x16_t codes[kRows];
     for (; groups >= 4; groups -= 4, a += 16, b += 4 * kStep) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int r = 0; r < kRows; ++r) codes[r] = vld1q_s8(a + r * stride);
       add_quad<0>(acc, codes, b);
       add_quad<1>(acc, codes, b + kStep);
@@ -34,7 +36,7 @@ struct Quads {
       add_quad<3>(acc, codes, b + 3 * kStep);
     }
     for (; groups > 0; --groups, a += 4, b += kStep) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int r = 0; r < kRows; ++r) {
         int32_t quad;
         memcpy(&quad, a + r * stride, 4);

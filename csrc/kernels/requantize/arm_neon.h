@@ -43,22 +43,29 @@ struct Words16 {
   int16x8_t low, high;
 };
 
-static inline Words16 to_words16(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d,
-                                 int32_t zero_point) {
-  const int16x8_t zero_points = vdupq_n_s16((int16_t)zero_point);
-  return {vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), zero_points),
-          vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), zero_points)};
+static inline int16x8_t zero_points(const RequantView* view) {
+  return vdupq_n_s16((int16_t)view->codes_zero_point);
 }
 
-// Codes within limits, whose type is the view's.
+static inline Words16 to_words16(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d,
+                                 int16x8_t zero_point) {
+  return {vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), zero_point),
+          vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), zero_point)};
+}
+
+// Codes within limits, which are signed ...
+static inline int8x16_t to_int8(const Words16& words, int8x16_t low, int8x16_t high) {
+  return vminq_s8(vmaxq_s8(vqmovn_high_s16(vqmovn_s16(words.low), words.high), low), high);
+}
+
+// ... or whose type is the view's.
 static inline uint8x16_t to_codes16(const Words16& words, int8x16_t low, int8x16_t high,
                                     const RequantView* view) {
   if (view->is_unsigned) {
     const uint8x16_t codes = vqmovun_high_s16(vqmovun_s16(words.low), words.high);
     return vminq_u8(vmaxq_u8(codes, vreinterpretq_u8_s8(low)), vreinterpretq_u8_s8(high));
   }
-  const int8x16_t codes = vqmovn_high_s16(vqmovn_s16(words.low), words.high);
-  return vreinterpretq_u8_s8(vminq_s8(vmaxq_s8(codes, low), high));
+  return vreinterpretq_u8_s8(to_int8(words, low, high));
 }
 
 // Writes the first `count` codes, if there are not 16 of them.

@@ -8,7 +8,7 @@ import numpy as np
 from intact.exec import native, reference
 from intact.ir.attributes import ACCUMULATOR_MAX
 from intact.ir.graph import Graph, Node, Value
-from intact.ir.int_ops import IntOp
+from intact.ir.int_ops import IntOp, Program
 from intact.ir.shapes import output_shape
 from intact.ir.verify import verify
 from intact.numerics.fixedpoint import INT32_MAX, Requant
@@ -92,6 +92,24 @@ def draw_shapes(rng: np.random.Generator) -> tuple[Shape, Shape]:
     return tuple(a), tuple(b)
 
 
+def alone(
+    op: IntOp,
+    inputs: Sequence[tuple[Format, np.ndarray]],
+    output: Format,
+    constants: Sequence[int] = (),
+) -> tuple[Program, dict[str, np.ndarray]]:
+    """A Program of one operation, and its inputs; those numbered in `constants` are its own."""
+    arrays = {f"x{i}": array.copy(order="C") for i, (_, array) in enumerate(inputs)}
+    values = [Value(f"x{i}", array.shape, format) for i, (format, array) in enumerate(inputs)]
+    y = Value("y", output_shape(op, [value.shape for value in values]), output)
+    node: Node[IntOp] = Node(op, tuple(values), y)
+    given = tuple(value for i, value in enumerate(values) if i not in constants)
+    own = {name: arrays[name] for name in arrays if name not in {value.name for value in given}}
+    program = Graph(given, (y,), (node,), own)
+    verify(program)
+    return program, {value.name: arrays[value.name] for value in given}
+
+
 def check(
     op: IntOp,
     inputs: Sequence[tuple[Format, np.ndarray]],
@@ -102,15 +120,7 @@ def check(
 
     Inputs numbered in `constants` are the Program's own.
     """
-    arrays = {f"x{i}": array.copy(order="C") for i, (_, array) in enumerate(inputs)}
-    values = [Value(f"x{i}", array.shape, format) for i, (format, array) in enumerate(inputs)]
-    y = Value("y", output_shape(op, [value.shape for value in values]), output)
-    node: Node[IntOp] = Node(op, tuple(values), y)
-    given = tuple(value for i, value in enumerate(values) if i not in constants)
-    own = {name: arrays[name] for name in arrays if name not in {value.name for value in given}}
-    program = Graph(given, (y,), (node,), own)
-    verify(program)
-    passed = {value.name: arrays[value.name] for value in given}
+    program, passed = alone(op, inputs, output, constants)
     expected = reference.load(program)(passed)["y"]
     for threads in (1, 3):
         result = native.load(program, threads)(passed)["y"]
