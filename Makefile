@@ -33,7 +33,8 @@ demo: system $(VENV)/demo.stamp
 	$(BIN)/python examples/digits/demo.py
 
 test: CROSS := arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm \
-  riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc
+  riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc \
+  aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user
 test: system lint
 	$(BIN)/python -m pytest -n 2
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.aarch64 import machine
 from tests.targets import boards
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +52,13 @@ def test_microcontroller_benchmark_runs() -> None:
     output = run("benchmarks/microcontrollers.py", "--smoke")
     assert "autoencoder" in output
     assert "published loop" in output
+
+
+def test_neon_benchmark_runs() -> None:
+    if missing := machine.missing():
+        pytest.skip(missing)
+    output = run("benchmarks/neon.py", "--smoke")
+    assert "depthwise 3x3, 25x5x64" in output
 
 
 def test_digits_demo_runs() -> None:
