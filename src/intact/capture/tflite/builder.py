@@ -23,7 +23,7 @@ from intact.numerics.formats import FP32, Format
 from intact.numerics.qtensor import QuantParams
 
 _COPIES = 64  # bytes of numbers that are unpacked for each byte of the file
-_READS = 1024  # numbers that operators read for each byte of the file: parameters may be shared
+_READS = 256  # numbers that operators read for each byte of the file: parameters may be shared
 
 
 @dataclass(frozen=True, slots=True)
