@@ -6,7 +6,7 @@ import numpy as np
 
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options
-from intact.emit.tflite.values import BATCH, code_range, quantization, tensor_type
+from intact.emit.tflite.values import BATCH, code_range, quantization, sizes, tensor_type
 from intact.ir.graph import Node, Shape, Value, with_batch
 from intact.ir.int_ops import IntOp
 from intact.numerics.fixedpoint import Requant
@@ -43,10 +43,26 @@ def emit_clamped(
         return
     plain = options.with_activation(ActivationFunctionType.NONE)
     raw = ledger.temporary(f"{node.name}/unclamped", with_batch(shape, BATCH), node.output)
-    emit_bound(ledger, ledger.emit(code, inputs, raw, plain), node, clamp, shape)
+    _bound(ledger, ledger.emit(code, inputs, raw, plain), node, clamp, shape)
 
 
-def emit_bound(ledger: Ledger, raw: int, node: Node[IntOp], clamp: Requant, shape: Shape) -> None:
+def emit_bounded(
+    ledger: Ledger,
+    code: int,
+    inputs: Sequence[int],
+    node: Node[IntOp],
+    clamp: Requant,
+    options: Options,
+) -> None:
+    """As `emit_clamped`, for operators without a fused activation."""
+    if fused_activation(node.output, clamp) == ActivationFunctionType.NONE:
+        ledger.emit(code, inputs, ledger.write(node.output), options)
+        return
+    raw = ledger.temporary(f"{node.name}/unclamped", sizes(node.output), node.output)
+    _bound(ledger, ledger.emit(code, inputs, raw, options), node, clamp, node.output.shape)
+
+
+def _bound(ledger: Ledger, raw: int, node: Node[IntOp], clamp: Requant, shape: Shape) -> None:
     """Clamps a tensor's codes into the node's output by MAXIMUM and MINIMUM."""
     low, high = code_range(node.output)
     steps = [

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from intact.emit.tflite.clamps import emit_bound, emit_clamped, fused_activation
+from intact.emit.tflite.clamps import emit_bounded, emit_clamped, fused_activation
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.rounding import requant_of, same_codes
 from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options, Quantization
@@ -12,7 +12,6 @@ from intact.emit.tflite.values import (
     activation_params,
     code_range,
     no_scale,
-    sizes,
     tensor_type,
     unsupported,
 )
@@ -122,25 +121,22 @@ def emit_requantize(ledger: Ledger, node: Node[IntOp], op: int_ops.Requantize) -
         return
     s_x, s_y = (activation_params(node, value)[0] for value in (x, node.output))
     low, high = (code - op.input_zero_point for code in code_range(x))
-    function = fused_activation(node.output, op.requant)
+
+    def equals(real: float) -> bool:
+        theirs = requant_of(real, op.requant)
+        return theirs is not None and same_codes(op.requant, theirs, low, high)
+
+    if not equals(float(s_x) / float(s_y)):
+        raise no_scale(node)
     activation = {
         ActivationFunctionType.RELU: BuiltinOperator.RELU,
         ActivationFunctionType.RELU6: BuiltinOperator.RELU6,
-    }.get(function)
-    rounded = requant_of(float(s_x / s_y), op.requant)
-    if activation and rounded and same_codes(op.requant, rounded, low, high):
+    }.get(fused_activation(node.output, op.requant))
+    if activation is not None and equals(float(s_x / s_y)):  # as LiteRT computes it for these
         ledger.emit(activation, [ledger.read(x)], ledger.write(node.output))
         return
-    exact = requant_of(float(s_x) / float(s_y), op.requant)
-    if exact is None or not same_codes(op.requant, exact, low, high):
-        raise no_scale(node)
-    if function == ActivationFunctionType.NONE:
-        target = ledger.write(node.output)
-        ledger.emit(BuiltinOperator.QUANTIZE, [ledger.read(x)], target, Options("QuantizeOptions"))
-        return
-    raw = ledger.temporary(f"{node.name}/unclamped", sizes(node.output), node.output)
-    ledger.emit(BuiltinOperator.QUANTIZE, [ledger.read(x)], raw, Options("QuantizeOptions"))
-    emit_bound(ledger, raw, node, op.requant, node.output.shape)
+    inputs, options = [ledger.read(x)], Options("QuantizeOptions")
+    emit_bounded(ledger, BuiltinOperator.QUANTIZE, inputs, node, op.requant, options)
 
 
 def _keeps_codes(node: Node[IntOp], op: int_ops.Requantize) -> bool:

@@ -1,10 +1,11 @@
 """Convolutions, linear layers, matrix products and embeddings."""
 
 import math
+from typing import Literal
 
 import numpy as np
 
-from intact.emit.tflite.clamps import emit_clamped
+from intact.emit.tflite.clamps import emit_bounded, emit_clamped
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import Window, window_input
 from intact.emit.tflite.rounding import requant_of, rounds_once, same_codes
@@ -109,7 +110,8 @@ def _find_scale(
     )
     channels = len(integers)
     for scale in _candidates(weight, requant, input_scale, output_scale, channels):
-        theirs = requant_of(input_scale * scale.astype(np.float64) / output_scale, requant)
+        real = input_scale * scale.astype(np.float64) / output_scale
+        theirs = requant_of(real, requant, 64 if wide else 32)
         if theirs is not None and same_codes(requant, theirs, low, high):
             return scale
     return None
@@ -213,16 +215,12 @@ def emit_matmul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMatMul) -> None:
     ]
     largest = depth * reach[0] * reach[1]
     # TFLite multiplies the scales in float32.
-    theirs = requant_of(float(s_a * s_b) / float(s_y), op.requant)
+    bits: Literal[32, 64] = 64 if a.dtype.bits > 8 else 32
+    theirs = requant_of(float(s_a * s_b) / float(s_y), op.requant, bits)
     if theirs is None or not same_codes(op.requant, theirs, -largest, largest):
         raise no_scale(node)
-    raw = ledger.write(node.output)
-    ledger.emit(
-        BuiltinOperator.BATCH_MATMUL,
-        [ledger.read(a), ledger.read(b)],
-        raw,
-        Options("BatchMatMulOptions"),
-    )
+    inputs, options = [ledger.read(a), ledger.read(b)], Options("BatchMatMulOptions")
+    emit_bounded(ledger, BuiltinOperator.BATCH_MATMUL, inputs, node, op.requant, options)
 
 
 def emit_embedding(ledger: Ledger, node: Node[IntOp], op: int_ops.QEmbedding) -> None:

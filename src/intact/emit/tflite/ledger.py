@@ -100,6 +100,9 @@ class Ledger:
 
     def relabel(self, value: Value, source: Value) -> None:
         """The codes of `source` with the meaning that they have in `value`."""
+        if value.params == source.params:
+            self.share(value, source)
+            return
         self.reshape(self.read(source), self.write(value), value.shape)
 
     def rescaled(self, value: Value, scale: np.float32) -> int:

@@ -7,6 +7,7 @@ accumulator, and two of them are equal if all their steps are.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,11 +16,14 @@ from intact.numerics.fixedpoint import INT32_MAX, Int64Array, Requant, quantize_
 from intact.numerics.special import round_half_away
 
 
-def requant_of(real: Array | float, like: Requant) -> Requant | None:
-    """`like` with the multipliers that TFLite makes of real numbers (n,); None if it cannot."""
+def requant_of(real: Array | float, like: Requant, bits: Literal[32, 64] = 32) -> Requant | None:
+    """`like` with the multipliers that TFLite makes of real numbers (n,); None if it cannot.
+
+    `bits` are those of the kernel's accumulator.
+    """
     try:
         multiplier, shift = quantize_multiplier(np.atleast_1d(np.asarray(real, np.float64)))
-        return replace(like, multiplier=multiplier, shift=shift)
+        return replace(like, multiplier=multiplier, shift=shift, accumulator_bits=bits)
     except ValueError:
         return None
 
@@ -37,7 +41,10 @@ def same_codes(ours: Requant, theirs: Requant, low: IntArray | int, high: IntArr
     lows, highs = (np.broadcast_to(np.asarray(n, np.int64), channels) for n in (low, high))
     if _wraps(theirs, lows, highs):
         return False
-    different = np.broadcast_to(ours.zero_point != theirs.zero_point, channels)
+    different = np.broadcast_to(
+        (ours.zero_point, ours.accumulator_bits) != (theirs.zero_point, theirs.accumulator_bits),
+        channels,
+    )
     for name in ("multiplier", "shift", "qmin", "qmax"):
         different = different | (getattr(ours, name) != getattr(theirs, name))
     return all(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from intact.emit.tflite.clamps import emit_bounded
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.rounding import requant_of, same_codes
 from intact.emit.tflite.schema import (
@@ -29,9 +30,8 @@ def emit_mean(ledger: Ledger, node: Node[IntOp], op: int_ops.QMean) -> None:
     if theirs is None or not same_codes(op.requant, theirs, low, high):
         raise no_scale(node)
     axes = ledger.integers(op.axes, f"{node.name}/axes")
-    target = ledger.write(node.output)
-    options = Options("ReducerOptions", {"KeepDims": op.keepdims})
-    ledger.emit(BuiltinOperator.MEAN, [ledger.read(x), axes], target, options)
+    inputs, options = [ledger.read(x), axes], Options("ReducerOptions", {"KeepDims": op.keepdims})
+    emit_bounded(ledger, BuiltinOperator.MEAN, inputs, node, op.requant, options)
 
 
 def _mean_requant(ratio: float, count: int, like: Requant) -> Requant | None:
@@ -40,7 +40,7 @@ def _mean_requant(ratio: float, count: int, like: Requant) -> Requant | None:
     if scaled is None:
         return None
     multiplier, shift = divided_multiplier(int(scaled.multiplier[0]), int(scaled.shift[0]), count)
-    return replace(like, multiplier=np.array([multiplier]), shift=np.array([shift]))
+    return replace(scaled, multiplier=np.array([multiplier]), shift=np.array([shift]))
 
 
 # --- resizing ----------------------------------------------------------------------------------

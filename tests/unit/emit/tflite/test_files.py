@@ -144,12 +144,13 @@ def test_embeddings_gather_requantized_rows() -> None:
     np.testing.assert_array_equal(litert.load(program)(inputs)["y"], expected)
 
 
-def test_clamps_that_are_no_fused_activation_are_operators() -> None:
+@pytest.mark.parametrize("name", ["conv", "matmul", "mean-kept", "mul", "relu"])
+def test_clamps_that_are_no_fused_activation_are_operators(name: str) -> None:
     rng = np.random.default_rng(3)
-    program = program_of(CASES[0], 8, rng)
-    node = next(n for n in program.nodes if isinstance(n.op, QConv2d))
-    assert isinstance(node.op, QConv2d)
-    channels = np.arange(8)
+    case = next(case for case in CASES if case.name == name)
+    program = program_of(case, 8, rng)
+    node = next(n for n in program.nodes if hasattr(n.op, "requant"))
+    channels = np.arange(node.output.shape[-1])
     for qmin, qmax in (
         (np.array([-100]), np.array([90])),
         (np.array([-128]), np.array([17])),
