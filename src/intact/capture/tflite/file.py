@@ -30,6 +30,9 @@ _READS = 8  # bytes that may be read for each byte of the file: vectors are rare
 OPERATORS: dict[int, str] = {
     code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)
 }
+_OPTIONS: dict[int, str] = {
+    code: name for name, code in vars(tflite.BuiltinOptions).items() if isinstance(code, int)
+}
 TYPES = {code: name for name, code in vars(tflite.TensorType).items() if isinstance(code, int)}
 
 T = TypeVar("T")
@@ -265,8 +268,7 @@ class _Reader:
 
 def _options(operator: tflite.Operator) -> Options | None:
     """The table that the file declares, of the class that the schema gives it."""
-    kinds = {n: name for name, n in vars(tflite.BuiltinOptions).items() if isinstance(n, int)}
-    kind = kinds.get(operator.BuiltinOptionsType(), "NONE")
+    kind = _OPTIONS.get(operator.BuiltinOptionsType(), "NONE")
     union = operator.BuiltinOptions()
     if kind == "NONE" or union is None:
         return None

@@ -12,6 +12,7 @@ from intact.capture.tflite.movement import axis_of
 from intact.capture.tflite.scales import integer, ratio, requant, scale32
 from intact.capture.tflite.shapes import window_padding
 from intact.errors import UnsupportedOpError
+from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.lower.normalization import softmax8, softmax16
 from intact.numerics.fixedpoint import Requant
@@ -63,6 +64,22 @@ def mean(net: Builder, operator: Operator) -> None:
     finish = _divided(requant(ratio(source, output), output), count)
     op = int_ops.QMean(axes, keep, scalar_zero_point(source), finish)
     net.emit(operator, op, [x])
+
+
+def largest(net: Builder, operator: Operator) -> None:
+    """REDUCE_MAX over all pixels: a pool of one window."""
+    keep = bool(net.options(operator, "ReducerOptions").integer("KeepDims"))
+    x = net.codes(operator, 0)
+    axes = {axis_of(net, operator, a, len(x.shape)) for a in net.integers(operator, 1)}
+    if len(x.shape) != 4 or axes != {1, 2}:
+        raise UnsupportedOpError(f"{net.title(operator)} is not over the pixels of an image")
+    batch, height, width, channels = x.shape
+    pixel = int_ops.QMaxPool2d((height, width), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    if keep:
+        net.emit(operator, pixel, [x])
+        return
+    pooled = net.between(operator, pixel, [x], x.params, "pixel")
+    net.emit(operator, ops.Reshape((batch, channels)), [pooled])
 
 
 def _divided(requant: Requant, count: int) -> Requant:

@@ -43,6 +43,7 @@ _RULES: Mapping[str, Callable[[Builder, Operator], None]] = {
     "PADV2": movement.pad,
     "PRELU": activations.prelu,
     "QUANTIZE": arithmetic.quantize,
+    "REDUCE_MAX": pooling.largest,
     "RELU": activations.clamp,
     "RELU6": activations.clamp,
     "RELU_0_TO_1": activations.clamp,

@@ -96,6 +96,12 @@ FILES: dict[str, Callable[[], File]] = {
     "space_to_depth": lambda: one(
         "SPACE_TO_DEPTH", (1, 4, 6, 2), (1, 2, 3, 8), "SpaceToDepthOptions", BlockSize=2
     ),
+    "largest": lambda: one(
+        "REDUCE_MAX", (1, 3, 4, 5), (1, 5), "ReducerOptions", [[1, 2]], KeepDims=False
+    ),
+    "largest_pixel": lambda: one(
+        "REDUCE_MAX", (1, 3, 4, 5), (1, 1, 1, 5), "ReducerOptions", [[-2, -3]], KeepDims=True
+    ),
     "pad": lambda: one("PAD", (1, 3, 4, 2), (1, 6, 6, 2), "PadOptions", PADS),
     "padv2": padded_with_code,
     "reflect": lambda: one(
