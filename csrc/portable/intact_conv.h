@@ -92,7 +92,7 @@ INTACT_INLINE void intact_conv2d(const intact_conv* conv, const void* x, const v
                                  const intact_finish* finish, size_t begin, size_t end) {
 #if INTACT_DSP
   if (intact_dsp_serves_conv(conv, finish)) {
-    intact_dsp_conv_pixels(conv, (const int8_t*)x, (const int8_t*)weight, finish,
+    intact_dsp_conv_pixels(conv, (const int8_t*)x, weight, finish,
                            begin * (size_t)conv->ow, end * (size_t)conv->ow);
     return;
   }

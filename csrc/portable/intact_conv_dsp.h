@@ -24,7 +24,8 @@ enum {
 INTACT_INLINE int intact_dsp_serves_factors(const intact_factors* factors,
                                             const intact_finish* finish) {
   return INTACT_CODES(factors->x_type) == INTACT_INT8 &&
-         INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8 &&
+         (INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8 ||
+          INTACT_WEIGHTS(factors->weight_type) == INTACT_INT4) &&
          INTACT_CODES(finish->out_type) == INTACT_INT8 && !INTACT_WIDE(factors->wide) &&
          !INTACT_WIDE(finish->bias_wide) && !INTACT_WIDE(finish->requant->wide) &&
          factors->zero_point >= INT8_MIN && factors->zero_point <= INT8_MAX;
@@ -83,6 +84,30 @@ INTACT_INLINE void intact_dsp_gather_block(const intact_conv* conv, intact_dsp_b
 }
 #endif
 
+/* Four weights of 4 bits, which lie in two bytes, as the bytes of a word. */
+INTACT_ALWAYS_INLINE void intact_dsp_unpack(uint32_t pairs, int8_t* out) {
+  const uint32_t bytes = (pairs | pairs << 8) & 0x00ff00ffu;
+  const uint32_t fours = (bytes | bytes << 4) & 0x0f0f0f0fu;
+  const int32_t word = __ssub8((int32_t)(fours ^ 0x08080808u), 0x08080808);
+  memcpy(out, &word, sizeof word);
+}
+
+/* `count` weights from an even `index` on: where they lie, or of 4 bits, as bytes in `room`, which
+ * has a multiple of four. */
+INTACT_DSP_LOOP const int8_t* intact_dsp_weights(const intact_factors* factors, const void* weight,
+                                                 size_t index, int32_t count, int8_t* room) {
+  const uint8_t* pairs = (const uint8_t*)weight + index / 2;
+  int8_t* out = room;
+  if (INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8) return (const int8_t*)weight + index;
+  for (const uint8_t* end = pairs + (count / 4) * 2; pairs < end; pairs += 2, out += 4) {
+    uint16_t two;
+    memcpy(&two, pairs, sizeof two);
+    intact_dsp_unpack(two, out);
+  }
+  if (count % 4 != 0) intact_dsp_unpack(*pairs, out); /* nothing lies behind the last row */
+  return room;
+}
+
 /* sums[p] += the products of a row of `count` weights with the block's pixels. */
 INTACT_ALWAYS_INLINE void intact_dsp_add_row(const intact_conv* conv,
                                              const intact_dsp_block* block, const int8_t* row,
@@ -118,20 +143,39 @@ INTACT_INLINE void intact_dsp_add_rows(const intact_conv* conv, const intact_dsp
 #endif
 }
 
+/* The same of rows of 4-bit weights, the first at `start`. */
+INTACT_INLINE void intact_dsp_add_packed_rows(const intact_conv* conv,
+                                              const intact_dsp_block* block, const void* weight,
+                                              size_t start, int32_t rows, int32_t count,
+                                              int32_t* sums) {
+  const size_t taps = (size_t)(conv->kh * conv->kw * conv->c);
+  int8_t room[4 * INTACT_DSP_TAPS];
+  for (int32_t r = 0; r < rows; r += 4) {
+    const int32_t four = intact_min(rows - r, 4);
+    for (int32_t i = 0; i < four; ++i) {
+      (void)intact_dsp_weights(&conv->factors, weight, start + (size_t)(r + i) * taps, count,
+                               room + i * INTACT_DSP_TAPS);
+    }
+    intact_dsp_add_rows(conv, block, room, INTACT_DSP_TAPS, four, count, sums + r);
+  }
+}
+
 /* Adds the products of taps begin..end to channels first... of four pixels; after the last taps,
  * their codes. `out` is that of the first pixel and channel 0. */
 INTACT_INLINE void intact_dsp_block_pixels(const intact_conv* conv, intact_dsp_block* block,
-                                           const int8_t* weight, const intact_finish* finish,
+                                           const void* weight, const intact_finish* finish,
                                            int32_t first, int32_t begin, int32_t end,
                                            int8_t* out) {
   const intact_requant requant = *finish->requant; /* which stores to `out` cannot change */
   const int32_t channels = intact_min(conv->o - first, block->channels);
   const int32_t taps = conv->kh * conv->kw * conv->c, step = conv->o;
   const int32_t* bias = (const int32_t*)finish->bias;
-  const int8_t* row = weight + (size_t)first * (size_t)taps + begin;
   const int four = block->full && block->pixels == INTACT_DSP_PIXELS;
   int32_t* sums = block->sums;
-  for (int32_t o = first; o < first + channels; ++o, row += taps, sums += INTACT_DSP_PIXELS) {
+  for (int32_t o = first; o < first + channels; ++o, sums += INTACT_DSP_PIXELS) {
+    const size_t at = (size_t)o * (size_t)taps + (size_t)begin;
+    int8_t room[INTACT_DSP_TAPS];
+    const int8_t* row = intact_dsp_weights(&conv->factors, weight, at, end - begin, room);
     if (begin == 0) sums[0] = sums[1] = sums[2] = sums[3] = bias[o];
     intact_dsp_add_row(conv, block, row, end - begin, sums);
     if (end == taps && !(four && intact_dsp_finish_four(sums, &requant, o, out + o, step))) {
@@ -142,16 +186,21 @@ INTACT_INLINE void intact_dsp_block_pixels(const intact_conv* conv, intact_dsp_b
 
 /* The same for one pixel. */
 INTACT_INLINE void intact_dsp_block_pixel(const intact_conv* conv, intact_dsp_block* block,
-                                          const int8_t* weight, const intact_finish* finish,
+                                          const void* weight, const intact_finish* finish,
                                           int32_t first, int32_t begin, int32_t end, int8_t* out) {
   const int32_t channels = intact_min(conv->o - first, block->channels);
   const int32_t taps = conv->kh * conv->kw * conv->c;
-  const int8_t* row = weight + (size_t)first * (size_t)taps + begin;
+  const size_t start = (size_t)first * (size_t)taps + (size_t)begin;
   int32_t* sums = block->sums;
   for (int32_t o = 0; begin == 0 && o < channels; ++o) {
     sums[o] = ((const int32_t*)finish->bias)[first + o];
   }
-  intact_dsp_add_rows(conv, block, row, taps, channels, end - begin, sums);
+  if (INTACT_WEIGHTS(conv->factors.weight_type) == INTACT_INT8) {
+    intact_dsp_add_rows(conv, block, (const int8_t*)weight + start, taps, channels, end - begin,
+                        sums);
+  } else {
+    intact_dsp_add_packed_rows(conv, block, weight, start, channels, end - begin, sums);
+  }
   if (end == taps) {
     intact_dsp_finish_row(sums, channels, finish->requant, block->full, first, out + first);
   }
@@ -159,7 +208,7 @@ INTACT_INLINE void intact_dsp_block_pixel(const intact_conv* conv, intact_dsp_bl
 
 /* The codes of a block. */
 INTACT_INLINE void intact_dsp_conv_block(const intact_conv* conv, intact_dsp_block* block,
-                                         const int8_t* weight, const intact_finish* finish,
+                                         const void* weight, const intact_finish* finish,
                                          int8_t* out) {
   const int32_t taps = conv->kh * conv->kw * conv->c;
   for (int32_t first = 0; first < conv->o; first += block->channels) {
@@ -179,7 +228,7 @@ INTACT_INLINE void intact_dsp_conv_block(const intact_conv* conv, intact_dsp_blo
 
 /* The codes of output pixels begin..end, counted through all samples. */
 INTACT_INLINE void intact_dsp_conv_pixels(const intact_conv* conv, const int8_t* x,
-                                          const int8_t* weight, const intact_finish* finish,
+                                          const void* weight, const intact_finish* finish,
                                           size_t begin, size_t end) {
   intact_dsp_block block;
   block.full = intact_dsp_is_full(finish->requant);
@@ -200,7 +249,7 @@ INTACT_INLINE void intact_dsp_conv_pixels(const intact_conv* conv, const int8_t*
 
 /* Rows begin..end of a linear layer: a convolution of pixels that are rows. */
 INTACT_INLINE void intact_dsp_linear(const intact_factors* factors, int32_t inputs,
-                                     int32_t outputs, const int8_t* x, const int8_t* weight,
+                                     int32_t outputs, const int8_t* x, const void* weight,
                                      const intact_finish* finish, size_t begin, size_t end) {
   intact_conv conv;
   memset(&conv, 0, sizeof conv);

@@ -32,8 +32,10 @@ typedef struct {
 
 INTACT_INLINE int intact_dsp_serves_depthwise(const intact_conv* conv,
                                               const intact_finish* finish) {
-  return intact_dsp_serves_factors(&conv->factors, finish) && conv->kh <= INTACT_DSP_WINDOW &&
-         conv->kw <= INTACT_DSP_WINDOW && conv->kh * conv->kw <= INTACT_DSP_WINDOW &&
+  return intact_dsp_serves_factors(&conv->factors, finish) &&
+         INTACT_WEIGHTS(conv->factors.weight_type) == INTACT_INT8 &&
+         conv->kh <= INTACT_DSP_WINDOW && conv->kw <= INTACT_DSP_WINDOW &&
+         conv->kh * conv->kw <= INTACT_DSP_WINDOW &&
          (conv->kw - 1) * conv->dilation_w < INTACT_DSP_STRIP / conv->kh;
 }
 

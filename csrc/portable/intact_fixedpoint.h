@@ -15,8 +15,8 @@
 #include "intact_dsp.h"
 
 /* How codes lie in memory. Activations have 8 or 16 bits; weights, as integers of which the zero
- * point is subtracted, 8, 16, (rarely) 32, or 4: two to a byte, the first in the lower half. Rows of
- * 4 bits have an even length. */
+ * point is subtracted, 8, 16 or (rarely) 32. Weights of 4 bits lie two to a byte, the first in the
+ * lower half, in rows of an even length. */
 typedef enum {
   INTACT_INT8,
   INTACT_UINT8,

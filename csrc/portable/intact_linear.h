@@ -46,7 +46,7 @@ INTACT_INLINE void intact_linear(const intact_factors* factors, int32_t inputs, 
 #if INTACT_DSP
   const size_t blocks = intact_linear_blocks(1, outputs);
   if (intact_dsp_serves_factors(factors, finish) && begin % blocks == 0 && end % blocks == 0) {
-    intact_dsp_linear(factors, inputs, outputs, (const int8_t*)x, (const int8_t*)weight, finish,
+    intact_dsp_linear(factors, inputs, outputs, (const int8_t*)x, weight, finish,
                       begin / blocks, end / blocks);
     return;
   }

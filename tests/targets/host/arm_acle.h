@@ -32,4 +32,12 @@ static inline int32_t __qadd(int32_t a, int32_t b) {
   return sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : (int32_t)sum;
 }
 
+static inline int32_t __ssub8(int32_t a, int32_t b) {
+  uint32_t bytes = 0;
+  for (int i = 0; i < 32; i += 8) {
+    bytes |= ((((uint32_t)a >> i) - ((uint32_t)b >> i)) & 255u) << i;
+  }
+  return (int32_t)bytes;
+}
+
 #endif /* ARM_ACLE_H_ */

@@ -14,16 +14,17 @@ import intact
 from intact.api.c_sources import export_c
 from intact.emit import c
 from intact.emit.c.names import comment, identifier
+from intact.emit.c.render import source
 from intact.errors import BudgetError, UnsupportedOpError
 from intact.exec import reference
 from intact.ir import float_ops as ops
 from intact.ir.boundary import code_boundary
 from intact.ir.graph import Graph, Node, Value, with_batch
-from intact.ir.int_ops import Program, QSoftmax
+from intact.ir.int_ops import Program, QLinear, QSoftmax
 from intact.numerics.formats import Int
 from intact.verification import compiled_c
 from tests.unit.emit.c.compiling import STRICT, needs_compiler
-from tests.unit.ir.examples import S8, examples, name_of, network
+from tests.unit.ir.examples import S8, examples, name_of, network, requant
 
 FILES = {"model.h", "model.c", "intact_kernels.h", "model_test.c"}
 MAIN = '#include "model.h"\nint main(void) { return model_self_test(); }\n'
@@ -102,6 +103,17 @@ def test_every_operation_is_written_or_refused_by_name(program: Program, tmp_pat
     with pytest.raises(UnsupportedOpError, match=r'"(layer|x)"'):
         intact.export(program, tmp_path / "net_c")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("inputs", "stored"), [(6, "uint8_t conv_weight[15]"), (5, "int8_t")])
+def test_weights_of_4_bits_share_bytes_where_rows_are_even(inputs: int, stored: str) -> None:
+    values = [Value("x", (-1, inputs), S8), Value("conv", (-1, 5), S8)]
+    values += [Value("weight", (5, inputs), Int(4)), Value("bias", (5,), Int(32))]
+    x, out, *parameters = values
+    constants = {"weight": np.full((5, inputs), -8, np.int8), "bias": np.zeros(5, np.int32)}
+    node = Node(QLinear(0, None, requant(5)), (x, *parameters), out)
+    text = source(c.translate(Graph((x,), (out,), (node,), constants)))
+    assert f"static const {stored}" in text
 
 
 def test_a_budget_of_flash_names_the_largest_layer(tmp_path: Path) -> None:
