@@ -6,9 +6,8 @@ from intact.emit.tflite.images import image, new_image
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import Window, window_input
 from intact.emit.tflite.reals import real, real_weight
-from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
-from intact.emit.tflite.slicing import strided_slice
-from intact.emit.tflite.values import sizes, unsupported
+from intact.emit.tflite.schema import BuiltinOperator, Options, Quantization, TensorType
+from intact.emit.tflite.values import unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.float_ops import Pads
@@ -36,14 +35,18 @@ def emit_float_conv(ledger: Ledger, node: Node[IntOp], op: ops.Conv) -> None:
     made = Node(op, (source,), new_image(ledger, node.output))
     depthwise = weight.shape[1] == 1 and op.groups == x.shape[1] and op.groups > 1
     axes = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-    tensors = [real_weight(ledger, weight, axes), _bias(ledger, bias, weight.shape[0], node.name)]
+    tensors = [
+        real_weight(ledger, weight, axes),
+        bias_tensor(ledger, bias, weight.shape[0], node.name),
+    ]
     kernel = pair(weight.shape[2:])
     window = Window(kernel, pair(op.stride), pads_of(op.padding), pair(op.dilation))
     multiplier = weight.shape[0] // op.groups if depthwise else None
     _convolve(ledger, made, window, tensors, multiplier)
 
 
-def _bias(ledger: Ledger, bias: list[Value], channels: int, name: str) -> int:
+def bias_tensor(ledger: Ledger, bias: list[Value], channels: int, name: str) -> int:
+    """A layer's bias; zeros if it has none."""
     if bias:
         return real(ledger, bias[0])
     return ledger.constant(f"{name}.bias", np.zeros(channels, np.float32), TensorType.FLOAT32)
@@ -100,54 +103,13 @@ def _dynamic_weight(ledger: Ledger, node: Node[IntOp], bits: int) -> tuple[np.nd
     return codes, ledger.program.constants[scale.name]
 
 
-def emit_float_conv_transpose(ledger: Ledger, node: Node[IntOp], op: ops.ConvTranspose) -> None:
-    """TRANSPOSE_CONV of real numbers into an output that holds every tap, then its crop."""
-    x, weight, *bias = node.inputs
-    if op.groups != 1 or pair(op.dilation) != (1, 1):
-        raise unsupported(
-            node, "TFLite's TRANSPOSE_CONV has neither groups nor dilation", "Export to .onnx."
-        )
-    source, made = image(ledger, x), new_image(ledger, node.output)
-    begin = [before for before, _ in pads_of(op.padding)]
-    out = sizes(made)
-    whole = [
-        max((n - 1) * s + k, before + m)
-        for n, s, k, before, m in zip(
-            sizes(source)[1:3],
-            pair(op.stride),
-            pair(weight.shape[2:]),
-            begin,
-            out[1:3],
-            strict=True,
-        )
-    ]
-    shape = (out[0], *whole, out[3])
-    stride = pair(op.stride)
-    fields = {"Padding": Padding.VALID, "StrideH": stride[0], "StrideW": stride[1]}
-    inputs = [
-        ledger.integers(shape, f"{node.name}/output_shape"),
-        real_weight(ledger, weight, (1, 2, 3, 0)),
-        ledger.read(source),
-        _bias(ledger, bias, weight.shape[1], node.name),
-    ]
-    cropped = shape != out
-    target = (
-        ledger.temporary(f"{node.name}/uncropped", shape, made) if cropped else ledger.write(made)
-    )
-    options = Options("TransposeConvOptions", fields)
-    ledger.emit(BuiltinOperator.TRANSPOSE_CONV, inputs, target, options)
-    if cropped:
-        ranges = {i + 1: (begin[i], begin[i] + out[i + 1], 1) for i in range(2)}
-        strided_slice(ledger, target, ranges, ledger.write(made))
-
-
 # --- linear layers -----------------------------------------------------------------------------
 
 
 def emit_float_linear(ledger: Ledger, node: Node[IntOp]) -> None:
     """FULLY_CONNECTED of real numbers."""
     x, weight, *bias = node.inputs
-    tensors = [real(ledger, weight), _bias(ledger, bias, weight.shape[0], node.name)]
+    tensors = [real(ledger, weight), bias_tensor(ledger, bias, weight.shape[0], node.name)]
     _connect(ledger, node, x, tensors)
 
 

@@ -3,6 +3,7 @@
 from intact.emit.tflite import float_layers as layers
 from intact.emit.tflite import float_ops as reals
 from intact.emit.tflite.ledger import Ledger
+from intact.emit.tflite.transposed import emit_float_conv_transpose
 from intact.emit.tflite.values import unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
@@ -29,7 +30,7 @@ def emit_float_node(ledger: Ledger, node: Node[IntOp]) -> bool:
         case ops.Conv():
             layers.emit_float_conv(ledger, node, op)
         case ops.ConvTranspose():
-            layers.emit_float_conv_transpose(ledger, node, op)
+            emit_float_conv_transpose(ledger, node, op)
         case ops.Linear():
             layers.emit_float_linear(ledger, node)
         case ops.MatMul():

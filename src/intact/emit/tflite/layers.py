@@ -10,7 +10,6 @@ from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import Window, window_input
 from intact.emit.tflite.rounding import requant_of, rounds_once, same_codes
 from intact.emit.tflite.schema import BuiltinOperator, Options, Padding, Quantization, TensorType
-from intact.emit.tflite.slicing import strided_slice
 from intact.emit.tflite.values import (
     activation_params,
     code_range,
@@ -39,7 +38,7 @@ ONE_TAP = {
 def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
     """CONV_2D or DEPTHWISE_CONV_2D, behind a PAD where the padding is neither SAME nor VALID."""
     x, weight, _ = node.inputs
-    integers = _integers(ledger, node, weight, op.weight_zero_point)
+    integers = weight_codes(ledger, node, weight, op.weight_zero_point)
     scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
     outputs, height, width, depth = integers.shape
     depthwise = depth == 1 and op.groups == sizes(x)[-1] and op.groups > 1
@@ -65,7 +64,7 @@ def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
     emit_clamped(ledger, BuiltinOperator.CONV_2D, inputs, node, op.requant, options)
 
 
-def _integers(
+def weight_codes(
     ledger: Ledger, node: Node[IntOp], weight: Value, zero_point: tuple[int, ...] | None
 ) -> IntArray:
     """The layer's weights as symmetric integers of at most 8 bits."""
@@ -175,7 +174,7 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
     number, and TFLite Micro's has scales for channels of int8 alone; both convolve as we do.
     """
     x, weight, _ = node.inputs
-    integers = _integers(ledger, node, weight, op.weight_zero_point)
+    integers = weight_codes(ledger, node, weight, op.weight_zero_point)
     scale = _find_scale(ledger, node, op.requant, integers, op.input_zero_point)
     if scale is None:
         _connect(ledger, node, op, integers)
@@ -233,64 +232,3 @@ def emit_embedding(ledger: Ledger, node: Node[IntOp], op: int_ops.QEmbedding) ->
     table = ledger.constant(weight.name, rows, kind, quantization(node.output.params))
     inputs = [table, ledger.read(indices)]
     ledger.emit(BuiltinOperator.GATHER, inputs, ledger.write(node.output), Options("GatherOptions"))
-
-
-# --- transposed convolutions -------------------------------------------------------------------
-
-
-def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTranspose2d) -> None:
-    """TRANSPOSE_CONV, and STRIDED_SLICE where it cannot crop as the padding does."""
-    if op.groups != 1 or op.dilation != (1, 1):
-        raise unsupported(
-            node, "TFLite's TRANSPOSE_CONV has neither groups nor dilation", "Export to .onnx or C."
-        )
-    x, weight, _ = node.inputs
-    integers = _integers(ledger, node, weight, op.weight_zero_point)
-    scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
-    out, begin = sizes(node.output), tuple(before for before, _ in op.padding)
-    same = _crops_as_same(node, op, integers.shape[1:3])
-    # TFLite takes VALID for outputs that hold every tap of every pixel.
-    reached = (
-        max((n - 1) * s + k, before + m)
-        for n, s, k, before, m in zip(
-            sizes(x)[1:3], op.stride, integers.shape[1:3], begin, out[1:3], strict=True
-        )
-    )
-    whole = out if same else (out[0], *reached, out[3])
-    fields = {
-        "Padding": Padding.SAME if same else Padding.VALID,
-        "StrideH": op.stride[0],
-        "StrideW": op.stride[1],
-    }
-    shape = ledger.integers(whole, f"{node.name}/output_shape")
-    stored, bias = parameters(ledger, node, integers, scale, axis=0, packs=False)
-    inputs = [shape, stored, ledger.read(x), bias]
-    options = Options("TransposeConvOptions", fields)
-    if whole == out:
-        emit_clamped(ledger, BuiltinOperator.TRANSPOSE_CONV, inputs, node, op.requant, options)
-        return
-    uncropped = Value(f"{node.name}/uncropped", whole, node.output.dtype, node.output.params)
-    wide = Node(node.op, node.inputs, uncropped)
-    emit_clamped(ledger, BuiltinOperator.TRANSPOSE_CONV, inputs, wide, op.requant, options)
-    ranges = {
-        axis: (before, before + size, 1)
-        for axis, before, size in zip((1, 2), begin, out[1:3], strict=True)
-    }
-    strided_slice(ledger, ledger.read(uncropped), ranges, ledger.write(node.output))
-
-
-def _crops_as_same(
-    node: Node[IntOp], op: int_ops.QConvTranspose2d, kernel: tuple[int, ...]
-) -> bool:
-    """Whether SAME cuts off what our padding does."""
-    return all(
-        n == -(-m // s) and before == max(0, (n - 1) * s + k - m) // 2
-        for n, m, s, k, (before, _) in zip(
-            sizes(node.inputs[0])[1:3],
-            sizes(node.output)[1:3],
-            op.stride,
-            kernel,
-            op.padding,
-            strict=True,
-        )
-    )

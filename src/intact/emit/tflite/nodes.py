@@ -5,7 +5,6 @@ from intact.emit.tflite.float_nodes import computes_in_float, emit_float_node
 from intact.emit.tflite.float_ops import emit_quantize
 from intact.emit.tflite.layers import (
     emit_conv,
-    emit_conv_transpose,
     emit_embedding,
     emit_linear,
     emit_matmul,
@@ -22,6 +21,7 @@ from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_po
 from intact.emit.tflite.reals import emit_dequantize
 from intact.emit.tflite.spatial import emit_bilinear, emit_mean, emit_nearest
 from intact.emit.tflite.tables import emit_interpolated, emit_lookup, emit_softmax
+from intact.emit.tflite.transposed import emit_conv_transpose
 from intact.emit.tflite.values import check_one_width, unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops

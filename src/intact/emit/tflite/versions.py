@@ -33,15 +33,20 @@ _BY_TYPE: dict[int, tuple[int, int]] = {
     BuiltinOperator.RELU6: (2, 3),
     BuiltinOperator.RESIZE_BILINEAR: (3, 4),
     BuiltinOperator.RESIZE_NEAREST_NEIGHBOR: (3, 4),
-    BuiltinOperator.SLICE: (2, 4),
     BuiltinOperator.SOFTMAX: (2, 3),
     BuiltinOperator.STRIDED_SLICE: (2, 4),
     BuiltinOperator.SUB: (2, 5),
     BuiltinOperator.TANH: (2, 3),
     BuiltinOperator.TRANSPOSE: (2, 5),
-    BuiltinOperator.TRANSPOSE_CONV: (3, 3),
 }
 _KINDS = {TensorType.INT8: 0, TensorType.INT16: 1}
+# Operators whose kernels took up to four axes at first, and the version for more.
+_BY_RANK = {
+    BuiltinOperator.PAD: 4,
+    BuiltinOperator.PADV2: 4,
+    BuiltinOperator.STRIDED_SLICE: 4,
+    BuiltinOperator.TRANSPOSE: 4,
+}
 
 
 def operator_version(code: int, inputs: Sequence[Tensor], options: Options | None) -> int:
@@ -57,8 +62,11 @@ def operator_version(code: int, inputs: Sequence[Tensor], options: Options | Non
             return _dequantize(inputs[0])
         case BuiltinOperator.BROADCAST_TO:
             return max(2, _by_type(code, inputs[0].type))  # 1 was never released
+        case BuiltinOperator.TRANSPOSE if len(inputs[0].shape) > 5:
+            return 6
         case _:
-            return _by_type(code, inputs[0].type)
+            least = _BY_RANK.get(code, 1) if len(inputs[0].shape) > 4 else 1
+            return max(least, _by_type(code, inputs[0].type))
 
 
 def _by_type(code: int, kind: int) -> int:
