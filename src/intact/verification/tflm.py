@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from intact.errors import VerifyError
+from intact.errors import UnsupportedOpError, VerifyError
 from intact.exec.runner import Runner
 from intact.ir.boundary import code_boundary
 from intact.ir.graph import with_batch
-from intact.ir.int_ops import Program
+from intact.ir.int_ops import Program, QLinear
 from intact.numerics.arrays import Array
 from intact.verification import tflm_process
 from intact.verification.boundaries import tflite_bytes, through_file
@@ -109,14 +109,27 @@ def load(program: Program) -> Runner:
 
     Raises:
         ImportError: if tflite-micro or the schema package is not installed.
-        UnsupportedOpError: if the Program cannot be exported.
+        UnsupportedOpError: if the Program cannot be exported, or holds a linear layer of LiteRT.
     """
 
     def samples(data: bytes, core: Program) -> SampleRunner:
+        _check_rounding(core)
         file = _file(data, core)
         return lambda batch: file.run(batch)[0]
 
     return through_file(program, samples)
+
+
+def _check_rounding(core: Program) -> None:
+    """Refuses linear layers that were read from a TFLite file: their multiplier rounds once."""
+    for node in core.nodes:
+        if isinstance(node.op, QLinear):
+            requant = node.op.requant
+            if ((requant.shift == 0) & (requant.multiplier < 1 << 30)).any():
+                raise UnsupportedOpError(
+                    f'QLinear "{node.name}" rounds its sums once, as FULLY_CONNECTED does in'
+                    " LiteRT; TensorFlow Lite Micro rounds them twice"
+                )
 
 
 def measure_arena(program: Program) -> Arena:

@@ -62,6 +62,12 @@ def test_verify_also_runs_the_file_itself(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("here")
+def test_verify_says_where_micro_rounds_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "net.tflite", "--data", "data.npz", "--executor", "tflm"]) == 2
+    assert 'QLinear "t33" rounds its sums once' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
 def test_it_is_exported_to_c(capsys: pytest.CaptureFixture[str]) -> None:
     printed(capsys, "export", "net.tflite", "--to", "c", "-o", "net_c")
     assert (Path("net_c") / "model.c").is_file()
