@@ -36,12 +36,12 @@ def _convolution(
     shape: Shape,
 ) -> list[str]:
     """`weight` as the kernel takes it; `shape` is (O, kh, kw, C / groups)."""
-    (_, h, w, c), (_, oh, ow, o) = site.x.shape, site.out.shape
+    (n, h, w, c), (_, oh, ow, o) = site.x.shape, site.out.shape
     conv = site.structure(
         "conv",
         "intact_conv",
         {
-            **{"n": 1, "h": h, "w": w, "c": c, "oh": oh, "ow": ow, "o": o},
+            **{"n": n, "h": h, "w": w, "c": c, "oh": oh, "ow": ow, "o": o},
             **{"kh": shape[1], "kw": shape[2]},
             **{"stride_h": op.stride[0], "stride_w": op.stride[1]},
             **{"pad_top": op.padding[0][0], "pad_left": op.padding[1][0]},
@@ -50,7 +50,7 @@ def _convolution(
         },
     )
     pointers = f"{site.read(site.x)}, {_weight(site, weight)}, {_finish(op, site)}"
-    return [f"{kernel}({conv}, {pointers}, 0, {oh});"]
+    return [f"{kernel}({conv}, {pointers}, 0, {n * oh});"]
 
 
 def linear(op: int_ops.QLinear, site: Site) -> list[str]:

@@ -12,16 +12,10 @@ from intact.emit.c.names import free_identifier, identifier
 from intact.emit.c.site import Site
 from intact.emit.c.storage import Storage, for_one_sample, store
 from intact.errors import UnsupportedOpError
-from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp, Program, QEmbedding
 from intact.ir.macs import multiply_accumulates
 from intact.numerics.formats import Float
-
-_OF_IMAGES = (
-    int_ops.QConv2d, int_ops.QConvTranspose2d, int_ops.QMaxPool2d, int_ops.QAvgPool2d,
-    int_ops.QAdaptiveAvgPool2d, int_ops.QResizeNearest2d, int_ops.QResizeBilinear2d,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,6 @@ def translate(program: Program, kernels: Kernels = Kernels.PORTABLE) -> Model:
     """
     _check_integers(program)
     single = for_one_sample(program)
-    _check_images(single)
     storage = store(single, kernels=kernels)
     declarations, kinds = Declarations(), Kinds()
     taken: list[str] = []
@@ -103,17 +96,6 @@ def _choose(site: Site, kernels: Kernels) -> Choice:
 
 def _theirs(site: Site, storage: Storage) -> list[str]:
     return cmsis_nn.call(site, storage.scratch.get(site.node.name, Scratch("NULL", 0)))
-
-
-def _check_images(program: Program) -> None:
-    """Complains of a network of several samples at once: kernels of images compute one."""
-    for node in program.nodes:
-        if isinstance(node.op, _OF_IMAGES) and node.inputs[0].shape[0] != 1:
-            raise UnsupportedOpError(
-                f'{type(node.op).__name__} at "{node.name}" cannot be exported to C: it computes'
-                f" {node.inputs[0].shape[0]} images at a time, and C one; capture the network with"
-                " a batch of any size, or of one"
-            )
 
 
 def _check_integers(program: Program) -> None:

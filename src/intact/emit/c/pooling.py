@@ -36,15 +36,21 @@ def _window(
 
 
 def _pool(kernel: str, window: dict[str, Initializer], more: str, site: Site) -> list[str]:
-    sizes = {**_image(site), **window, "type": site.code_type(site.x)}
+    image = _image(site)
+    sizes = {**image, **window, "type": site.code_type(site.x)}
     params = site.structure("params", "intact_pool_params", sizes)
     pointers = f"{site.read(site.x)}, {site.write()}"
-    return [f"{kernel}({pointers}, {params}{more}, 0, {site.out.shape[1]});"]
+    return [f"{kernel}({pointers}, {params}{more}, 0, {_rows(image)});"]
 
 
 def _image(site: Site) -> dict[str, int]:
-    (_, h, w, c), (_, out_h, out_w, _) = site.x.shape, site.out.shape
-    return {"n": 1, "h": h, "w": w, "c": c, "out_h": out_h, "out_w": out_w}
+    (n, h, w, c), (_, out_h, out_w, _) = site.x.shape, site.out.shape
+    return {"n": n, "h": h, "w": w, "c": c, "out_h": out_h, "out_w": out_w}
+
+
+def _rows(sizes: dict[str, int]) -> int:
+    """Rows of output, of all images."""
+    return sizes["n"] * sizes["out_h"]
 
 
 def mean(op: int_ops.QMean, site: Site) -> list[str]:
@@ -92,15 +98,14 @@ def resize_nearest(op: float_ops.ResizeNearest, site: Site) -> list[str]:
 
 def _resize_nearest(sizes: dict[str, int], site: Site) -> list[str]:
     shape = site.structure("sizes", "intact_resize_shape", sizes)
-    element, rows = site.x.dtype.storage.itemsize, sizes["n"] * sizes["out_h"]
+    element, rows = site.x.dtype.storage.itemsize, _rows(sizes)
     pointers = f"{site.read(site.x)}, {site.write()}"
     return [f"intact_resize_nearest2d({pointers}, {shape}, {element}, 0, {rows});"]
 
 
 def resize_bilinear2d(op: int_ops.QResizeBilinear2d, site: Site) -> list[str]:
     """QResizeBilinear2d."""
-    shape = site.structure("sizes", "intact_resize_shape", _image(site))
+    image = _image(site)
+    shape = site.structure("sizes", "intact_resize_shape", image)
     pointers = f"{site.read(site.x)}, {site.write()}, {shape}, {site.code_type(site.x)}"
-    return [
-        f"intact_resize_bilinear2d({pointers}, {int(op.align_corners)}, 0, {site.out.shape[1]});"
-    ]
+    return [f"intact_resize_bilinear2d({pointers}, {int(op.align_corners)}, 0, {_rows(image)});"]

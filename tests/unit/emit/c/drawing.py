@@ -79,7 +79,8 @@ def _fitting(make: Callable[[], Case]) -> Case:
 def convolution(rng: Rng, kind: str, op: type = int_ops.QConv2d) -> Case:
     attributes, shape, channels = draw_window(rng, kind)
     layer = draw_layer(rng, shape)
-    x = draw(rng, (1, *(int(n) for n in rng.integers(7, 10, 2)), channels), layer.source)
+    images = int(rng.choice([1, 1, 2]))
+    x = draw(rng, (images, *(int(n) for n in rng.integers(7, 10, 2)), channels), layer.source)
     if op is int_ops.QConvTranspose2d:
         attributes["output_padding"] = tuple(int(p) for p in rng.integers(0, 3, 2))
     made = op(
@@ -215,13 +216,14 @@ def group_norm(rng: Rng) -> Case:
     format, output, groups = draw_format(rng), draw_format(rng), between(rng, 1, 4)
     channels = groups * int(rng.choice([1, 2, 5, 70]))
     op = int_ops.QGroupNorm(groups, draw_normalization(rng, output, channels))
-    return Case(op, [(format, draw(rng, (1, 3, 4, channels), format))], output)
+    return Case(op, [(format, draw(rng, (2, 3, 4, channels), format))], output)
 
 
 def pool(rng: Rng) -> Case:
     def make() -> Case:
         format = draw_format(rng)
-        x = draw(rng, (1, between(rng, 3, 9), between(rng, 3, 9), between(rng, 1, 70)), format)
+        shape = between(rng, 1, 2), between(rng, 3, 9), between(rng, 3, 9), between(rng, 1, 70)
+        x = draw(rng, shape, format)
         kernel, stride = (tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(2))
         pads = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (2, 2)))
         op: IntOp = int_ops.QMaxPool2d(kernel, stride, pads, (between(rng, 1, 2), 1))
@@ -237,7 +239,8 @@ def pool(rng: Rng) -> Case:
 
 def resize(rng: Rng) -> Case:
     format = draw_format(rng)
-    x = draw(rng, (1, between(rng, 1, 9), between(rng, 1, 9), between(rng, 1, 70)), format)
+    shape = between(rng, 1, 2), between(rng, 1, 9), between(rng, 1, 9), between(rng, 1, 70)
+    x = draw(rng, shape, format)
     size = between(rng, 1, 13), between(rng, 1, 13)
     kinds: list[IntOp] = [
         int_ops.QAdaptiveAvgPool2d(size),

@@ -19,7 +19,7 @@ from intact.errors import BudgetError, UnsupportedOpError
 from intact.exec import reference
 from intact.ir import float_ops as ops
 from intact.ir.boundary import code_boundary
-from intact.ir.graph import Graph, Node, Value, with_batch
+from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import Program, QLinear, QSoftmax
 from intact.numerics.formats import Int
 from intact.verification import compiled_c
@@ -220,24 +220,3 @@ def test_a_missing_compiler_is_named() -> None:
 def test_what_a_compiler_refuses_is_told() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)-Dinline=\) .*error"):
         compiled_c.load(chain("x", "y"), flags=("-Dinline=)",))
-
-
-IMAGES = ("QConv2d", "QConvTranspose2d", "QMaxPool2d", "QAvgPool2d", "QAdaptiveAvgPool2d",
-          "QResizeNearest2d", "QResizeBilinear2d")  # fmt: skip
-
-
-@pytest.mark.parametrize("program", [p for p in examples() if name_of(p) in IMAGES], ids=name_of)
-def test_several_images_at_once_are_refused_by_name(program: Program) -> None:
-    def of_two(value: Value) -> Value:
-        return replace(value, shape=with_batch(value.shape, 2))
-
-    nodes = tuple(
-        Node(node.op, tuple(map(of_two, node.inputs)), of_two(node.output))
-        for node in program.nodes
-    )
-    ends = (tuple(map(of_two, values)) for values in (program.inputs, program.outputs))
-    fixed = Graph(*ends, nodes, program.constants)
-    with pytest.raises(
-        UnsupportedOpError, match=f'"{program.nodes[0].name}" .* 2 images at a time'
-    ):
-        c.translate(fixed)

@@ -15,8 +15,10 @@ _LARGEST = (1 << 16) - 1  # sizes become uint16_t inside
 
 
 def values_difference(*values: Value) -> str | None:
-    """Its functions take codes of 8 bits with a sign."""
+    """Its functions take codes of 8 bits with a sign, of one image."""
     for value in values:
+        if len(value.shape) == 4 and value.shape[0] != 1:
+            return f'"{value.name}" holds several images'
         if value.dtype.storage != np.int8:
             return f'"{value.name}" holds {value.dtype}, not int8'
         if max(value.shape, default=1) > _LARGEST:
