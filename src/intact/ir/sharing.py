@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from intact.ir import int_ops
-from intact.ir.float_ops import Concat, Permute, Reshape, Slice
+from intact.ir.float_ops import Concat, Dropout, Permute, Reshape, Slice
 from intact.ir.graph import Node, Shape, Value, with_batch
 from intact.ir.int_ops import IntOp, Program
 
@@ -30,10 +30,10 @@ Arithmetic: TypeAlias = int_ops.QAdd | int_ops.QSub | int_ops.QMul
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A value that begins `offset` bytes into another one, or another one into it."""
+    """Of two values that share memory the other one, and where the smaller begins in the larger."""
 
     name: str
-    offset: int
+    offset: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _view_offset(node: Node[IntOp]) -> int | None:
     """Where in its input, in bytes, the node's output lies as one run; None: nowhere."""
     x = with_batch(node.inputs[0].shape, 1)
     match node.op:
-        case Reshape():
+        case Reshape() | Dropout():
             return 0
         case Permute(axes):
             moved = [axis for axis in axes if x[axis] != 1]

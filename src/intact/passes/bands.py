@@ -11,6 +11,7 @@ from intact.ir import int_ops
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
 from intact.ir.shapes import output_shape
+from intact.ir.sharing import Arithmetic
 
 # Each row of the output depends on the same row of x alone.
 RowByRow: TypeAlias = (
@@ -22,7 +23,6 @@ RowByRow: TypeAlias = (
     | int_ops.QSoftmax
     | int_ops.QSoftmax16
 )
-Arithmetic: TypeAlias = int_ops.QAdd | int_ops.QSub | int_ops.QMul
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""Patch-based execution: the first operations of a network, one band of rows after the other.
+"""Patch-based execution: operations on large images, one band of rows after the other.
 
-A network's memory peaks at its first, large images. Computed in bands, of each image only some
-rows exist at a time, and what neighbouring bands share is computed twice (Lin et al. 2021,
-MCUNetV2). The integers stay the same: a band is padded where the image ends, and elsewhere reads
-the rows of its neighbours.
+A network's memory peaks where its images are largest, mostly at its start. Computed in bands, of
+each image only some rows exist at a time, and what neighbouring bands share is computed twice (Lin
+et al. 2021, MCUNetV2). The integers stay the same: a band is padded where the image ends, and
+elsewhere reads the rows of its neighbours.
 """
 
 from collections.abc import Iterator
