@@ -47,12 +47,14 @@ def single_rounding(requant: Requant, scale: F64, sums: Sums) -> Requant:
 
     `requant` has the multipliers that round twice; those of scales from 1/2 on round once already.
     """
-    if scale.size == 1:
-        multiplier, errors = _multipliers(requant, scale, sums.together())
-        if not errors.any():
-            return _with(requant, multiplier)
     channels = np.broadcast_to(scale, sums.low.shape)
-    return _with(requant, _multipliers(requant, channels, sums)[0])
+    if scale.size > 1:
+        return _with(requant, _multipliers(requant, channels, sums)[0])
+    shared, wrong = _multipliers(requant, scale, sums.together())
+    if not wrong.any():
+        return _with(requant, shared)
+    own, left = _multipliers(requant, channels, sums)
+    return _with(requant, own if (left < wrong).any() else shared)
 
 
 def _with(requant: Requant, multiplier: Int64Array) -> Requant:
