@@ -2,11 +2,13 @@
 
 import re
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from intact.passes.fit_ram import fit_ram
 from tests.architectures import MLPERF_TINY
 from tests.targets import boards, networks
 from tests.targets.boards import Board
@@ -49,7 +51,10 @@ def _digits(recipe: str) -> Case:
 def check(name: str, recipe: str, board: Board, folder: Path, *flags: str) -> None:
     if missing := board.missing():
         pytest.skip(missing)
-    case = case_of(name, recipe)
+    check_case(case_of(name, recipe), board, folder, *flags)
+
+
+def check_case(case: Case, board: Board, folder: Path, *flags: str) -> None:
     program = networks.build(case, board, folder, *flags)
     measured = networks.run(board, program)
     assert measured.codes.tobytes() == case.expected.tobytes()
@@ -71,6 +76,15 @@ def test_codes_of_other_formats_are_the_references(recipe: str, tmp_path: Path) 
 
 def test_codes_without_the_dsp_instructions_are_the_references(tmp_path: Path) -> None:
     check("digits", "W8A8", boards.CORTEX_M4, tmp_path, "-O2", "-DINTACT_NO_DSP")
+
+
+def test_codes_in_bands_of_rows_are_the_references(tmp_path: Path) -> None:
+    if missing := boards.CORTEX_M4.missing():
+        pytest.skip(missing)
+    case = case_of("cifar_resnet8", "W8A8")
+    fitted = fit_ram(case.program, 32768)
+    assert fitted.bands > 1
+    check_case(replace(case, program=fitted.program), boards.CORTEX_M4, tmp_path, "-O2")
 
 
 def test_a_board_that_cannot_run_names_the_packages() -> None:
