@@ -53,10 +53,15 @@ def command(
 ) -> int:
     """Compare the integers of other executors with the reference's.
 
-    Exact executors must compute the reference's codes: native, with the kernels of each instruction
-    set that this CPU has, with one thread and with all cores. ONNX Runtime runs the exported ONNX
-    network; each of its layers is given the reference's own codes, and none may differ by more than
-    --tolerance. Else the exit code is 1.
+    Exact executors must compute the reference's codes, or the exit code is 1 and the first layer
+    that differs is named: native, with the kernels of each instruction set that this CPU has, with
+    one thread and with all cores; c, the exported C, compiled on the spot; litert and tflm, the
+    exported TFLite file in LiteRT's reference kernels and in TensorFlow Lite Micro. The reference
+    and some of these take seconds for a large image: --limit.
+
+    litert-xnnpack, LiteRT as it runs by default, is counted. onnxruntime runs the exported ONNX
+    file; each of its layers is given the reference's own codes, and none may differ by more than
+    --tolerance, or the exit code is 1.
 
     With --certificate, the test vectors with which NET was saved run on the reference, which must
     give the certified codes, and on the executors.

@@ -143,10 +143,15 @@ def check_vectors(vectors: Vectors, program: Program) -> None:
     inner = code_boundary(program).program
     names = [value.name for value in inner.inputs]
     if list(vectors.inputs) != names:
-        raise VerifyError(f"test vectors for {list(vectors.inputs)[:5]}, not for {names[:5]}")
+        raise VerifyError(
+            f"test vectors for {list(vectors.inputs)[:5]}, not for {names[:5]}: the certificate is"
+            " another network's"
+        )
     outputs = [value.name for value in inner.outputs]
     if [output.name for output in vectors.outputs] != outputs:
-        raise VerifyError(f"hashes of other outputs than {outputs[:5]}")
+        raise VerifyError(
+            f"hashes of other outputs than {outputs[:5]}: the certificate is another network's"
+        )
     if not 1 <= vectors.samples <= MOST_VECTORS:
         raise VerifyError(f"{vectors.samples} test vectors, expected 1 to {MOST_VECTORS}")
     for value in inner.inputs:

@@ -188,6 +188,18 @@ def test_a_network_that_computes_otherwise_is_found(quantized: intact.QuantizedN
     assert "not the certified ones" in str(replay)
 
 
+def test_vectors_that_no_network_can_run_are_named(tmp_path: Path) -> None:
+    table = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3)).eval()
+    found = intact.quantize(table, [torch.arange(8).reshape(4, 2) % 5])
+    vectors = certificate_of(found).vectors
+    assert vectors is not None
+    wrong = {name: codes + 5 for name, codes in vectors.inputs.items()}
+    forged = Certificate(certificate_of(found).origin, replace(vectors, inputs=wrong))
+    replace(found, certificate=forged).save(tmp_path / "net.intact")
+    with pytest.raises(intact.CalibrationError, match="outside of the network's table"):
+        intact.verify_certificate(intact.load(tmp_path / "net.intact"), executors=["native"])
+
+
 def test_networks_without_a_certificate_say_so(quantized: intact.QuantizedNetwork) -> None:
     with pytest.raises(ValueError, match="has no certificate"):
         intact.verify_certificate(replace(quantized, certificate=None))
