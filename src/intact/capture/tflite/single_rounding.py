@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from intact.numerics.arrays import F64, IntArray
-from intact.numerics.fixedpoint import Int64Array, Requant
+from intact.numerics.fixedpoint import Int64Array, Requant, multiply_by_quantized_multiplier
 from intact.numerics.special import round_half_away
 
 _UNIT = 1 << 31  # of a multiplier
-_HALF = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +42,25 @@ def reached(weight: IntArray, bias: IntArray, inputs: tuple[int, int]) -> Sums:
 
 
 def single_rounding(requant: Requant, scale: F64, sums: Sums) -> Requant:
-    """The Requant of clamp(round(sum * scale) + zero_point), for scales (1,) or (O,).
+    """The Requant nearest to clamp(round(sum * scale) + zero_point), for scales (1,) or (O,).
 
-    `requant` has the multipliers that round twice; those of scales from 1/2 on round once already.
+    `requant` is the one that rounds twice, which stays where it has no more wrong steps.
     """
     channels = np.broadcast_to(scale, sums.low.shape)
     if scale.size > 1:
-        return _with(requant, _multipliers(requant, channels, sums)[0])
-    shared, wrong = _multipliers(requant, scale, sums.together())
+        return _best(requant, channels, sums)[0]
+    shared, wrong = _best(requant, scale, sums.together())
     if not wrong.any():
-        return _with(requant, shared)
-    own, left = _multipliers(requant, channels, sums)
-    return _with(requant, own if (left < wrong).any() else shared)
+        return shared
+    own, left = _best(requant, channels, sums)
+    return own if (left < wrong).any() else shared
 
 
-def _with(requant: Requant, multiplier: Int64Array) -> Requant:
-    right = requant.shift < 0
-    return replace(
-        requant,
-        multiplier=np.where(right, multiplier, requant.multiplier),
-        shift=np.broadcast_to(np.where(right, 0, requant.shift), multiplier.shape),
-    )
+def _best(requant: Requant, scale: F64, sums: Sums) -> tuple[Requant, Int64Array]:
+    """The multipliers with the fewest wrong steps, and how many these are.
 
-
-def _multipliers(requant: Requant, scale: F64, sums: Sums) -> tuple[Int64Array, Int64Array]:
-    """Scale * 2**31, rounded to where fewer steps are wrong; how many are.
-
-    Multipliers that have all steps are an interval around the real number: one of the two is in it,
-    if any integer is.
+    Those that round once and have all steps are an interval around the real number: of the two
+    integers beside that, one is in it, if any integer is.
     """
     column = scale[:, None]
     first = max(int(requant.qmin.min()) - requant.zero_point, int(_codes(sums.low, scale).min()))
@@ -78,8 +68,15 @@ def _multipliers(requant: Requant, scale: F64, sums: Sums) -> tuple[Int64Array, 
     steps = np.arange(first + 1, last + 1)
     reaching = _first_sums(steps, column, sums)
     down = np.minimum(np.floor(scale * _UNIT), _UNIT - 2).astype(np.int64)
-    wrong = [_wrong_steps(steps, reaching, column, m[:, None]) for m in (down, down + 1)]
-    return np.where(wrong[1] < wrong[0], down + 1, down), np.minimum(*wrong)
+    once = np.zeros_like(down)
+    twice = (np.broadcast_to(m, down.shape) for m in (requant.multiplier, requant.shift))
+    candidates = [tuple(twice), (down, once), (down + 1, once)]
+    wrong = np.stack(
+        [_wrong_steps(steps, reaching, column, m[:, None], n[:, None]) for m, n in candidates]
+    )
+    best = wrong.argmin(axis=0)
+    multiplier, shift = (np.choose(best, numbers) for numbers in zip(*candidates, strict=True))
+    return replace(requant, multiplier=multiplier, shift=shift), wrong.min(axis=0)
 
 
 def _codes(sums: IntArray, scale: F64) -> Int64Array:
@@ -99,12 +96,12 @@ def _first_sums(steps: Int64Array, scale: F64, sums: Sums) -> Int64Array:
 
 
 def _wrong_steps(
-    steps: Int64Array, reaching: Int64Array, scale: F64, multiplier: Int64Array
+    steps: Int64Array, reaching: Int64Array, scale: F64, multiplier: IntArray, shift: IntArray
 ) -> Int64Array:
     """How often a multiplier steps at another sum, (n,)."""
     wrong = np.zeros(len(reaching), np.int64)
     for sums in (reaching - 1, reaching):
         theirs = _codes(sums, scale) >= steps
-        ours = (sums * multiplier + _HALF) >> 31 >= steps
+        ours = multiply_by_quantized_multiplier(sums, multiplier, shift) >= steps
         wrong += (theirs != ours).sum(axis=1)
     return wrong
