@@ -138,6 +138,7 @@ OpPtr matmul_s8(Recording& in) {
   return op ? op : make_portable_matmul(spec.a_zero_point, spec.b_zero_point, requant);
 }
 
+// Also of linear layers, as convolutions of a single tap.
 OpPtr conv2d_16(Recording& in) {
   const Window window(in);
   const Tensor weight = in.array();
@@ -148,7 +149,13 @@ OpPtr conv2d_16(Recording& in) {
   if (OpPtr op = make_conv2d_16(spec, bytes(weight), bias, requant, in.read<Isa>())) return op;
   const std::span<const std::byte> sums(reinterpret_cast<const std::byte*>(bias.data()),
                                         bias.size_bytes());
-  return make_portable_conv2d(spec, integers(weight), {DType::kInt64, sums}, requant);
+  const Integers wide{DType::kInt64, sums};
+  const bool one_tap = spec.kernel[0] * spec.kernel[1] == 1 && spec.groups == 1;
+  if (!one_tap || window.stride != Pair{1, 1} || window.padding != Padding{}) {
+    return make_portable_conv2d(spec, integers(weight), wide, requant);
+  }
+  const LinearSpec linear{spec.depth, spec.out_channels, 0, spec.input, spec.output};
+  return make_portable_linear(linear, integers(weight), wide, requant);
 }
 
 OpPtr embedding(Recording& in) {

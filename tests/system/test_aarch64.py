@@ -10,18 +10,25 @@ import numpy as np
 import pytest
 import torch
 
+from intact.ir.int_ops import QLinear
 from tests.aarch64 import machine
 from tests.aarch64.recording import record
 from tests.architectures import ARCHITECTURES
 from tests.system.test_architectures import lowered
 from tests.unit.exec.native import test_codes8 as layers
+from tests.unit.exec.native import test_codes16 as wide
 from tests.unit.exec.native import test_depthwise as depthwise
 from tests.unit.exec.native import test_elementwise8 as elementwise
 from tests.unit.exec.native import test_pooling8 as pools
 from tests.unit.exec.native.convolving import Case
 from tests.unit.exec.native.sweeping import alone
 
-NETWORKS = ("mobilenet_v1", "cifar_resnet20", "ds_cnn")
+NETWORKS = (
+    ("mobilenet_v1", "W8A8"),
+    ("cifar_resnet20", "W4A8"),
+    ("ds_cnn", "W8A16"),
+    ("autoencoder", "W8A16"),
+)
 THREADS = (1, 3)
 
 each_level = pytest.mark.parametrize("level", machine.LEVELS)
@@ -55,12 +62,23 @@ def depthwise_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def wide_products() -> Iterator[layers.Layer]:
+    """Of 16-bit codes."""
+    rng = np.random.default_rng(0)
+    drawn = [wide.draw_conv2d(rng, kind) for kind in wide.KINDS for _ in range(15)]
+    drawn += [wide.draw_layer(QLinear, rng, (5, depth), (33, depth)) for depth in (3, 508, 1017)]
+    drawn.append(wide.largest_sums(2048))
+    for node, (x, weight, bias) in drawn:
+        yield node, {"x": x}, {"w": weight, "b": bias}
+
+
 def products() -> Iterator[layers.Layer]:
     rng = np.random.default_rng(0)
     for draw in (layers.draw_convolution, layers.draw_linear, layers.draw_product):
         for _ in range(80):
             yield draw(rng)
     yield from layers.extreme_layers()
+    yield from wide_products()
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +119,19 @@ def other_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def recorded(name: str, recipe: str) -> bytes:
+    architecture = next(a for a in ARCHITECTURES if a.name == name)
+    program = lowered(architecture, recipe).program
+    example = architecture.example(torch.Generator().manual_seed(2))
+    names = (value.name for value in program.inputs)
+    inputs = {name: x.numpy() for name, x in zip(names, example, strict=True)}
+    return record(f"{name} {recipe}", program, inputs)
+
+
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("aarch64") / "networks"
-    recordings = []
-    for architecture in ARCHITECTURES:
-        if architecture.name in NETWORKS:
-            program = lowered(architecture, "W8A8").program
-            example = architecture.example(torch.Generator().manual_seed(2))
-            names = (value.name for value in program.inputs)
-            inputs = {name: x.numpy() for name, x in zip(names, example, strict=True)}
-            recordings.append(record(architecture.name, program, inputs))
-    path.write_bytes(b"".join(recordings))
+    path.write_bytes(b"".join(recorded(*network) for network in NETWORKS))
     return path
 
 
@@ -138,6 +157,7 @@ def test_products_equal_the_reference(product_layers: Path, level: str) -> None:
     kernel = "portable" if level == "none" else f"gemm_s8_{level}"
     assert {f"conv2d {kernel}", f"linear {kernel}", f"matmul {kernel}"} <= ran
     assert (f"conv2d rows {kernel}" in ran) == (level != "none")
+    assert ({"conv2d wide_s16_neon", "conv2d depthwise wide_s16_neon"} <= ran) == (level != "none")
 
 
 @each_level

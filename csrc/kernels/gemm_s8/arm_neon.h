@@ -144,11 +144,13 @@ static inline int8x8_t load_signed8(const uint8_t* row, int count, uint8_t flip)
 }
 
 static inline void store_group(int8_t* target, const int8x8_t (&rows)[2]) {
-  vst2_s8(target, {{rows[0], rows[1]}});
+  const int8x8x2_t both = {{rows[0], rows[1]}};
+  vst2_s8(target, both);
 }
 
 static inline void store_group(int8_t* target, const int8x8_t (&rows)[4]) {
-  vst4_s8(target, {{rows[0], rows[1], rows[2], rows[3]}});
+  const int8x8x4_t all = {{rows[0], rows[1], rows[2], rows[3]}};
+  vst4_s8(target, all);
 }
 
 template <int kGroup>

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -21,17 +22,29 @@ from tests.unit.exec.native.running import constants_of, run_op
 from tests.unit.exec.oracle import run_node, seeds
 
 ISAS = [isa for isa in native.Isa if 0 < isa.value <= native.best_isa().value]
+KINDS = ("dense", "grouped", "depthwise")
 INT16, NARROW16 = Int(16), Int(16, narrow=True)
 pytestmark = pytest.mark.skipif(not ISAS, reason="no vectors on this CPU")
 
 
-def check(
+Layer: TypeAlias = tuple[Node, list[np.ndarray]]
+"""A node, and its input, weight and bias."""
+
+
+def node_of(op: int_ops.QConv2d | int_ops.QLinear, source: Int, arrays: list[np.ndarray]) -> Node:
+    values = tuple(
+        Value(name, array.shape, format)
+        for name, array, format in zip("xwb", arrays, (source, Int(8), Int(64)), strict=True)
+    )
+    return Node(op, values, Value("y", output_shape(op, [v.shape for v in values]), INT16))
+
+
+def draw_layer(
     op_type: Callable[..., int_ops.QConv2d | int_ops.QLinear],
     rng: np.random.Generator,
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
-    threads: int,
-) -> None:
+) -> Layer:
     source = NARROW16 if rng.random() < 0.3 else INT16
     x = draw_codes(rng, x_shape, source)
     weight = draw_codes(rng, w_shape, Int(8))
@@ -39,19 +52,18 @@ def check(
     bias = rng.integers(-largest, largest + 1, len(weight))
     requant = draw_requant(rng, len(weight), INT16, largest, wide=True)
     op = op_type(input_zero_point=0, weight_zero_point=None, requant=requant)
-    inputs = (
-        Value("x", x.shape, source),
-        Value("w", weight.shape, Int(8)),
-        Value("b", bias.shape, Int(64)),
-    )
-    node = Node(op, inputs, Value("y", output_shape(op, [v.shape for v in inputs]), INT16))
-    check_layer(op, inputs, node.output, {"w": weight, "b": bias})
-    expected = run_node(node, [x, weight, bias])
-    constants = constants_of(node, [weight, bias])
+    node = node_of(op, source, [x, weight, bias])
+    check_layer(op, node.inputs, node.output, {"w": weight, "b": bias})
+    return node, [x, weight, bias]
+
+
+def check(node: Node, arrays: list[np.ndarray], threads: int) -> None:
+    expected = run_node(node, arrays)
+    constants = constants_of(node, arrays[1:])
     for isa in ISAS:
-        made = _make(op, node, constants, isa)
+        made = _make(node.op, node, constants, isa)
         assert made is not None
-        np.testing.assert_array_equal(run_op(made, [x], expected, threads), expected)
+        np.testing.assert_array_equal(run_op(made, arrays[:1], expected, threads), expected)
 
 
 def _make(
@@ -73,13 +85,11 @@ def _make(
 )
 @settings(max_examples=100)
 def test_linear_equals_the_reference(seed, inputs, outputs, rows, threads):
-    check(int_ops.QLinear, np.random.default_rng(seed), (rows, inputs), (outputs, inputs), threads)
-
-
-@given(seeds, st.sampled_from(["dense", "grouped", "depthwise"]), st.sampled_from([1, 2]))
-@settings(max_examples=150)
-def test_conv2d_equals_the_reference(seed, kind, threads):
     rng = np.random.default_rng(seed)
+    check(*draw_layer(int_ops.QLinear, rng, (rows, inputs), (outputs, inputs)), threads)
+
+
+def draw_conv2d(rng: np.random.Generator, kind: str) -> Layer:
     groups = 1 if kind == "dense" else int(rng.integers(2, 4))
     depth, per_group = int(rng.choice([1, 3, 17, 70])), int(rng.choice([1, 2, 17, 66]))
     if kind == "depthwise":
@@ -93,21 +103,23 @@ def test_conv2d_equals_the_reference(seed, kind, threads):
         return int_ops.QConv2d(stride, padding, dilation, groups, **numbers)
 
     shape = (2, *(int(n) for n in rng.integers(7, 10, 2)), groups * depth)
-    check(op, rng, shape, (groups * per_group, *kernel, depth), threads)
+    return draw_layer(op, rng, shape, (groups * per_group, *kernel, depth))
 
 
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("inputs", [508, 509, 2048])
-def test_the_largest_sums_fit(isa, inputs):
+@given(seeds, st.sampled_from(KINDS), st.sampled_from([1, 2]))
+@settings(max_examples=150)
+def test_conv2d_equals_the_reference(seed, kind, threads):
+    check(*draw_conv2d(np.random.default_rng(seed), kind), threads)
+
+
+def largest_sums(inputs: int) -> Layer:
     weight = np.full((17, inputs), -128, np.int8)
     x = np.full((1, inputs), -(1 << 15), np.int16)
     requant = draw_requant(np.random.default_rng(0), 17, INT16, inputs << 22, wide=True)
-    op = int_ops.QLinear(0, None, requant)
-    values = (
-        Value("x", x.shape, INT16), Value("w", weight.shape, Int(8)), Value("b", (17,), Int(64)),
-    )  # fmt: skip
-    node = Node(op, values, Value("y", (1, 17), INT16))
-    bias = np.zeros(17, np.int64)
-    expected = run_node(node, [x, weight, bias])
-    made = _make(op, node, constants_of(node, [weight, bias]), isa)
-    np.testing.assert_array_equal(run_op(made, [x], expected), expected)
+    arrays = [x, weight, np.zeros(17, np.int64)]
+    return node_of(int_ops.QLinear(0, None, requant), INT16, arrays), arrays
+
+
+@pytest.mark.parametrize("inputs", [508, 509, 2048])
+def test_the_largest_sums_fit(inputs):
+    check(*largest_sums(inputs), threads=1)
