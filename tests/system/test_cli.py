@@ -67,6 +67,9 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
     for command, document in found.items():
         assert set(keys(document)) == documented(command), command
     check_numbers(found)
+    sources = printed(capsys, ["export", "digits.intact", "--to", "c", "-o", "digits_c"])
+    file = {"file_bytes"}
+    assert set(keys(sources)) == documented("export") - file | documented("export --to c")
     replay = printed(capsys, ["verify", "digits.intact", "--certificate", *EXECUTORS])
     certificate = {key for key in documented("inspect") if key.startswith("certificate")}
     assert set(keys(replay)) == (

@@ -128,4 +128,4 @@ def test_a_layer_is_one_line_in_a_pipe() -> None:
     assert run([*QUANTIZE, "--recipe", "net.py:rules"]) == 0
     lines = python(MAIN, "inspect", "net.intact").stdout.splitlines()
     document = json.loads(python(MAIN, "inspect", "net.intact", "--json").stdout)
-    assert len(lines) == 1 + len(document["layers"]) + 1
+    assert len(lines) == 1 + len(document["layers"]) + 2
