@@ -80,15 +80,20 @@ class MicroFile:
 def _process(folder: Path, outputs: int) -> str:
     """Runs the worker; returns what it printed."""
     command = [sys.executable, str(Path(tflm_process.__file__)), str(folder), str(ARENA)]
-    done = subprocess.run(
-        [*command, str(outputs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, str(outputs)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VerifyError(
+            f"TensorFlow Lite Micro did not finish in {_SECONDS} s; give it fewer samples"
+        ) from error
     if done.returncode:
         reasons = done.stdout.partition("Traceback")[0].split("\n")
         reasons = [line.strip() for line in reasons if line.strip()][-3:]

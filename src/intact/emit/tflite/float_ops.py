@@ -195,9 +195,13 @@ def emit_float_softmax(ledger: Ledger, node: Node[IntOp], op: ops.Softmax) -> No
         target = ledger.write(new_image(ledger, node.output))
         ledger.emit(BuiltinOperator.SOFTMAX, [source], target, options)
     else:
-        raise unsupported(
-            node, f"TFLite has no softmax over axis {op.axis}", "Transpose in the network."
-        )
+        order = (*(axis for axis in range(rank) if axis != op.axis), op.axis)
+        shape = tuple(sizes(x)[axis] for axis in order)
+        rows, result = (ledger.temporary(f"{node.name}/{n}", shape, x) for n in ("rows", "softmax"))
+        ledger.transpose(ledger.read(x), order, rows)
+        ledger.emit(BuiltinOperator.SOFTMAX, [rows], result, options)
+        back = [order.index(axis) for axis in range(rank)]
+        ledger.transpose(result, back, ledger.write(node.output))
 
 
 def emit_float_pad(ledger: Ledger, node: Node[IntOp], op: ops.Pad) -> None:

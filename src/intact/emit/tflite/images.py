@@ -1,7 +1,6 @@
 """Images with channels last, which TFLite's operators read, of values with channels first."""
 
 from intact.emit.tflite.ledger import Ledger
-from intact.emit.tflite.schema import BuiltinOperator, Options
 from intact.ir.graph import Node, Shape, Value, free_name
 from intact.ir.int_ops import IntOp
 
@@ -24,9 +23,8 @@ def image(ledger: Ledger, value: Value) -> Value:
         made = new_image(ledger, value)
         batch, channels, *space = value.shape
         rank = len(value.shape)
-        axes = ledger.integers((0, *range(2, rank), 1), f"{made.name}/axes")
         target = ledger.write(made, (batch, *space, channels))
-        ledger.emit(BuiltinOperator.TRANSPOSE, [source, axes], target, Options("TransposeOptions"))
+        ledger.transpose(source, (0, *range(2, rank), 1), target)
     return ledger.images[value.name]
 
 

@@ -82,9 +82,7 @@ class Ledger:
         rank = len(value.shape)
         batch, channels, *space = value.shape
         source = self.read_as(image, (batch, *space, channels))
-        axes = self.integers((0, rank - 1, *range(1, rank - 1)), f"{value.name}/axes")
-        options = Options("TransposeOptions")
-        self.emit(BuiltinOperator.TRANSPOSE, [source, axes], self.write(value), options)
+        self.transpose(source, (0, rank - 1, *range(1, rank - 1)), self.write(value))
 
     def holds(self, value: Value) -> bool:
         """Whether a tensor holds the value as the Program stores it."""
@@ -166,3 +164,9 @@ class Ledger:
             output,
             Options("ReshapeOptions"),
         )
+
+    def transpose(self, source: int, axes: Sequence[int], output: int) -> int:
+        """TRANSPOSE: axis i of the output is axis axes[i] of the source."""
+        order = self.integers(axes, f"{self.writer.tensors[output].name}/axes")
+        options = Options("TransposeOptions")
+        return self.emit(BuiltinOperator.TRANSPOSE, [source, order], output, options)

@@ -22,11 +22,7 @@ def emit_permute(ledger: Ledger, node: Node[IntOp], op: ops.Permute) -> None:
     if op.axes == (0, 2, 3, 1) and x.name in ledger.images:
         ledger.share(node.output, ledger.images[x.name])
         return
-    axes = ledger.integers(op.axes, f"{node.name}/axes")
-    inputs = [ledger.read(x), axes]
-    ledger.emit(
-        BuiltinOperator.TRANSPOSE, inputs, ledger.write(node.output), Options("TransposeOptions")
-    )
+    ledger.transpose(ledger.read(x), op.axes, ledger.write(node.output))
 
 
 def emit_slice(ledger: Ledger, node: Node[IntOp], op: ops.Slice) -> None:

@@ -42,8 +42,7 @@ def real_weight(ledger: Ledger, value: Value, axes: tuple[int, ...]) -> int:
         array = ledger.program.constants[value.name].reshape(shape).transpose(axes)
         return ledger.constant(value.name, array, TensorType.FLOAT32)
     target = ledger.temporary(f"{value.name}/moved", tuple(shape[axis] for axis in axes), value)
-    inputs = [ledger.read_as(value, shape), ledger.integers(axes, f"{value.name}/axes")]
-    return ledger.emit(BuiltinOperator.TRANSPOSE, inputs, target, Options("TransposeOptions"))
+    return ledger.transpose(ledger.read_as(value, shape), axes, target)
 
 
 def _image(shape: Shape) -> Shape:
