@@ -1,4 +1,4 @@
-"""Every architecture of integers as C: the reference's codes, and what they take of a device."""
+"""Networks of integers as C: the reference's codes, and what they take of a device."""
 
 import re
 import shutil
@@ -19,7 +19,6 @@ from intact.verification import compiled_c
 from tests.architectures import ARCHITECTURES, MLPERF_TINY, Architecture
 from tests.unit.emit.c.compiling import SANITIZED, STRICT, needs_compiler
 
-SMALL = ("cifar_resnet8", "ds_cnn", "unet", "bert", "conv1d_net")
 ARM = ("-mthumb", "-mfloat-abi=soft", "-std=c99", "-Os", *STRICT)
 needs_arm = pytest.mark.skipif(
     shutil.which("arm-none-eabi-gcc") is None,
@@ -33,32 +32,33 @@ def quantized(architecture: Architecture, recipe: str) -> Program:
     return intact.quantize(network, [example], example_input=example, recipe=recipe).program
 
 
-def codes_of(architecture: Architecture, before: Program) -> dict[str, Array]:
-    """The codes of a batch of two."""
+def sample(architecture: Architecture, program: Program) -> dict[str, Array]:
+    """A batch of two that calibration has not seen."""
     drawn = architecture.example(torch.Generator().manual_seed(5))
-    inputs = {v.name: x.numpy() for v, x in zip(before.inputs, drawn, strict=True)}
-    return reference.load(before)(inputs)
+    return {v.name: x.numpy() for v, x in zip(program.inputs, drawn, strict=True)}
 
 
-@needs_compiler
-@pytest.mark.parametrize(
-    ("architecture", "recipe"),
-    [
-        (architecture, recipe)
-        for architecture in dict.fromkeys((*ARCHITECTURES, *MLPERF_TINY))
-        for recipe in ("W8A8", "W8A8-per-tensor", "W8A16", "W4A8")
-        if recipe == "W8A8" or architecture.name in SMALL
-    ],
-    ids=lambda x: x if isinstance(x, str) else x.name,
-)
-def test_compiled_c_has_the_references_codes(architecture: Architecture, recipe: str) -> None:
-    cut = code_boundary(quantized(architecture, recipe))
-    codes = codes_of(architecture, cut.before)
-    flags = (*STRICT, *SANITIZED) if architecture.name in SMALL else STRICT
+def check_compiled_c(
+    program: Program, inputs: dict[str, Array], flags: tuple[str, ...] = STRICT
+) -> None:
+    """The network's compiled C gives the reference's codes."""
+    cut = code_boundary(program)
+    codes = reference.load(cut.before)(inputs)
     made = compiled_c.load(cut.program, flags=flags)(codes)
     for name, expected in reference.load(cut.program)(codes).items():
         assert made[name].dtype == expected.dtype
         np.testing.assert_array_equal(made[name], expected)
+
+
+@needs_compiler
+@pytest.mark.parametrize("recipe", ["W8A8", "W8A8-per-tensor", "W8A16", "W4A8"])
+@pytest.mark.parametrize("name", ["ds_cnn", "unet", "bert", "conv1d_net"])
+def test_compiled_c_has_the_references_codes(name: str, recipe: str) -> None:
+    """Of all architectures, `test_native` looks at C too."""
+    architecture = next(a for a in ARCHITECTURES if a.name == name)
+    program = quantized(architecture, recipe)
+    flags = (*STRICT, *SANITIZED) if recipe == "W8A8" else STRICT
+    check_compiled_c(program, sample(architecture, program), flags)
 
 
 @needs_arm

@@ -1,4 +1,4 @@
-"""Every architecture on the native engine: the reference's integers, whatever runs them.
+"""Every architecture on the native engine and as C: the reference's integers, whatever runs them.
 
 Real numbers agree but for the order of sums, and are the same for every number of threads.
 """
@@ -13,19 +13,15 @@ from intact.api.network import to_program
 from intact.api.quantize import quantize
 from intact.exec import native, reference
 from intact.ir.int_ops import Program
-from intact.numerics.arrays import Array
 from tests.architectures import ARCHITECTURES, Architecture
+from tests.system.test_generated_c import check_compiled_c, sample
+from tests.unit.emit.c.compiling import has_compiler
 
 
 def program_of(architecture: Architecture, recipe: str) -> Program:
     example = architecture.example(torch.Generator().manual_seed(2))
     network = quantize(architecture.build(), [example], example_input=example, recipe=recipe)
     return to_program(network)
-
-
-def sample(architecture: Architecture, program: Program) -> dict[str, Array]:
-    drawn = architecture.example(torch.Generator().manual_seed(5))
-    return {v.name: x.numpy() for v, x in zip(program.inputs, drawn, strict=True)}
 
 
 @pytest.mark.parametrize("recipe", ["W8A8", "W8A16"])
@@ -43,6 +39,8 @@ def test_networks_have_the_references_codes(architecture: Architecture, recipe: 
         for name, values in expected.items():
             joined = np.concatenate([half[name] for half in halves])
             np.testing.assert_array_equal(joined, values)
+    if recipe == "W8A8" and has_compiler():
+        check_compiled_c(program, inputs)
 
 
 # Where layers quantize what they read, a last bit may become a code and go on from layer to layer.

@@ -4,9 +4,14 @@ import shutil
 
 import pytest
 
+
+def has_compiler() -> bool:
+    """Whether there is a C compiler for this machine."""
+    return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+
+
 needs_compiler = pytest.mark.skipif(
-    all(shutil.which(name) is None for name in ("cc", "gcc", "clang")),
-    reason="needs a C compiler: apt-get install gcc libc6-dev",
+    not has_compiler(), reason="needs a C compiler: apt-get install gcc libc6-dev"
 )
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
 SANITIZED = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
