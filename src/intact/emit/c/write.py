@@ -1,6 +1,7 @@
 """Writes a Program as a folder of C sources."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,7 +44,13 @@ def write(model: Model, folder: Path, vectors: Sequence[Vector] = ()) -> None:
         OSError: if the folder cannot be written.
     """
     files = render(model, vectors)
+    is_new = not folder.exists()
     folder.mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        for name, text in files.items():
-            stack.enter_context(replacing(folder / name)).write(text.encode("ascii"))
+    try:
+        with ExitStack() as stack:
+            for name, text in files.items():
+                stack.enter_context(replacing(folder / name)).write(text.encode("ascii"))
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

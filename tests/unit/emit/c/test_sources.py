@@ -81,6 +81,14 @@ def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "net_c" / "model_test.c").mkdir(parents=True)
+    (tmp_path / "net_c" / "model_test.c" / "own").touch()
+    with pytest.raises(OSError, match=r"model_test\.c"):
+        intact.export(network(), tmp_path / "net_c")
+    assert [path.name for path in (tmp_path / "net_c").iterdir()] == ["model_test.c"]
+
+
 def test_only_the_kernels_that_are_used(tmp_path: Path) -> None:
     intact.export(network(), tmp_path / "net_c")
     header = (tmp_path / "net_c" / "intact_kernels.h").read_text()
