@@ -2,6 +2,7 @@
 
 from intact.emit.tflite import float_layers as layers
 from intact.emit.tflite import float_ops as reals
+from intact.emit.tflite.float_norm import emit_float_norm
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.transposed import emit_float_conv_transpose
 from intact.emit.tflite.values import unsupported
@@ -68,7 +69,7 @@ def _emit_simple(ledger: Ledger, node: Node[IntOp]) -> bool:
         case ops.Pad():
             reals.emit_float_pad(ledger, node, op)
         case ops.LayerNorm() | ops.GroupNorm():
-            reals.emit_float_norm(ledger, node, op)
+            emit_float_norm(ledger, node, op)
         case _:
             return _emit_activation(ledger, node)
     return True

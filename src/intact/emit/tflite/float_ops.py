@@ -14,7 +14,7 @@ from intact.emit.tflite.spatial import emit_bilinear, emit_nearest
 from intact.emit.tflite.values import sizes, unsupported
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
-from intact.ir.graph import Node, Shape, Value
+from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
 
 # --- images ------------------------------------------------------------------------------------
@@ -222,56 +222,6 @@ def emit_float_pad(ledger: Ledger, node: Node[IntOp], op: ops.Pad) -> None:
         make.last(BuiltinOperator.MIRROR_PAD, inputs, Options("MirrorPadOptions", {"Mode": 0}))
     else:
         raise unsupported(node, f"TFLite has no {op.mode.value} padding", "Export to .onnx.")
-
-
-# --- normalization -----------------------------------------------------------------------------
-
-
-def emit_float_norm(ledger: Ledger, node: Node[IntOp], op: ops.LayerNorm | ops.GroupNorm) -> None:
-    """(x - mean) / sqrt(variance + eps) * gamma + beta, operator by operator."""
-    x, gamma, beta = node.inputs
-    shape = sizes(x)
-    if isinstance(op, ops.LayerNorm):
-        rows: Shape = shape
-        axes = tuple(range(len(shape) - op.axes, len(shape)))
-        tail = sizes(gamma)
-    else:
-        rows, axes = (shape[0], op.groups, int(np.prod(shape[1:])) // op.groups), (2,)
-        tail = (shape[1], *(1,) * (len(shape) - 2))
-    reduced = tuple(1 if axis in axes else n for axis, n in enumerate(rows))
-    source = ledger.read_as(x, rows)
-
-    def step(code: int, inputs: Sequence[int], out: Shape, options: Options | None = None) -> int:
-        target = ledger.temporary(f"{node.name}/step", out, node.output)
-        return ledger.emit(code, inputs, target, options)
-
-    over, keep = (
-        ledger.integers(axes, f"{node.name}/axes"),
-        Options("ReducerOptions", {"KeepDims": True}),
-    )
-    mean = step(BuiltinOperator.MEAN, [source, over], reduced, keep)
-    centred = step(BuiltinOperator.SUB, [source, mean], rows, Options("SubOptions"))
-    squares = step(BuiltinOperator.MUL, [centred, centred], rows, Options("MulOptions"))
-    variance = step(BuiltinOperator.MEAN, [squares, over], reduced, keep)
-    epsilon = ledger.constant(
-        f"{node.name}/epsilon", np.asarray(op.eps, np.float32), TensorType.FLOAT32
-    )
-    positive = step(BuiltinOperator.ADD, [variance, epsilon], reduced, Options("AddOptions"))
-    inverse = step(BuiltinOperator.RSQRT, [positive], reduced)
-    normal = step(BuiltinOperator.MUL, [centred, inverse], rows, Options("MulOptions"))
-    if rows != shape:
-        whole = ledger.temporary(f"{node.name}/normal", shape, node.output)
-        normal = ledger.reshape(normal, whole, shape)
-    factor, offset = (
-        ledger.constant(
-            value.name, ledger.program.constants[value.name].reshape(tail), TensorType.FLOAT32
-        )
-        for value in (gamma, beta)
-    )
-    scaled = step(BuiltinOperator.MUL, [normal, factor], shape, Options("MulOptions"))
-    ledger.emit(
-        BuiltinOperator.ADD, [scaled, offset], ledger.write(node.output), Options("AddOptions")
-    )
 
 
 def emit_quantize(ledger: Ledger, node: Node[IntOp]) -> None:
