@@ -5,7 +5,7 @@ import numpy as np
 from intact.emit.tflite.images import image, new_image
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.padding import Window, window_input
-from intact.emit.tflite.reals import real, real_weight
+from intact.emit.tflite.reals import real_weight
 from intact.emit.tflite.schema import BuiltinOperator, Options, Quantization, TensorType
 from intact.emit.tflite.values import unsupported
 from intact.ir import float_ops as ops
@@ -48,7 +48,7 @@ def emit_float_conv(ledger: Ledger, node: Node[IntOp], op: ops.Conv) -> None:
 def bias_tensor(ledger: Ledger, bias: list[Value], channels: int, name: str) -> int:
     """A layer's bias; zeros if it has none."""
     if bias:
-        return real(ledger, bias[0])
+        return ledger.read(bias[0])
     return ledger.constant(f"{name}.bias", np.zeros(channels, np.float32), TensorType.FLOAT32)
 
 
@@ -109,7 +109,7 @@ def _dynamic_weight(ledger: Ledger, node: Node[IntOp], bits: int) -> tuple[np.nd
 def emit_float_linear(ledger: Ledger, node: Node[IntOp]) -> None:
     """FULLY_CONNECTED of real numbers."""
     x, weight, *bias = node.inputs
-    tensors = [real(ledger, weight), bias_tensor(ledger, bias, weight.shape[0], node.name)]
+    tensors = [ledger.read(weight), bias_tensor(ledger, bias, weight.shape[0], node.name)]
     _connect(ledger, node, x, tensors)
 
 
@@ -130,7 +130,7 @@ def _connect(ledger: Ledger, node: Node[IntOp], x: Value, tensors: list[int]) ->
 
 def emit_float_matmul(ledger: Ledger, node: Node[IntOp]) -> None:
     """BATCH_MATMUL of real numbers."""
-    inputs = [real(ledger, value) for value in node.inputs]
+    inputs = [ledger.read(value) for value in node.inputs]
     target = ledger.write(node.output)
     ledger.emit(BuiltinOperator.BATCH_MATMUL, inputs, target, Options("BatchMatMulOptions"))
 
@@ -138,5 +138,5 @@ def emit_float_matmul(ledger: Ledger, node: Node[IntOp]) -> None:
 def emit_float_embedding(ledger: Ledger, node: Node[IntOp]) -> None:
     """GATHER from real rows."""
     indices, weight = node.inputs
-    inputs = [real(ledger, weight), ledger.read(indices)]
+    inputs = [ledger.read(weight), ledger.read(indices)]
     ledger.emit(BuiltinOperator.GATHER, inputs, ledger.write(node.output), Options("GatherOptions"))

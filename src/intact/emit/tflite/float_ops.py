@@ -8,7 +8,6 @@ from intact.emit.tflite.float_layers import pads_of, pair
 from intact.emit.tflite.images import image, image_axes, is_image, new_image, on_images
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_pool
-from intact.emit.tflite.reals import real
 from intact.emit.tflite.schema import BuiltinOperator, Options, TensorType
 from intact.emit.tflite.spatial import emit_bilinear, emit_nearest
 from intact.emit.tflite.values import sizes, unsupported
@@ -74,7 +73,7 @@ class Elementwise:
     def read(self, value: Value) -> int:
         """An input in the node's layout."""
         if not self.images:
-            return real(self.ledger, value)
+            return self.ledger.read(value)
         rank = len(self.node.output.shape)
         if value.name not in self.ledger.program.constants:
             return self.ledger.read(image(self.ledger, value))
@@ -226,5 +225,5 @@ def emit_float_pad(ledger: Ledger, node: Node[IntOp], op: ops.Pad) -> None:
 
 def emit_quantize(ledger: Ledger, node: Node[IntOp]) -> None:
     """QUANTIZE."""
-    source, target = real(ledger, node.inputs[0]), ledger.write(node.output)
+    source, target = ledger.read(node.inputs[0]), ledger.write(node.output)
     ledger.emit(BuiltinOperator.QUANTIZE, [source], target, Options("QuantizeOptions"))

@@ -1,6 +1,6 @@
 """The TFLite model under construction: which tensor holds each value of a Program."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Ledger:
         self._tensors: dict[str, list[int]] = {}  # the same elements in several shapes
         self.images: dict[str, Value] = {}  # (N, H, W, C), of values with channels first
         self.stored: dict[str, Node[IntOp]] = {}  # `Dequantize` of constants, by name
+        self.when_read: dict[str, Callable[[], int]] = {}  # tensors that are made then
         for value in program.inputs:
             self.write(value)
 
@@ -69,7 +70,10 @@ class Ledger:
         return target
 
     def _hold(self, value: Value) -> None:
-        """Makes the tensor of a constant, or of what only an image holds."""
+        """Makes the tensor of a constant, of stored weights, or of what only an image holds."""
+        if value.name in self.when_read:
+            self._tensors[value.name] = [self.when_read[value.name]()]
+            return
         if value.name in self.images:
             self._from_image(value, self.images[value.name])
             return

@@ -16,16 +16,11 @@ def emit_dequantize(ledger: Ledger, node: Node[IntOp]) -> None:
     x = node.inputs[0]
     if x.name in ledger.program.constants:
         ledger.stored[node.name] = node
+        axes = tuple(range(len(x.shape)))
+        ledger.when_read[node.name] = lambda: real_weight(ledger, node.output, axes)
         return
     source, target = ledger.read(x), ledger.write(node.output)
     ledger.emit(BuiltinOperator.DEQUANTIZE, [source], target, Options("DequantizeOptions"))
-
-
-def real(ledger: Ledger, value: Value) -> int:
-    """A real value, its axes in the Program's order."""
-    if value.name in ledger.stored:
-        return real_weight(ledger, value, tuple(range(len(value.shape))))
-    return ledger.read(value)
 
 
 def real_weight(ledger: Ledger, value: Value, axes: tuple[int, ...]) -> int:

@@ -5,9 +5,11 @@ import pytest
 
 from intact.errors import UnsupportedOpError
 from intact.exec import reference
+from intact.ir import float_ops as ops
+from intact.ir.graph import Graph, Node, Value
 from intact.lower.lower import lower
 from intact.model import Dynamic, QuantizedModel
-from intact.numerics.formats import BF16, FP16, Format, Int
+from intact.numerics.formats import BF16, FP16, FP32, Format, Int
 from intact.numerics.granularity import PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from tests.contract.test_lower import BATCH, CASES, Case, absmax, network
@@ -93,3 +95,20 @@ def test_dynamic_range(name: str) -> None:
     made = litert.load(program)(inputs)["y"]
     allowed = 1e-5 if name.startswith("linear") else 0.02
     assert np.abs(made - expected).max() <= allowed * np.abs(expected).max()
+
+
+def test_stored_weights_may_be_moved() -> None:
+    """As where a network ties a layer's weight to an embedding."""
+    rng = np.random.default_rng(9)
+    weight = rng.normal(size=(5, 7)).astype(np.float32)
+    codes = absmax(weight, PerChannel())
+    x, w, moved, y = (
+        Value(name, shape, FP32)
+        for name, shape in (("x", (-1, 5)), ("w", (5, 7)), ("moved", (7, 5)), ("y", (-1, 7)))
+    )
+    nodes = Node(ops.Permute((1, 0)), (w,), moved), Node(ops.Linear(), (x, moved), y)
+    graph = Graph((x,), (y,), nodes, {"w": weight})
+    program = lower(QuantizedModel(graph, {"w": codes}, {}))
+    inputs = {"x": rng.normal(size=(3, 5)).astype(np.float32)}
+    expected = reference.load(program)(inputs)["y"]
+    np.testing.assert_allclose(litert.load(program)(inputs)["y"], expected, rtol=1e-5, atol=1e-5)
