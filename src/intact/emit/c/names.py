@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container
 
+_OURS = ("intact", "arena", "model", "number")  # how names of the files themselves begin
 _LONGEST = 48  # C99 tells names apart by 63 characters; a role and a number follow
 
 
@@ -13,7 +14,11 @@ def identifier(name: str) -> str:
     `features_0_conv_weight`.
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[-_LONGEST:].strip("_")
-    if not plain or plain[0].isdigit() or plain.lower().startswith(("intact", "arena", "number")):
+    if (
+        not plain
+        or plain[0].isdigit()
+        or plain.lower().startswith(("intact", "arena", "model", "number"))
+    ):
         return f"layer_{plain}" if plain else "layer"
     return plain
 

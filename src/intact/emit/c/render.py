@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from intact.emit.c import cmsis_nn
 from intact.emit.c.declarations import Data, folded
 from intact.emit.c.model import Model
-from intact.emit.c.names import comment, identifier
+from intact.emit.c.names import comment
 from intact.emit.c.site import volume
 from intact.ir.graph import Value
 from intact.numerics.formats import Int
@@ -25,8 +25,7 @@ def header(model: Model) -> str:
             "",
             "#include <stdint.h>",
             "",
-            *_ports("INPUT", model.program.inputs),
-            *_ports("OUTPUT", model.program.outputs),
+            *(line for port in ports(model) for line in _macros(port)),
             "/* Bytes of static memory, inputs and outputs included. */",
             f"#define MODEL_ARENA_BYTES {model.storage.arena}",
             "",
@@ -72,27 +71,21 @@ def _run_comment(model: Model) -> list[str]:
     return [*lines[:-1], f"{lines[-1]} */"]
 
 
-def port_names(kind: str, values: tuple[Value, ...]) -> list[str]:
-    """MODEL_INPUT, or MODEL_INPUT_NAME for each of several."""
-    if len(values) == 1:
-        return [f"MODEL_{kind}"]
-    return [f"MODEL_{kind}_{identifier(value.name).upper()}" for value in values]
-
-
-def _ports(kind: str, values: tuple[Value, ...]) -> Iterator[str]:
-    for name, value in zip(port_names(kind, values), values, strict=True):
-        shape = value.shape[1:] if value.shape[:1] == (1,) else value.shape
-        yield comment(f"{value.name}: {value.dtype}, shape {shape}")
-        yield f"#define {name}_ELEMENTS {volume(shape)}"
-        yield f"#define {name}_SHAPE {{{', '.join(map(str, shape or (1,)))}}}"
-        if isinstance(value.dtype, Int) and value.dtype.bits <= 16:
-            yield f"#define {name}_MIN ({value.dtype.qmin})"
-            yield f"#define {name}_MAX {value.dtype.qmax}"
-        params = value.params
-        if params is not None and params.scale.size == 1:
-            yield f"#define {name}_SCALE {float(params.scale.reshape(())):.9g}f"
-            yield f"#define {name}_ZERO_POINT ({int(params.offset.reshape(()))})"
-        yield ""
+def _macros(port: "Port") -> Iterator[str]:
+    """What a program must know of an input or output."""
+    value, name = port.value, port.function.upper()
+    shape = value.shape[1:] if value.shape[:1] == (1,) else value.shape
+    yield comment(f"{value.name}: {value.dtype}, shape {shape}")
+    yield f"#define {name}_ELEMENTS {volume(shape)}"
+    yield f"#define {name}_SHAPE {{{', '.join(map(str, shape or (1,)))}}}"
+    if isinstance(value.dtype, Int) and value.dtype.bits <= 16:
+        yield f"#define {name}_MIN ({value.dtype.qmin})"
+        yield f"#define {name}_MAX {value.dtype.qmax}"
+    params = value.params
+    if params is not None and params.scale.size == 1:
+        yield f"#define {name}_SCALE {float(params.scale.reshape(())):#.9g}f"
+        yield f"#define {name}_ZERO_POINT ({int(params.offset.reshape(()))})"
+    yield ""
 
 
 @dataclass(frozen=True, slots=True)

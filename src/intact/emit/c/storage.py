@@ -80,10 +80,10 @@ def plan_storage(program: Program, ram: int, kernels: Kernels = Kernels.PORTABLE
 
 
 def _parameters(prefix: str, values: tuple[Value, ...]) -> tuple[str, ...]:
-    """`in`, or `in_name` for each of several."""
+    """`in`, or `in_name` for each of several, told apart in capital letters too."""
     if len(values) == 1:
         return (prefix,)
     names: list[str] = []
     for value in values:
-        names.append(free_identifier(f"{prefix}_{identifier(value.name)}", names))
+        names.append(free_identifier(f"{prefix}_{identifier(value.name).lower()}", names))
     return tuple(names)

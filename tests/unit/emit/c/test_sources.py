@@ -24,7 +24,7 @@ from intact.ir.int_ops import Program, QLinear, QSoftmax
 from intact.numerics.formats import Int
 from intact.verification import compiled_c
 from tests.unit.emit.c.compiling import STRICT, needs_compiler
-from tests.unit.ir.examples import S8, examples, name_of, network, requant
+from tests.unit.ir.examples import S8, examples, name_of, network, params, requant
 
 FILES = {"model.h", "model.c", "intact_kernels.h", "model_test.c"}
 MAIN = '#include "model.h"\nint main(void) { return model_self_test(); }\n'
@@ -176,6 +176,19 @@ def test_names_of_layers_may_be_anything(names: tuple[str, ...]) -> None:
     made = compiled_c.load(program, flags=STRICT)(codes)
     expected = reference.load(program)(codes)
     np.testing.assert_array_equal(made[names[-1]], expected[names[-1]])
+
+
+@needs_compiler
+def test_names_of_several_inputs_and_scales_are_c(tmp_path: Path) -> None:
+    whole = params(S8, 2.0, 0)
+    a, b = Value("x", (-1, 4), S8, whole), Value("X", (-1, 4), S8, whole)
+    out = Value("model.weight", (-1, 8), S8, whole)
+    program = Graph((a, b), (out,), (Node(ops.Concat(1), (a, b), out),), {})
+    intact.export(program, tmp_path / "net_c")
+    header = (tmp_path / "net_c" / "model.h").read_text()
+    assert "#define MODEL_INPUT_X_SCALE 2.00000000f" in header
+    assert "#define MODEL_INPUT_X_2_SCALE 2.00000000f" in header
+    assert self_test(tmp_path / "net_c") == 0
 
 
 def test_identifiers_and_comments() -> None:
