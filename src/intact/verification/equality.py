@@ -24,7 +24,7 @@ class Equality:
     elements: int
     same: int
     largest: float  # largest difference, in codes; of real numbers where the output has no codes
-    first_layer: str | None = None  # that differs, in execution order; None if all are equal
+    first_layer: str | None = None  # that differs, in execution order, if it is known
 
     @property
     def equal(self) -> float:
@@ -41,8 +41,10 @@ class Equality:
         if self.same == self.elements:
             return f"all {self.elements:,} equal the reference's"
         first = f', first in "{self.first_layer}"' if self.first_layer else ""
+        free = "" if self.exact else "; not promised"
         return (
-            f"{self.equal:.4%} equal the reference's, largest difference {self.largest:.3g}{first}"
+            f"{self.equal:.4%} equal the reference's,"
+            f" largest difference {self.largest:.3g}{first}{free}"
         )
 
 

@@ -99,6 +99,7 @@ def test_what_is_not_promised_may_differ() -> None:
     made = found(Wrong("c", exact=False))
     assert made.met
     assert (made.outputs[0].exact, made.outputs[0].same) == (False, 17)
+    assert str(made).endswith('first in "c"; not promised')
 
 
 def test_batches_add_up() -> None:
