@@ -58,8 +58,8 @@ class Network:
 def quantized(architecture: Architecture, recipe: str) -> Network:
     """The network with random weights, and the same as a .tflite file."""
     example = networks.example_of(architecture.example, 2)
-    (samples,) = networks.example_of(architecture.example, 5)
-    case = networks.case(architecture.build(), example, recipe, samples)
+    samples = networks.example_of(architecture.example, 5)
+    case = networks.case(architecture.build(), example, recipe, *samples)
     file = tflite.codes_to_bytes(case.program)
     costs = report(translate(case.program))
     return Network(architecture.name, case, costs, len(file), tflm_arena(file))

@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 PORTABLE = HERE.parent.parent / "csrc" / "portable"
 BOARDS = HERE / "boards"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
-SECONDS = 60  # an emulator that needs longer hangs
+SECONDS = 300  # what takes longer hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Board:
         """What the program writes.
 
         Raises:
-            RuntimeError: if it fails or needs more than a minute.
+            RuntimeError: if it fails or takes minutes.
         """
         return _run([*self.emulator, "-icount", "shift=0", "-kernel", str(program)])
 
