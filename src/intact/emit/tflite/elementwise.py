@@ -1,4 +1,4 @@
-"""Sums, products, changes of scale and PReLU."""
+"""Sums, products and changes of scale."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,11 @@ import numpy as np
 from intact.emit.tflite.clamps import emit_bounded, emit_clamped, fused_activation
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.rounding import requant_of, same_codes
-from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options, Quantization
+from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options
 from intact.emit.tflite.values import (
     activation_params,
     code_range,
     no_scale,
-    tensor_type,
-    unsupported,
 )
 from intact.ir import int_ops
 from intact.ir.graph import Node, Value
@@ -22,7 +20,6 @@ from intact.numerics.fixedpoint import Requant, quantize_multiplier
 
 _STEPS = 2048  # units in the last place by which a scale may be changed
 _CANDIDATES = 16
-_SLOPE_STEPS = 16
 _SUM_SHIFT = {8: 20, 16: 15}  # TFLite's left shift of operands, by bits
 
 
@@ -60,23 +57,35 @@ def emit_mul(ledger: Ledger, node: Node[IntOp], op: int_ops.QMul) -> None:
     LiteRT computes the multiplier in float32, as eq. 25 does; TensorFlow Lite Micro computes it in
     float64. Neighbouring scales let both have ours.
     """
-    scales = [activation_params(node, value)[0] for value in (*node.inputs, node.output)]
-    low, high = _product_range(op, *node.inputs)
-    for candidate in _neighbours(op.requant, *scales):
-        if all(
-            theirs is not None and same_codes(op.requant, theirs, low, high)
-            for theirs in _multipliers(op.requant, *candidate, scales[2])
-        ):
-            break
-    else:
+    s_a, s_b, s_y = (activation_params(node, v)[0] for v in (*node.inputs, node.output))
+    found = product_scales(op.requant, (s_a, s_b, s_y), _product_range(op, *node.inputs))
+    if found is None:
         raise no_scale(node)
     inputs = [
-        ledger.rescaled(value, scale) for value, scale in zip(node.inputs, candidate, strict=True)
+        ledger.rescaled(value, scale) for value, scale in zip(node.inputs, found, strict=True)
     ]
     emit_clamped(ledger, BuiltinOperator.MUL, inputs, node, op.requant, Options("MulOptions"))
 
 
-def _multipliers(
+def product_scales(
+    requant: Requant,
+    scales: tuple[np.float32, np.float32, np.float32],
+    products: tuple[int, int],
+) -> tuple[np.float32, np.float32] | None:
+    """Scales of two operands, near to their own, of which both runtimes have our codes.
+
+    `scales` are the operands' and the result's; `products` the least and the largest product.
+    """
+    for candidate in _neighbours(requant, *scales):
+        if all(
+            theirs is not None and same_codes(requant, theirs, *products)
+            for theirs in multipliers(requant, *candidate, scales[2])
+        ):
+            return candidate
+    return None
+
+
+def multipliers(
     like: Requant, a: np.float32, b: np.float32, output: np.float32
 ) -> tuple[Requant | None, Requant | None]:
     """LiteRT's and TensorFlow Lite Micro's."""
@@ -147,44 +156,3 @@ def _keeps_codes(node: Node[IntOp], op: int_ops.Requantize) -> bool:
     low, high = code_range(x)
     codes = np.arange(low, high + 1)
     return np.array_equal(op.requant(codes - op.input_zero_point), codes)
-
-
-# --- PReLU -------------------------------------------------------------------------------------
-
-
-def emit_prelu(ledger: Ledger, node: Node[IntOp], op: int_ops.QPrelu) -> None:
-    """PRELU; int8 alone."""
-    x, slope = node.inputs
-    if x.dtype.bits != 8:
-        raise unsupported(node, "TFLite has PRELU of int8 alone", "Quantize its input with Int(8).")
-    for requant in (op.positive, op.negative):
-        if fused_activation(node.output, requant) != ActivationFunctionType.NONE:
-            raise unsupported(node, "TFLite's PRELU clamps nothing", "Export to .onnx or C.")
-    meaning = Quantization(np.asarray([_slope_scale(node, op)]), np.asarray([op.slope_zero_point]))
-    codes = ledger.program.constants[slope.name]
-    shape = (*(1,) * (len(x.shape) - 2), codes.size)  # the channels of the last axis
-    kind = tensor_type(slope.name, slope.dtype)
-    slopes = ledger.constant(slope.name, codes.reshape(shape), kind, meaning)
-    ledger.emit(BuiltinOperator.PRELU, [ledger.read(x), slopes], ledger.write(node.output))
-
-
-def _slope_scale(node: Node[IntOp], op: int_ops.QPrelu) -> np.float32:
-    """A scale of the slopes of which LiteRT, in float32, and TensorFlow Lite Micro have ours."""
-    x, slope = node.inputs
-    s_x, s_w, s_y = (activation_params(node, value)[0] for value in (x, slope, node.output))
-    low, high = (code - op.input_zero_point for code in code_range(x))
-    ends = [v * (w - op.slope_zero_point) for v in (min(low, 0), 0) for w in code_range(slope)]
-
-    def ratio(real: float) -> bool:
-        theirs = requant_of(real, op.positive)
-        return theirs is not None and same_codes(op.positive, theirs, 0, max(high, 0))
-
-    def product(theirs: Requant | None) -> bool:
-        return theirs is not None and same_codes(op.negative, theirs, min(ends), max(ends))
-
-    if ratio(float(s_x / s_y)) and ratio(float(s_x) / float(s_y)):
-        for step in sorted(range(-_SLOPE_STEPS, _SLOPE_STEPS + 1), key=abs):
-            scale = np.float32(s_w + step * np.spacing(s_w))
-            if all(map(product, _multipliers(op.negative, s_x, scale, s_y))):
-                return scale
-    raise no_scale(node)

@@ -1,6 +1,6 @@
 """One operator, or a few, for each node of a Program."""
 
-from intact.emit.tflite.elementwise import emit_mul, emit_prelu, emit_requantize, emit_sum
+from intact.emit.tflite.elementwise import emit_mul, emit_requantize, emit_sum
 from intact.emit.tflite.float_nodes import computes_in_float, emit_float_node
 from intact.emit.tflite.float_ops import emit_quantize
 from intact.emit.tflite.layers import (
@@ -18,6 +18,7 @@ from intact.emit.tflite.movement import (
     emit_slice,
 )
 from intact.emit.tflite.pooling import emit_adaptive, emit_avg_pool, emit_max_pool
+from intact.emit.tflite.prelu import emit_prelu
 from intact.emit.tflite.reals import emit_dequantize
 from intact.emit.tflite.spatial import emit_bilinear, emit_mean, emit_nearest
 from intact.emit.tflite.tables import emit_interpolated, emit_lookup, emit_softmax
@@ -56,7 +57,11 @@ def emit_node(ledger: Ledger, node: Node[IntOp]) -> None:
     if computes_in_float(node) and emit_float_node(ledger, node):
         return
     if not any(emit(ledger, node) for emit in families):
-        raise unsupported(node, "TFLite has no such operation", "Export to .onnx or C.")
+        raise unsupported(
+            node,
+            "TFLite has no such operation",
+            "Keep its layer float by a rule that matches it alone, or export to .onnx or C.",
+        )
 
 
 def _emit_layer(ledger: Ledger, node: Node[IntOp]) -> bool:

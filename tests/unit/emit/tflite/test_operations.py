@@ -22,9 +22,6 @@ REFUSED = {
     "group-norm-1d": (8, 16),
     "group-norm-3d": (8, 16),
     "conv-transpose-grouped": (8, 16),
-    "prelu": (16,),
-    "prelu-shared": (16,),
-    "prelu-3d": (16,),
 }
 
 
