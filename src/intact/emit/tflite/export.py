@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from intact.emit.tflite.groups import ungrouped
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.nodes import emit_node
 from intact.ir.boundary import code_boundary
@@ -41,6 +42,7 @@ def codes_to_bytes(program: Program) -> bytes:
 def _file(
     program: Program, inputs: Sequence[tuple[str, Value]], outputs: Sequence[tuple[str, Value]]
 ) -> bytes:
+    program = ungrouped(program)
     ledger = Ledger(program)
     for node in program.nodes:
         emit_node(ledger, node)

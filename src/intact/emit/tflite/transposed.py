@@ -62,8 +62,9 @@ def emit_float_conv_transpose(ledger: Ledger, node: Node[IntOp], op: ops.ConvTra
 
 def _check(node: Node[IntOp], groups: int, dilation: tuple[int, int]) -> None:
     if groups != 1 or dilation != (1, 1):
+        lacking = "groups" if groups != 1 else "dilation"
         raise unsupported(
-            node, "TFLite's TRANSPOSE_CONV has neither groups nor dilation", "Export to .onnx or C."
+            node, f"TFLite's TRANSPOSE_CONV has no {lacking}", "Export to .onnx or C."
         )
 
 

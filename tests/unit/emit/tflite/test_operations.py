@@ -21,7 +21,6 @@ REFUSED = {
     "group-norm": (8, 16),
     "group-norm-1d": (8, 16),
     "group-norm-3d": (8, 16),
-    "conv-transpose-grouped": (8, 16),
 }
 
 
