@@ -5,20 +5,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from intact.api.code_size import code_bytes
 from intact.api.network import QuantizedNetwork, to_program
+from intact.api.vectors import drawn_codes
 from intact.data.function import item_inputs
 from intact.emit import c
 from intact.errors import BudgetError
 from intact.exec import reference
 from intact.ir.boundary import CodeBoundary, code_boundary
-from intact.ir.graph import Value, sample_slices, with_batch
-from intact.ir.int_ops import Program, QEmbedding
+from intact.ir.graph import sample_slices
+from intact.ir.int_ops import Program
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
-from intact.numerics.formats import Int
 from intact.passes.fit_ram import fit_ram
 
 _VECTORS = 2  # that the self-test runs
@@ -72,7 +70,7 @@ def export_c(
     if samples is not None:
         inputs = _given(cut, samples)
     else:
-        inputs = _certified(network) or _random(program, seed)
+        inputs = _certified(network) or drawn_codes(program, _VECTORS, seed)
     c.write(model, Path(folder), list(_vectors(program, inputs)))
     return found
 
@@ -97,22 +95,6 @@ def _certified(network: QuantizedNetwork | QuantizedModel | Program) -> Mapping[
     """The codes of the certificate's vectors; none without them."""
     certificate = network.certificate if isinstance(network, QuantizedNetwork) else None
     return {} if certificate is None or certificate.vectors is None else certificate.vectors.inputs
-
-
-def _random(program: Program, seed: int) -> Mapping[str, Array]:
-    """Codes of each input's format; indices are those of rows."""
-    generator = np.random.default_rng(seed)
-    return {value.name: _drawn(value, program, generator) for value in program.inputs}
-
-
-def _drawn(value: Value, program: Program, generator: np.random.Generator) -> Array:
-    assert isinstance(value.dtype, Int), "translate refuses others"
-    low, high = value.dtype.qmin, value.dtype.qmax
-    if value.dtype.bits > 16:
-        tables = (n.inputs[1].shape[0] for n in program.nodes if isinstance(n.op, QEmbedding))
-        low, high = 0, min(tables, default=1) - 1
-    codes = generator.integers(low, high, with_batch(value.shape, _VECTORS), endpoint=True)
-    return codes.astype(value.dtype.storage)
 
 
 def _vectors(program: Program, inputs: Mapping[str, Array]) -> Iterator[c.Vector]:

@@ -1,16 +1,14 @@
 """Makes the certificate of a network while it is being quantized."""
 
 import hashlib
-import importlib.metadata
-import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import FunctionType
 
 import numpy as np
 
+from intact.api.vectors import is_exact, most_samples, vectors_of, versions
 from intact.exec import reference
 from intact.ir.boundary import code_boundary
 from intact.ir.certificate import (
@@ -19,22 +17,15 @@ from intact.ir.certificate import (
     Calibration,
     Certificate,
     Origin,
-    OutputHash,
     Range,
     Vectors,
-    Version,
 )
-from intact.ir.graph import Value, with_batch
-from intact.ir.hashing import codes_sha256, combined_sha256, little_endian
+from intact.ir.graph import Value
+from intact.ir.hashing import combined_sha256, little_endian
 from intact.ir.int_ops import Program
-from intact.ir.packing import packed_bytes
 from intact.numerics.arrays import Array
 from intact.observers import Statistics
 from intact.ptq import PtqRule
-from intact.verification.equality import exact_values
-
-_PACKAGES = ("intact", "numpy", "torch")
-_MOST_BYTES = 256_000  # of the codes of test vectors; one sample is kept whatever its size
 
 
 class Witness:
@@ -50,8 +41,7 @@ class Witness:
         """The same batches."""
         for arrays in batches:
             if self.samples < MOST_VECTORS:
-                kept = zip(self._inputs, arrays, strict=True)
-                self._first.append(tuple(_first(value, array) for value, array in kept))
+                self._first.append(tuple(map(_head, self._inputs, arrays)))
             for array, digest in zip(arrays, self._hashes, strict=True):
                 digest.update(little_endian(array))
             self.samples += len(arrays[0])
@@ -66,17 +56,22 @@ class Witness:
 
     def first(self, count: int) -> dict[str, Array]:
         """The first `count` samples by input, or the first batch of a fixed size."""
-        parts = zip(self._inputs, zip(*self._first, strict=True), strict=True)
-        return {
-            value.name: np.concatenate(arrays)[: -count * rows] if rows < 0 else arrays[0]
-            for value, arrays in parts
-            for rows in value.shape[:1]
-        }
+        kept = zip(self._inputs, zip(*self._first, strict=True), strict=True)
+        return {value.name: _joined(value, parts, count) for value, parts in kept}
 
 
-def _first(value: Value, array: Array) -> Array:
-    rows = value.shape[0]
-    return array[: -MOST_VECTORS * rows].copy() if rows < 0 else array.copy()
+def _head(value: Value, array: Array) -> Array:
+    """A copy of as many samples as there are vectors; of a batch of fixed size all."""
+    return array[: MOST_VECTORS * _each(value) or None].copy()
+
+
+def _joined(value: Value, parts: Sequence[Array], count: int) -> Array:
+    return np.concatenate(parts)[: count * _each(value)] if _each(value) else parts[0]
+
+
+def _each(value: Value) -> int:
+    """Rows of a sample; 0 if their number is fixed."""
+    return max(-value.shape[0], 0) if value.shape else 0
 
 
 def _line(value: Value) -> str:
@@ -96,7 +91,7 @@ def certificate(
         recipe,
         tuple(described(rule)[:MOST_TEXT] for rule in rules),
         seed,
-        versions(),
+        versions("intact", "numpy", "torch"),
         witness.calibration,
         tuple(Range(name, *found.seen) for name, found in statistics.items()),
     )
@@ -107,26 +102,10 @@ def vectors(program: Program, witness: Witness) -> Vectors | None:
     """Up to four samples, fewer if they are large; None where outputs are not integers' alone."""
     boundary = code_boundary(program)
     inner = boundary.program
-    exact = exact_values(inner)
-    if not witness.samples or not all(value.name in exact for value in inner.outputs):
+    if not witness.samples or not is_exact(inner):
         return None
-    each = sum(packed_bytes(value.dtype, with_batch(value.shape, 1)) for value in inner.inputs)
-    fixed = all(value.shape[0] > 0 for value in program.inputs)
-    most = 1 if fixed else min(_MOST_BYTES // each, MOST_VECTORS, witness.samples)
-    count = max(most, 1)
-    codes = reference.load(boundary.before)(witness.first(count))
-    made = reference.load(inner)({value.name: codes[value.name] for value in inner.inputs})
-    outputs = tuple(OutputHash(v.name, codes_sha256(made[v.name])) for v in inner.outputs)
-    return Vectors(count, {value.name: codes[value.name] for value in inner.inputs}, outputs)
-
-
-def versions() -> tuple[Version, ...]:
-    """Of Python and of the packages that compute."""
-    found = [Version("python", platform.python_version())]
-    for package in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):  # a source tree is not installed
-            found.append(Version(package, importlib.metadata.version(package)))
-    return tuple(found)
+    samples = min(most_samples(inner), witness.samples)
+    return vectors_of(inner, reference.load(boundary.before)(witness.first(samples)), samples)
 
 
 def described(setting: object) -> str:

@@ -102,6 +102,8 @@ class QuantizedNetwork:
     def save(self, path: str | Path) -> None:
         """Writes a `.intact` file, whole or not at all.
 
+        A network that was not quantized here gets a certificate of random test vectors.
+
         Raises:
             ValueError: if the name does not end in `.intact`.
             OSError: if it cannot be written.
@@ -109,7 +111,12 @@ class QuantizedNetwork:
         target = Path(path)
         if target.suffix != ".intact":
             raise ValueError(f"a quantized network is saved as .intact, not {target.name}")
-        file.save(self.program, target, self.certificate)
+        certificate = self.certificate
+        if certificate is None:
+            from intact.api.vectors import drawn_certificate  # which running needs not
+
+            certificate = drawn_certificate(self.program, self.recipe or "unknown")
+        file.save(self.program, target, certificate)
 
     @staticmethod
     def load(path: str | Path) -> "QuantizedNetwork":

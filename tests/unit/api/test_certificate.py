@@ -17,6 +17,7 @@ from intact.ir.boundary import code_boundary
 from intact.ir.certificate import MOST_VECTORS, Certificate, OutputHash
 from intact.ir.hashing import codes_sha256
 from intact.ir.int_ops import QLinear
+from tests.golden.networks import programs
 
 SAMPLES = torch.randn(40, 2, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -120,6 +121,17 @@ def test_a_network_of_a_fixed_batch_size_has_one_batch() -> None:
     assert vectors is not None
     assert (vectors.samples, [len(codes) for codes in vectors.inputs.values()]) == (1, [6])
     assert intact.verify_certificate(found, executors=["native"]).met
+
+
+def test_networks_from_elsewhere_are_saved_with_drawn_vectors(tmp_path: Path) -> None:
+    for name, program in programs().items():
+        intact.QuantizedNetwork(program).save(tmp_path / "net.intact")
+        loaded = intact.load(tmp_path / "net.intact")
+        assert certificate_of(loaded).origin.recipe == "unknown"
+        if name in ("residual_w8a8", "residual_w8a16", "attention_w4a8"):
+            assert intact.verify_certificate(loaded, executors=["native"]).met
+        else:
+            assert certificate_of(loaded).vectors is None
 
 
 def test_float_outputs_have_no_vectors() -> None:
