@@ -92,19 +92,23 @@ INTACT_ALWAYS_INLINE void intact_dsp_unpack(uint32_t pairs, int8_t* out) {
   memcpy(out, &word, sizeof word);
 }
 
-/* `count` weights from an even `index` on: where they lie, or of 4 bits, as bytes in `room`, which
- * has a multiple of four. */
-INTACT_DSP_LOOP const int8_t* intact_dsp_weights(const intact_factors* factors, const void* weight,
-                                                 size_t index, int32_t count, int8_t* room) {
-  const uint8_t* pairs = (const uint8_t*)weight + index / 2;
-  int8_t* out = room;
-  if (INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8) return (const int8_t*)weight + index;
+/* `count` weights of 4 bits, from the byte `pairs` on, as bytes in `out`, which has a multiple of
+ * four. */
+INTACT_DSP_LOOP void intact_dsp_unpack_row(const uint8_t* pairs, int32_t count, int8_t* out) {
   for (const uint8_t* end = pairs + (count / 4) * 2; pairs < end; pairs += 2, out += 4) {
     uint16_t two;
     memcpy(&two, pairs, sizeof two);
     intact_dsp_unpack(two, out);
   }
   if (count % 4 != 0) intact_dsp_unpack(*pairs, out); /* nothing lies behind the last row */
+}
+
+/* `count` weights from an even `index` on: where they lie, or of 4 bits, as bytes in `room`. */
+INTACT_ALWAYS_INLINE const int8_t* intact_dsp_weights(const intact_factors* factors,
+                                                      const void* weight, size_t index,
+                                                      int32_t count, int8_t* room) {
+  if (INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8) return (const int8_t*)weight + index;
+  intact_dsp_unpack_row((const uint8_t*)weight + index / 2, count, room);
   return room;
 }
 
