@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from intact.numerics import gemmlowp
-from intact.numerics.arrays import F64, Array, IntArray
+from intact.numerics.arrays import F32, F64, Array, IntArray
 from intact.numerics.fixedpoint import (
     Int64Array,
     doubling_high_mul,
@@ -51,6 +51,22 @@ def lookup_table(f: Callable[[F64], F64], source: QuantParams, output: QuantPara
     return _clamp(
         _encode(f(scale * (codes - zero_point).astype(np.float64)), output), _unpack(output)[0]
     )
+
+
+def float32_table(f: Callable[[F32], F32], source: QuantParams, output: QuantParams) -> IntArray:
+    """The same in float32 throughout, as TFLite's LUTPopulate computes it."""
+    (format, scale, zero_point), (out_format, out_scale, out_zero) = map(_unpack, (source, output))
+    codes = np.arange(format.qmin, format.qmax + 1)
+    x = np.float32(scale) * (codes - zero_point).astype(np.float32)
+    with np.errstate(over="ignore"):
+        steps = round_half_away(f(x) * (np.float32(1) / np.float32(out_scale)))
+    return _clamp(steps + np.float32(out_zero), out_format)
+
+
+def logistic32(x: F32) -> F32:
+    """1 / (1 + exp(-x)), without leaving float32."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.float32(1) / (np.float32(1) + np.exp(-x)))
 
 
 def interpolated_table(

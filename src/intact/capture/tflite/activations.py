@@ -15,8 +15,7 @@ from intact.numerics.arrays import F32, IntArray
 from intact.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_zero_point
-from intact.numerics.special import round_half_away
-from intact.numerics.tables import hard_swish_table
+from intact.numerics.tables import float32_table, hard_swish_table, logistic32
 
 _CLAMPS: dict[str, Bounds] = {
     "RELU": (0.0, None),
@@ -40,7 +39,7 @@ def clamp(net: Builder, operator: Operator) -> None:
 
 def logistic(net: Builder, operator: Operator) -> None:
     """LOGISTIC, computed in float32 for each code."""
-    _table(net, operator, ops.Sigmoid(), lambda x: np.float32(1) / (np.float32(1) + np.exp(-x)))
+    _table(net, operator, ops.Sigmoid(), logistic32)
 
 
 def tanh(net: Builder, operator: Operator) -> None:
@@ -71,10 +70,7 @@ def _table(
     """LUTPopulate: the nearest code of f(x), all in float32."""
     source, output = _params(net, operator)
     _check_bytes(net, operator, source)
-    x = scale32(source) * _centred(source).astype(np.float32)
-    with np.errstate(over="ignore"):
-        steps = round_half_away(f(x) * (np.float32(1) / scale32(output)))
-    _emit_table(net, operator, function, steps + np.float32(scalar_zero_point(output)))
+    _emit_table(net, operator, function, float32_table(f, source, output))
 
 
 def hard_swish(net: Builder, operator: Operator) -> None:

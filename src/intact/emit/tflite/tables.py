@@ -17,8 +17,10 @@ from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.tables import (
     exp_table,
+    float32_table,
     hard_swish_table,
     interpolate,
+    logistic32,
     logistic_table,
     reciprocal_table,
     tanh_table,
@@ -43,12 +45,19 @@ def emit_lookup(ledger: Ledger, node: Node[IntOp], op: int_ops.Lookup) -> None:
 def _kernel(
     function: ops.Activation, source: QuantParams, output: QuantParams
 ) -> tuple[int, Options | None, IntArray] | None:
-    """(operator, options, table) of the reference kernel that computes a function, if any does."""
+    """(operator, options, table) of the reference kernel that computes a function, if any does.
+
+    TFLite Micro computes LOGISTIC and TANH in fixed point, LiteRT in float32.
+    """
     match function:
         case ops.Sigmoid() if _SMALLEST < scalar_scale(source) < 8:
-            return BuiltinOperator.LOGISTIC, None, logistic_table(source)
+            micro, litert = logistic_table(source), float32_table(logistic32, source, output)
+            agree = np.array_equal(micro, litert)
+            return (BuiltinOperator.LOGISTIC, None, micro) if agree else None
         case ops.Tanh() if _SMALLEST < scalar_scale(source) < 8:
-            return BuiltinOperator.TANH, None, tanh_table(source)
+            micro, litert = tanh_table(source), float32_table(np.tanh, source, output)
+            agree = np.array_equal(micro, litert)
+            return (BuiltinOperator.TANH, None, micro) if agree else None
         case ops.HardSwish() if scalar_scale(source) < 128 * scalar_scale(output):
             table = hard_swish_table(source, output)
             return BuiltinOperator.HARD_SWISH, Options("HardSwishOptions"), table

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from intact.errors import UnsupportedOpError
+from intact.exec import reference
 from intact.ir import float_ops as ops
+from intact.ir.graph import Graph, Node, Value
+from intact.ir.int_ops import Lookup, Program
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
+from intact.numerics.tables import logistic_table
 from tests.contract.test_lower import CASES, Case
 from tests.unit.emit.tflite.drawing import draw_case
 from tests.unit.emit.tflite.running import check, merged, program_of
@@ -71,3 +77,17 @@ def test_drawn_operations_have_the_same_codes(seed: int) -> None:
     rng = np.random.default_rng(seed)
     case = draw_case(rng)
     check(program_of(case, int(rng.choice([8, 8, 16])), rng), litert.load, rng)
+
+
+def test_a_sigmoid_where_the_runtimes_differ_is_gathered() -> None:
+    """At code 57 LiteRT's float32 and TensorFlow Lite Micro's fixed point round apart."""
+    source = QuantParams(Int(8), np.asarray(0.13804379105567932, np.float32), np.asarray(62))
+    target = QuantParams(Int(8), np.asarray(1 / 256, np.float32), np.asarray(-128))
+    x, y = (
+        Value(name, (-1, 256), Int(8), params) for name, params in (("x", source), ("y", target))
+    )
+    op = Lookup(logistic_table(source), ops.Sigmoid())
+    program: Program = Graph((x,), (y,), (Node(op, (x,), y),), {})
+    codes = {"x": np.arange(-128, 128, dtype=np.int8)[None]}
+    expected = reference.load(program)(codes)["y"]
+    np.testing.assert_array_equal(litert.load(program)(codes)["y"], expected)
