@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import intact
 from intact.emit.c.library import Kernels
 from intact.emit.c.model import translate
-from intact.emit.c.render import Port, ports
+from intact.emit.c.ports import Port
 from intact.emit.c.vectors import Vector
 from intact.emit.c.write import write
 from intact.exec import reference
@@ -99,7 +99,7 @@ def write_sources(case: Case, folder: Path, kernels: Kernels = Kernels.PORTABLE)
         )
     )
     write(model, folder, [Vector(*first)])
-    (folder / "samples.h").write_text("\n".join(_samples(case, ports(model))))
+    (folder / "samples.h").write_text("\n".join(_samples(case, model.ports)))
 
 
 def run(board: Board, program: Path) -> Measured:

@@ -29,6 +29,7 @@ def export_c(
     ram: int | None = None,
     flash: int | None = None,
     kernels: c.Kernels = c.Kernels.PORTABLE,
+    name: str = c.DEFAULT_NAME,
     samples: object = None,
     seed: int = 0,
 ) -> c.Report:
@@ -41,11 +42,14 @@ def export_c(
             of large images are computed in bands of rows, with the same integers.
         flash: Bytes for the constants, and for the code where a compiler for Cortex-M can tell.
         kernels: Whose; with CMSIS-NN, what it needs while a layer runs counts as ram.
+        name: Of the model: how names of its files and functions begin, so that one program may hold
+            several; an identifier of C.
         samples: A batch of inputs, of which the first become the self-test's; by default the test
             vectors of the network's certificate, and random codes where there are none.
         seed: Of the random codes.
 
     Raises:
+        ValueError: if the model cannot have that name.
         UnsupportedOpError: names the layer that computes with real numbers or has no kernel.
         BudgetError: if a budget is too small; names the layer.
         CalibrationError: if the samples do not fit the network.
@@ -53,11 +57,11 @@ def export_c(
     """
     cut = code_boundary(to_program(network))
     program = reference.folded(cut.program)
-    model = c.translate(program, kernels)
+    model = c.translate(program, kernels, name)
     found = c.report(model)
     if ram is not None and found.ram > ram:
         fitted = fit_ram(program, ram, partial(c.plan_storage, kernels=kernels))
-        model = c.translate(fitted.program, kernels)
+        model = c.translate(fitted.program, kernels, name)
         found = replace(
             c.report(model),
             bands=fitted.bands,

@@ -27,7 +27,7 @@ def code_bytes(model: Model) -> int | None:
         # Without the arrays, which are counted already and take long to compile.
         for name, text in render(model, outside=0).items():
             (Path(folder) / name).write_text(text, encoding="ascii")
-        _run([_TOOLS + "gcc", *_FLAGS, "-c", "model.c", "-o", "model.o"], folder)
+        _run([_TOOLS + "gcc", *_FLAGS, "-c", f"{model.name}.c", "-o", "model.o"], folder)
         listed = _run([_TOOLS + "size", "model.o"], folder)
     axes = model.declarations.most_axes()
     structures = (item for item in model.declarations.items if isinstance(item, Structure))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from intact.api.c_sources import export_c
 from intact.api.network import QuantizedNetwork, to_program
-from intact.emit.c import Kernels
+from intact.emit.c import DEFAULT_NAME, Kernels
 from intact.ir.int_ops import Program
 from intact.model import QuantizedModel
 
@@ -16,6 +16,7 @@ def export(
     ram: int | None = None,
     flash: int | None = None,
     kernels: Kernels | None = None,
+    name: str | None = None,
 ) -> None:
     """Writes the network in the format of the path's suffix, whole or not at all.
 
@@ -34,6 +35,7 @@ def export(
         ram: For C: bytes that its tensors may take, inputs and outputs included.
         flash: For C: bytes that its constants may take, and its code where that can be measured.
         kernels: For C: whose; by default ours.
+        name: For C: how names of files and functions begin; by default model.
 
     Raises:
         ValueError: for any other suffix, or an argument for C with another format.
@@ -42,8 +44,8 @@ def export(
         OSError: if the file or folder cannot be written.
     """
     target = Path(path)
-    if target.suffix and any(given is not None for given in (ram, flash, kernels)):
-        raise ValueError(f"{path}: ram, flash and kernels are for a folder of C sources")
+    if target.suffix and any(given is not None for given in (ram, flash, kernels, name)):
+        raise ValueError(f"{path}: ram, flash, kernels and name are for a folder of C sources")
     match target.suffix:
         case ".onnx":
             from intact.emit import onnx  # onnx is optional
@@ -54,7 +56,14 @@ def export(
 
             tflite.save(to_program(network), target)
         case "":
-            export_c(network, target, ram=ram, flash=flash, kernels=kernels or Kernels.PORTABLE)
+            export_c(
+                network,
+                target,
+                ram=ram,
+                flash=flash,
+                kernels=kernels or Kernels.PORTABLE,
+                name=DEFAULT_NAME if name is None else name,
+            )
         case other:
             raise ValueError(
                 f"{path}: a network is exported to .onnx, .tflite or a folder without suffix for C,"

@@ -9,7 +9,7 @@ from intact.api.export import export
 from intact.cli.networks import open_network
 from intact.cli.options import EPILOG, json_option, memory_size
 from intact.cli.output import Json, check_folder, check_output, kilobytes, print_json
-from intact.emit.c import Kernels, Report
+from intact.emit.c import DEFAULT_NAME, Kernels, Report, check_name
 
 
 @click.command("export", epilog=EPILOG)
@@ -39,6 +39,7 @@ from intact.emit.c import Kernels, Report
     type=click.Choice([kernels.value for kernels in Kernels]),
     help="C: whose; cmsis-nn calls Arm's library for the layers that it computes alike.",
 )
+@click.option("--name", help="C: how names of files and functions begin; by default model.")
 @json_option
 def command(
     network: str,
@@ -47,6 +48,7 @@ def command(
     ram: int | None,
     flash: int | None,
     kernels: str | None,
+    name: str | None,
     as_json: bool,
 ) -> int:
     """Write NET as a file that other runtimes execute, or as C sources for microcontrollers.
@@ -55,6 +57,8 @@ def command(
     nothing is written and the exit code is 1.
     """
     if kind == "c":
+        name = DEFAULT_NAME if name is None else name
+        check_name(name)
         check_folder(output)
         found = export_c(
             open_network(network),
@@ -62,10 +66,11 @@ def command(
             ram=ram,
             flash=flash,
             kernels=Kernels.PORTABLE if kernels is None else Kernels(kernels),
+            name=name,
         )
-        return _print(network, found, output, as_json)
-    if any(given is not None for given in (ram, flash, kernels)):
-        raise click.UsageError("--ram, --flash and --kernels are options of --to c")
+        return _print(network, found, output, name, as_json)
+    if any(given is not None for given in (ram, flash, kernels, name)):
+        raise click.UsageError("--ram, --flash, --kernels and --name are options of --to c")
     check_output(output, f".{kind}")
     export(open_network(network), output)
     size = output.stat().st_size
@@ -76,12 +81,12 @@ def command(
     return 0
 
 
-def _print(source: str, found: Report, output: Path, as_json: bool) -> int:
+def _print(source: str, found: Report, output: Path, name: str, as_json: bool) -> int:
     if as_json:
         print_json({"network": source, "format": "c", "output": str(output), **document(found)})
     else:
         click.echo(str(found))
-        click.echo(f"{output}: model.h, model.c, intact_kernels.h and model_test.c")
+        click.echo(f"{output}: {name}.h, {name}.c, {name}_kernels.h and {name}_test.c")
     return 0
 
 

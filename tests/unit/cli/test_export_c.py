@@ -51,6 +51,12 @@ def test_kernels_of_cmsis_nn(capsys: pytest.CaptureFixture[str]) -> None:
     assert "intact_mean(" in code
 
 
+def test_a_name_for_files_and_functions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*EXPORT, "--name", "kws"]) == 0
+    assert "net_c: kws.h, kws.c, kws_kernels.h and kws_test.c" in capsys.readouterr().out
+    assert "void kws_run(" in (Path("net_c") / "kws.h").read_text()
+
+
 @pytest.mark.parametrize(("option", "message"), [("--ram", '"conv"'), ("--flash", '"conv"')])
 def test_a_budget_that_is_missed_ends_with_1_and_writes_nothing(
     option: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -71,8 +77,9 @@ def test_a_budget_that_is_missed_ends_with_1_and_writes_nothing(
         (["export", "net.intact", "--to", "onnx", "-o", "x.onnx", "--ram", "1k"], "of --to c"),
         (
             ["export", "net.intact", "--to", "onnx", "-o", "x.onnx", "--kernels", "cmsis-nn"],
-            "--kernels are options of --to c",
+            "--kernels and --name are options of --to c",
         ),
+        ([*EXPORT, "--name", "key-word"], "'key-word' is no name for C"),
         ([*EXPORT, "--kernels", "cmsis"], "not one of 'portable', 'cmsis-nn'"),
     ],
 )

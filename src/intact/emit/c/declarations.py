@@ -62,8 +62,8 @@ class Structure:
 class Declarations:
     """Constants in the order in which they were asked for; equal ones share a name."""
 
+    names: set[str] = field(default_factory=set)  # taken, at first by others
     items: list[Data | Structure] = field(default_factory=list)
-    _names: set[str] = field(default_factory=set)
     _known: dict[tuple[str, object], str] = field(default_factory=dict)
 
     def array(self, wanted: str, values: Array, about: str) -> str:
@@ -95,8 +95,8 @@ class Declarations:
         return max(ranks, default=1) or 1
 
     def _add(self, wanted: str) -> str:
-        name = free_identifier(wanted, self._names)
-        self._names.add(name)
+        name = free_identifier(wanted, self.names)
+        self.names.add(name)
         return name
 
 
@@ -159,10 +159,13 @@ def wrapped(values: Array) -> Iterator[str]:
 
 
 def folded(text: str) -> Iterator[str]:
-    """A long statement on several lines, each within the width where it has spaces."""
+    """A long statement on several lines, each within the width where that can be.
+
+    Lines end between fields or arguments, where they are short enough.
+    """
     indent = " " * (len(text) - len(text.lstrip()) + 4)
     while len(text) > WIDTH:
-        cut = text.rfind(" ", len(indent), WIDTH)
+        cut = text.rfind(", ", len(indent), WIDTH) + 1 or text.rfind(" ", len(indent), WIDTH)
         if cut < 0:
             break
         yield text[:cut]

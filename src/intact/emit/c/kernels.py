@@ -58,8 +58,8 @@ def amalgamate(used: Collection[str], macros: Mapping[str, str]) -> str:
     wanted = _reachable(definitions, used)
     wanted.update(i for i, d in enumerate(definitions) if not d.names and "#include <" in d.text)
     parts = [d.text for number, d in enumerate(definitions) if number in wanted]
-    head = "/* The portable kernels that model.c uses, from intact; see LICENSE there. */"
-    guard = "INTACT_MODEL_KERNELS_H_"
+    head = "/* The portable kernels that a model uses, from intact; see LICENSE there. */"
+    guard = "INTACT_KERNELS_H_"
     return "\n\n".join(
         [
             f"{head}\n#ifndef {guard}\n#define {guard}",

@@ -135,7 +135,7 @@ def _matrix_steps(shape: Shape, rank: int) -> tuple[int, ...]:
 
 
 def embedding(op: int_ops.QEmbedding, site: Site) -> list[str]:
-    """QEmbedding; it ends model_run where an index is that of no row."""
+    """QEmbedding; it ends the run where an index is that of no row."""
     indices, codes = site.node.inputs
     if indices.dtype.storage.name not in ("int32", "int64"):
         raise site.refusal(

@@ -8,7 +8,8 @@ from intact.emit.c.cmsis_nn import Choice, Scratch
 from intact.emit.c.declarations import Declarations
 from intact.emit.c.kinds import Kinds
 from intact.emit.c.library import Kernels
-from intact.emit.c.names import free_identifier, identifier
+from intact.emit.c.names import DEFAULT_NAME, check_name, free_identifier, identifier
+from intact.emit.c.ports import Port, ports
 from intact.emit.c.site import Site
 from intact.emit.c.storage import Storage, for_one_sample, store
 from intact.errors import UnsupportedOpError
@@ -20,7 +21,7 @@ from intact.numerics.formats import Float
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What model_run does for one node."""
+    """What the function that runs the model does for one node."""
 
     node: Node[IntOp]
     statements: tuple[str, ...]
@@ -40,52 +41,60 @@ class Step:
 class Model:
     """A Program for one sample, and what its C file declares and does."""
 
+    name: str  # how names of its files and functions begin
     program: Program
     storage: Storage
+    ports: tuple[Port, ...]
     declarations: Declarations
     kinds: Kinds
     steps: tuple[Step, ...]
 
     @property
     def has_indices(self) -> bool:
-        """Whether model_run looks at indices, which its caller gives."""
+        """Whether it looks at indices, which the caller gives."""
         return any(isinstance(step.node.op, QEmbedding) for step in self.steps)
 
     @property
     def calls_cmsis_nn(self) -> bool:
-        """Whether model_run calls functions that may refuse."""
+        """Whether it calls functions that may refuse."""
         return any(step.choice.is_theirs for step in self.steps)
 
     @property
     def may_fail(self) -> bool:
-        """Whether model_run returns a number."""
+        """Whether running it returns a number."""
         return self.has_indices or self.calls_cmsis_nn
 
 
-def translate(program: Program, kernels: Kernels = Kernels.PORTABLE) -> Model:
+def translate(
+    program: Program, kernels: Kernels = Kernels.PORTABLE, name: str = DEFAULT_NAME
+) -> Model:
     """The C form of a Program from codes to codes.
 
     With CMSIS-NN, layers of which it computes other integers keep their portable kernels.
 
     Raises:
+        ValueError: if the model cannot have that name.
         UnsupportedOpError: names the layer that computes with real numbers or has no kernel.
     """
+    check_name(name)
     _check_integers(program)
     single = for_one_sample(program)
     storage = store(single, kernels=kernels)
-    declarations, kinds = Declarations(), Kinds()
+    model_ports = ports(single, storage, name)
+    theirs = {n for port in model_ports for n in (port.function, port.parameter)}
+    declarations, kinds = Declarations(theirs), Kinds()
     taken: list[str] = []
     steps = []
     for node in single.nodes:
         if node.name in storage.plan.moved:
             continue
-        name = free_identifier(identifier(node.name), taken)
-        taken.append(name)
-        site = Site(node, name, storage.places, single.constants, declarations, kinds)
+        layer = free_identifier(identifier(node.name), taken)
+        taken.append(layer)
+        site = Site(node, layer, storage.places, single.constants, declarations, kinds)
         choice = _choose(site, kernels)
         statements = _theirs(site, storage) if choice.is_theirs else call(site)
         steps.append(Step(node, tuple(statements), len(declarations.items), choice))
-    return Model(single, storage, declarations, kinds, tuple(steps))
+    return Model(name, single, storage, model_ports, declarations, kinds, tuple(steps))
 
 
 def _choose(site: Site, kernels: Kernels) -> Choice:

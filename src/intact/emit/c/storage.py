@@ -21,7 +21,7 @@ class Storage:
 
     places: Mapping[str, str]
     scratch: Mapping[str, Scratch]  # of the nodes that need some
-    inputs: tuple[str, ...]  # names of model_run's parameters, in order
+    inputs: tuple[str, ...]  # names of parameters, in order
     outputs: tuple[str, ...]
     plan: MemoryPlan
 

@@ -29,11 +29,11 @@ class Vector:
 
 
 def self_test(model: Model, vectors: Sequence[Vector]) -> str:
-    """model_test.c."""
+    """NAME_test.c."""
     lines = [
-        "/* Test vectors of model.h. The hash is FNV-1a of 32 bits over the output codes, the",
-        " * lowest byte of each first: from 2166136261, hash = (hash ^ byte) * 16777619. */",
-        '#include "model.h"',
+        f"/* Test vectors of {model.name}.h. The hash is FNV-1a of 32 bits over the output codes,",
+        " * the lowest byte of each first: from 2166136261, hash = (hash ^ byte) * 16777619. */",
+        f'#include "{model.name}.h"',
         "",
         "#include <stddef.h>",
         "",
@@ -71,11 +71,11 @@ def _test(model: Model, vectors: Sequence[Vector]) -> Iterator[str]:
     for name, value in zip(model.storage.outputs, model.program.outputs, strict=True):
         yield f"static {value.dtype.storage.name}_t result_{name}[{volume(value.shape)}];"
     yield ""
-    yield "int model_self_test(void) {"
+    yield f"int {model.name}_self_test(void) {{"
     yield "  uint32_t hash;"
     for number, vector in enumerate(vectors, 1):
         results = [f"result_{name}" for name in model.storage.outputs]
-        call = f"model_run({', '.join([*_names(model, number), *results])})"
+        call = f"{model.name}_run({', '.join([*_names(model, number), *results])})"
         yield f"  if ({call} != 0) return {number};" if model.may_fail else f"  {call};"
         yield f"  hash = {_OFFSET}u;"
         for array, result in zip(vector.outputs, results, strict=True):

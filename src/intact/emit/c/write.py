@@ -25,15 +25,15 @@ def render(
         "INTACT_MAX_RANK": str(model.declarations.most_axes()),
     }
     return {
-        "model.h": header(model),
-        "model.c": code,
-        "intact_kernels.h": amalgamate(set(_NAME.findall(code)), macros),
-        "model_test.c": self_test(model, vectors),
+        f"{model.name}.h": header(model),
+        f"{model.name}.c": code,
+        f"{model.name}_kernels.h": amalgamate(set(_NAME.findall(code)), macros),
+        f"{model.name}_test.c": self_test(model, vectors),
     }
 
 
 def write(model: Model, folder: Path, vectors: Sequence[Vector] = ()) -> None:
-    """Writes model.h, model.c, intact_kernels.h and model_test.c; all of them or none.
+    """Writes NAME.h, NAME.c, NAME_kernels.h and NAME_test.c; all of them or none.
 
     Args:
         model: What `translate` made.

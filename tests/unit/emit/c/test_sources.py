@@ -13,6 +13,7 @@ import pytest
 import intact
 from intact.api.c_sources import export_c
 from intact.emit import c
+from intact.emit.c.declarations import folded
 from intact.emit.c.names import comment, identifier
 from intact.emit.c.render import source
 from intact.errors import BudgetError, UnsupportedOpError
@@ -26,7 +27,7 @@ from intact.verification import compiled_c
 from tests.unit.emit.c.compiling import STRICT, needs_compiler
 from tests.unit.ir.examples import S8, examples, name_of, network, params, requant
 
-FILES = {"model.h", "model.c", "intact_kernels.h", "model_test.c"}
+FILES = {"model.h", "model.c", "model_kernels.h", "model_test.c"}
 MAIN = '#include "model.h"\nint main(void) { return model_self_test(); }\n'
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
@@ -91,7 +92,7 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_only_the_kernels_that_are_used(tmp_path: Path) -> None:
     intact.export(network(), tmp_path / "net_c")
-    header = (tmp_path / "net_c" / "intact_kernels.h").read_text()
+    header = (tmp_path / "net_c" / "model_kernels.h").read_text()
     assert "void intact_conv2d(" in header
     assert "void intact_mean(" in header
     for unused in ("intact_softmax", "intact_linear(", "intact_max_pool2d", "float ", "malloc"):
@@ -189,6 +190,55 @@ def test_names_of_several_inputs_and_scales_are_c(tmp_path: Path) -> None:
     assert "#define MODEL_INPUT_X_SCALE 2.00000000f" in header
     assert "#define MODEL_INPUT_X_2_SCALE 2.00000000f" in header
     assert self_test(tmp_path / "net_c") == 0
+
+
+@needs_compiler
+def test_two_models_in_one_program(tmp_path: Path) -> None:
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
+    intact.export(network(), tmp_path, name="eye")
+    intact.export(chain("x", "eye_input", "out"), tmp_path, name="Ear")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        name.replace("model", model) for name in FILES for model in ("eye", "Ear")
+    }
+    (tmp_path / "main.c").write_text(
+        '#include "eye.h"\n#include "Ear.h"\n'
+        "int main(void) {\n"
+        "  if (EYE_INPUT_ELEMENTS != 192 || EAR_INPUT_ELEMENTS != 5) return 1;\n"
+        "  Ear_run(Ear_input(), Ear_output());\n"
+        "  return eye_self_test() + Ear_self_test();\n"
+        "}\n"
+    )
+    files = ["main.c", "eye.c", "eye_test.c", "Ear.c", "Ear_test.c"]
+    subprocess.run([compiler, "-std=c99", *STRICT, *files, "-o", "main"], cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "main"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["", "2", "a-b", "a b", "_a", "é", "../a", "Intact2", "string"])
+def test_names_that_no_model_can_have(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no name for C|cannot be named"):
+        intact.export(network(), tmp_path / "net_c", name=name)
+    assert not list(tmp_path.iterdir())
+
+
+@needs_compiler
+def test_parameters_are_not_hidden_by_constants_of_layers(tmp_path: Path) -> None:
+    whole = params(S8, 2.0, 0)
+    a, b = Value("exponentials", (-1, 4), S8, whole), Value("input", (-1, 4), S8, whole)
+    soft, out = Value("in", (-1, 4), S8), Value("out", (-1, 8), S8)
+    nodes = (
+        Node(QSoftmax(1 << 30, 20, -124), (a,), soft),
+        Node(ops.Concat(1), (soft, b), out),
+    )
+    intact.export(Graph((a, b), (out,), nodes, {}), tmp_path / "net_c")
+    assert self_test(tmp_path / "net_c") == 0
+
+
+def test_long_statements_end_their_lines_between_fields() -> None:
+    fields = ", ".join(f".field_{number} = {number:0{number}}" for number in range(1, 20))
+    lines = list(folded(f"static const intact_params params = {{{fields}}};"))
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 100
+    assert all(line.endswith((",", "};")) for line in lines)
 
 
 def test_identifiers_and_comments() -> None:

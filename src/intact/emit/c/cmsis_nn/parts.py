@@ -82,10 +82,10 @@ def context(scratch: Scratch) -> str:
 
 
 def enough(function: str, arguments: Sequence[str]) -> str:
-    """The statement that ends model_run if a function needs more scratch memory than `context`."""
+    """The statement that ends the run if a function needs more scratch memory than `context`."""
     return f"if ({function}_get_buffer_size({', '.join(arguments)}) > context.size) return 2;"
 
 
 def checked(function: str, arguments: Sequence[str]) -> str:
-    """The statement that calls a function and ends model_run if it refuses its arguments."""
+    """The statement that calls a function and ends the run if it refuses its arguments."""
     return f"if ({function}({', '.join(arguments)}) != ARM_CMSIS_NN_SUCCESS) return 2;"
