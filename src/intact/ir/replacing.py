@@ -17,6 +17,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         OSError: if the file cannot be written.
     """
     path = path.resolve()
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, where a file is to be written")
     temporary = path.with_name(f".intact-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:

@@ -49,7 +49,9 @@ def write(model: Model, folder: Path, vectors: Sequence[Vector] = ()) -> None:
     try:
         with ExitStack() as stack:
             for name, text in files.items():
-                stack.enter_context(replacing(folder / name)).write(text.encode("ascii"))
+                file = stack.enter_context(replacing(folder / name))
+                file.write(text.encode("ascii"))
+                file.flush()  # a full disk must show before the first file is replaced
     except BaseException:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
