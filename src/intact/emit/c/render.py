@@ -34,7 +34,7 @@ def header(model: Model) -> str:
             "#endif",
             "",
             *_run_comment(model),
-            f"{signature(model)};",
+            *folded(f"{signature(model)};"),
             "",
             f"/* Where the codes lie while the network runs. {name}_run copies its inputs there",
             " * and its outputs from there, unless it is given these very pointers: then no",
@@ -127,7 +127,7 @@ def source(model: Model, outside: int | None = None) -> str:
 
 
 def _run(model: Model) -> Iterator[str]:
-    yield f"{signature(model)} {{"
+    yield from folded(f"{signature(model)} {{")
     yield from (f"  {port.copy}" for port in model.ports if port.is_input)
     for step in model.steps:
         yield f"  {comment(step.about)}"

@@ -82,12 +82,12 @@ def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "net_c" / "model_test.c").mkdir(parents=True)
-    (tmp_path / "net_c" / "model_test.c" / "own").touch()
-    with pytest.raises(OSError, match=r"model_test\.c"):
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_what_cannot_be_written_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    (tmp_path / "net_c" / name).mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=f"{name} is a folder"):
         intact.export(network(), tmp_path / "net_c")
-    assert [path.name for path in (tmp_path / "net_c").iterdir()] == ["model_test.c"]
+    assert [path.name for path in (tmp_path / "net_c").iterdir()] == [name]
 
 
 def test_only_the_kernels_that_are_used(tmp_path: Path) -> None:
@@ -129,6 +129,16 @@ def test_a_budget_of_flash_names_the_largest_layer(tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match=r'more than the 100 allowed.*"conv"'):
         intact.export(network(), tmp_path / "net_c", flash=100)
     assert not list(tmp_path.iterdir())
+
+
+def test_code_is_not_measured_with_half_a_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tool in ("gcc", "size"):
+        (tmp_path / f"arm-none-eabi-{tool}").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / f"arm-none-eabi-{tool}").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert export_c(network(), tmp_path / "net_c").code is None
 
 
 def test_a_budget_of_ram_names_the_layer_at_the_peak(tmp_path: Path) -> None:
