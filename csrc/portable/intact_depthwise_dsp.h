@@ -160,9 +160,9 @@ INTACT_INLINE int32_t intact_dsp_depthwise_rows(const intact_conv* conv, const i
     intact_dsp_prepare_lanes(conv, weight, finish, channel, &lanes);
     intact_dsp_prepare_channels(finish->requant, channel, &to);
     for (size_t row = begin; row < end; ++row) {
+      int8_t* out = (int8_t*)finish->out + row * (size_t)conv->ow * (size_t)conv->o + channel;
       intact_dsp_lane_row(conv, &lanes, &to, x + row / (size_t)conv->oh * size,
-                          (int32_t)(row % (size_t)conv->oh),
-                          (int8_t*)finish->out + row * (size_t)conv->ow * (size_t)conv->o + channel);
+                          (int32_t)(row % (size_t)conv->oh), out);
     }
   }
   return channels;

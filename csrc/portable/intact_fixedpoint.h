@@ -180,8 +180,9 @@ INTACT_INLINE int32_t intact_requantize(int64_t acc, const intact_requant* requa
   return intact_clamp(scaled + requant->zero_point, requant->qmin[clamp], requant->qmax[clamp]);
 }
 
-/* Eq. 11 of x in -2**31 + 1 .. 2**31 - 2 with exponent = `right` + 1: floor((x - [x < 0] + 2**right)
- * / 2**(right + 1)), where the last bit is shifted out after the half was added. */
+/* Eq. 11 of x in -2**31 + 1 .. 2**31 - 2 with exponent = `right` + 1, that is
+ * floor((x - [x < 0] + 2**right) / 2**(right + 1)), where the last bit is shifted out after the
+ * half was added. */
 INTACT_ALWAYS_INLINE int32_t intact_rounding_shift(int32_t x, int32_t right) {
   return (((x + (x >> 31)) >> right) + 1) >> 1;
 }
