@@ -81,9 +81,10 @@ def export_c(
 
 def _too_large(found: c.Report, flash: int) -> BudgetError:
     layer = max(found.layers, key=lambda layer: layer.flash)
+    code = f"{found.code} of them are code, " if found.code else ""
     return BudgetError(
         f"the network takes {found.flash} bytes of flash, more than the {flash} allowed;"
-        f' {layer.flash} of them are of "{layer.name}": give that layer fewer channels, or allow'
+        f' {code}{layer.flash} are of "{layer.name}": give that layer fewer channels, or allow'
         " that much"
     )
 
