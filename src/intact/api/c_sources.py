@@ -10,7 +10,7 @@ from intact.api.network import QuantizedNetwork, to_program
 from intact.api.vectors import drawn_codes
 from intact.data.function import item_inputs
 from intact.emit import c
-from intact.errors import BudgetError
+from intact.errors import BudgetError, CalibrationError
 from intact.exec import reference
 from intact.ir.boundary import CodeBoundary, code_boundary
 from intact.ir.graph import sample_slices
@@ -49,12 +49,13 @@ def export_c(
         seed: Of the random codes.
 
     Raises:
-        ValueError: if the model cannot have that name.
+        ValueError: if the model cannot have that name, or there are no such kernels.
         UnsupportedOpError: names the layer that computes with real numbers or has no kernel.
         BudgetError: if a budget is too small; names the layer.
         CalibrationError: if the samples do not fit the network.
         OSError: if the folder cannot be written.
     """
+    kernels = c.Kernels(kernels)  # a name does as well, where nothing checks types
     cut = code_boundary(to_program(network))
     program = reference.folded(cut.program)
     model = c.translate(program, kernels, name)
@@ -92,6 +93,8 @@ def _too_large(found: c.Report, flash: int) -> BudgetError:
 def _given(cut: CodeBoundary, samples: object) -> Mapping[str, Array]:
     """The codes of the user's samples."""
     arrays = item_inputs(samples, cut.before.inputs, "the samples")
+    if any(array.size == 0 for array in arrays):
+        raise CalibrationError("there are no samples for the self-test: give at least one")
     names = [value.name for value in cut.before.inputs]
     return reference.load(cut.before)(dict(zip(names, arrays, strict=True)))
 

@@ -16,7 +16,7 @@ from intact.emit import c
 from intact.emit.c.declarations import folded
 from intact.emit.c.names import comment, identifier
 from intact.emit.c.render import source
-from intact.errors import BudgetError, UnsupportedOpError
+from intact.errors import BudgetError, CalibrationError, UnsupportedOpError
 from intact.exec import reference
 from intact.ir import float_ops as ops
 from intact.ir.boundary import code_boundary
@@ -73,6 +73,12 @@ def test_the_users_samples_become_test_vectors(tmp_path: Path) -> None:
         numbers = [int(n) for n in vector.replace(",", " ").split()]
         assert numbers == codes[number].reshape(-1).tolist()
     assert self_test(tmp_path / "net_c") == 0
+
+
+def test_no_samples_are_no_self_test(tmp_path: Path) -> None:
+    with pytest.raises(CalibrationError, match="at least one"):
+        export_c(network(), tmp_path / "net_c", samples=np.empty((0, 3, 8, 8), np.float32))
+    assert not list(tmp_path.iterdir())
 
 
 def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
