@@ -113,7 +113,7 @@ def between(program: Program, inputs: tuple[Value, ...], outputs: Iterable[Value
     given = {value.name for value in inputs}
     nodes: list[Node[IntOp]] = []
     for node in reversed(program.nodes):
-        if node.name in needed - given:
+        if node.name in needed and node.name not in given:
             nodes.append(node)
             needed.update(value.name for value in node.inputs)
     constants = {name: array for name, array in program.constants.items() if name in needed}

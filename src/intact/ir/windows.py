@@ -50,6 +50,12 @@ def windows(
     return tuple(out)
 
 
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Padding of an axis that makes ceil(size / stride) windows, the odd pixel behind."""
+    total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
+    return total // 2, total - total // 2
+
+
 def with_overhang(padding: Pads, overhang: Sequence[int]) -> Pads:
     """All that the last windows reach: the padding, and what lies beyond it."""
     return tuple(

@@ -1,9 +1,6 @@
 """Pooling, means and resizing (arithmetic.md, section 9)."""
 
 import math
-from dataclasses import replace
-
-import numpy as np
 
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
@@ -13,7 +10,7 @@ from intact.lower.builder import Builder, Layout, stored_axes
 from intact.lower.images import as_image, emit_image, image_pads, image_pair
 from intact.lower.params import all_params
 from intact.lower.requant import requant
-from intact.numerics.fixedpoint import Requant, divided_multiplier
+from intact.numerics.fixedpoint import Requant, divided
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 
 NO_PADS: Pads = ((0, 0), (0, 0))
@@ -95,6 +92,4 @@ def _mean_requant(source: QuantParams, output: QuantParams, count: int) -> Requa
     ratio = scalar_scale(source) / scalar_scale(output)
     if count << source.format.bits >= 2**31:
         return requant(ratio / count, output, accumulator_bits=64)
-    scaled = requant(ratio, output)
-    multiplier, shift = divided_multiplier(int(scaled.multiplier[0]), int(scaled.shift[0]), count)
-    return replace(scaled, multiplier=np.array([multiplier]), shift=np.array([shift]))
+    return divided(requant(ratio, output), count)

@@ -5,7 +5,7 @@ int64 arrays that hold int32 values and follow Jacob et al. 2017, google/gemmlow
 ``fixedpoint/fixedpoint.h`` and TFLite's ``MultiplyByQuantizedMultiplier`` (double rounding).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -160,3 +160,9 @@ class Requant:
         scaled = multiply(acc, self.multiplier, self.shift)
         scaled += self.zero_point
         return np.clip(scaled, self.qmin, self.qmax)
+
+
+def divided(requant: Requant, count: int) -> Requant:
+    """Of the mean of `count` codes, from that of one of them: one multiplier for all channels."""
+    multiplier, shift = divided_multiplier(int(requant.multiplier[0]), int(requant.shift[0]), count)
+    return replace(requant, multiplier=np.array([multiplier]), shift=np.array([shift]))

@@ -11,8 +11,9 @@ from intact.capture.tflite.scales import Bounds, integer, ratio32, requant, scal
 from intact.errors import UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
+from intact.lower.requant import saturating_multiplier
 from intact.numerics.arrays import F32, IntArray
-from intact.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from intact.numerics.fixedpoint import multiply_by_quantized_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_zero_point
 from intact.numerics.tables import float32_table, hard_swish_table, logistic32
@@ -100,7 +101,7 @@ def leaky_relu(net: Builder, operator: Operator) -> None:
         return
     centred = _centred(source)
     positive, negative = (
-        multiply_by_quantized_multiplier(centred, *quantize_multiplier(real))
+        multiply_by_quantized_multiplier(centred, *saturating_multiplier(real))
         for real in (ratio32(source, output), slope)
     )
     codes = np.where(centred >= 0, positive, negative) + scalar_zero_point(output)

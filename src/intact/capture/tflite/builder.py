@@ -15,6 +15,8 @@ from intact.capture.tflite.declared import (
 from intact.capture.tflite.file import Network, Operator, Options, Tensor
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
+from intact.ir.attributes import MAX_RANK
+from intact.ir.boundary import between
 from intact.ir.graph import Graph, Node, Shape, Value, with_batch
 from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
 from intact.ir.shapes import output_shape
@@ -24,6 +26,7 @@ from intact.numerics.qtensor import QuantParams
 
 _COPIES = 64  # bytes of numbers that are unpacked for each byte of the file
 _READS = 256  # numbers that operators read for each byte of the file: parameters may be shared
+_MOST_NODES = 1 << 18  # an operator may become many: a GATHER is a slice for each of its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +241,13 @@ class Builder:
             own = self._unique(f"{name}.codes") if index in self._ends else name
             value = Value(own, shape, params.format, params)
         self._values[index] = value
-        self._nodes.append(Node(op, tuple(inputs), value))
+        self._append(op, inputs, value)
         return value
+
+    def _append(self, op: IntOp, inputs: Sequence[Value], output: Value) -> None:
+        if len(self._nodes) == _MOST_NODES:
+            raise FormatError(f"holds more than {_MOST_NODES} operations")
+        self._nodes.append(Node(op, tuple(inputs), output))
 
     def between(
         self,
@@ -254,16 +262,18 @@ class Builder:
         shape = self.output_shape(operator, op, inputs)
         dtype = inputs[0].dtype if params is None else params.format
         value = Value(self._unique(name), shape, dtype, params)
-        self._nodes.append(Node(op, tuple(inputs), value))
+        self._append(op, inputs, value)
         return value
 
     def output_shape(self, operator: Operator, op: IntOp, inputs: Sequence[Value]) -> Shape:
         """The shape of an operation's output, of one sample a file's and of many."""
         shapes = [value.shape for value in inputs]
         try:
-            output_shape(_at_one(op), [with_batch(shape, 1) for shape in shapes])
+            single = output_shape(_at_one(op), [with_batch(shape, 1) for shape in shapes])
         except ValueError as error:
             raise FormatError(f"{self.title(operator)} does not fit its inputs: {error}") from None
+        if len(single) > MAX_RANK:
+            raise FormatError(f"{self.title(operator)} makes {len(single)} axes")
         try:
             return output_shape(op, shapes)
         except ValueError as error:
@@ -277,14 +287,8 @@ class Builder:
     def program(self) -> Program:
         """The finished Program, without what no output needs."""
         outputs = tuple(self._output(i) for i in self.network.outputs)
-        needed = {value.name for value in outputs}
-        kept: list[Node[IntOp]] = []
-        for node in reversed(self._nodes):
-            if node.name in needed:
-                kept.append(node)
-                needed.update(value.name for value in node.inputs)
-        constants = {name: array for name, array in self.constants.items() if name in needed}
-        return Graph(self.inputs, outputs, tuple(reversed(kept)), constants)
+        whole = Graph(self.inputs, outputs, tuple(self._nodes), self.constants)
+        return between(whole, self.inputs, outputs)
 
     def _input(self, index: int) -> Value:
         """The user's real numbers; their codes, where the file takes codes."""

@@ -74,9 +74,12 @@ class Options:
         return float(self._field(name))
 
     def integers(self, name: str) -> list[int]:
-        """A vector of integers; empty if it is absent."""
+        """A vector with an entry for each axis; empty if it is absent."""
         with reading():
-            return [int(n) for n in np.atleast_1d(getattr(self.table, f"{name}AsNumpy")())]
+            numbers = np.atleast_1d(getattr(self.table, f"{name}AsNumpy")())
+        if numbers.size > MAX_RANK:
+            raise FormatError(f"has {numbers.size} entries in {name}, at most {MAX_RANK}")
+        return [int(n) for n in numbers]
 
     def _field(self, name: str) -> float:
         with reading():

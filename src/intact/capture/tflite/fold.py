@@ -11,7 +11,7 @@ from intact.capture.tflite.selection import strides
 from intact.errors import FormatError
 from intact.numerics.arrays import Array
 
-_MOST = 4096  # numbers of a folded tensor
+_MOST = 4096  # numbers that a folded operator reads, and that it makes
 
 
 def fold(net: Builder, operator: Operator) -> bool:
@@ -22,7 +22,8 @@ def fold(net: Builder, operator: Operator) -> bool:
     if net.tensor(operator.outputs[0]).type not in ("INT32", "INT64"):
         return False
     known = [net.array(index) for index in operator.inputs if index >= 0]
-    if operator.code != "SHAPE" and any(a is None or a.size > _MOST for a in known):
+    sizes = [_MOST + 1 if array is None else array.size for array in known]
+    if operator.code != "SHAPE" and sum(sizes) > _MOST:
         return False
     try:
         result = rule(net, operator, [a for a in known if a is not None])

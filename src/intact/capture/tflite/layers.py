@@ -16,7 +16,7 @@ from intact.capture.tflite.scales import (
     requant,
     tensor_multiplier,
 )
-from intact.capture.tflite.single_rounding import reached, single_rounding
+from intact.capture.tflite.single_rounding import Sums, single_rounding
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir.graph import Value
 from intact.numerics.arrays import Codes, IntArray
@@ -24,6 +24,7 @@ from intact.numerics.fixedpoint import INT32_MAX, Int64Array, Requant
 from intact.numerics.formats import Int
 from intact.numerics.integers import weight_integers
 from intact.numerics.qtensor import QuantParams, scalar_zero_point
+from intact.numerics.sums import reached_sums
 
 _WEIGHTS = {"INT4": Int(4), "INT8": Int(8), "UINT8": Int(8, signed=False)}
 
@@ -63,10 +64,8 @@ class _Weight:
         return tuple(int(z) for z in points) if points.any() else None
 
     def integers(self) -> Int64Array:
-        """(O, n): less their zero points."""
-        return weight_integers(self.codes, self.format, self.zero_point).reshape(
-            len(self.codes), -1
-        )
+        """Less their zero points."""
+        return weight_integers(self.codes, self.format, self.zero_point)
 
 
 def weight_codes(net: Builder, operator: Operator, position: int, rank: int) -> Codes:
@@ -118,7 +117,8 @@ def _by_float64(
     """
     real = channel_multipliers(source, weight.scales.scale, output)
     format, zero_point = integer(source), scalar_zero_point(source)
-    sums = reached(weight.integers(), bias, (format.qmin - zero_point, format.qmax - zero_point))
+    inputs = (format.qmin - zero_point, format.qmax - zero_point)
+    sums = Sums(*reached_sums(weight.integers(), bias, inputs))
     if format.bits == 8:
         return 32, single_rounding(requant(real, output, clamp), real, sums)
     largest = max(-int(sums.low.min()), int(sums.high.max()))

@@ -8,12 +8,13 @@ from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator, Options
 from intact.capture.tflite.layers import Roles, layer, weight_codes
 from intact.capture.tflite.scales import integer, requant, tensor_multiplier
-from intact.capture.tflite.shapes import SAME, reshaped, same_padding, window_padding
+from intact.capture.tflite.shapes import SAME, reshaped, window_padding
 from intact.errors import FormatError, UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Value
+from intact.ir.windows import same_padding
 from intact.numerics.arrays import Codes
 from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
@@ -107,7 +108,7 @@ def _crop(
         raise FormatError(f"{net.title(operator)} makes shape {size[:5]} of {x.shape}")
     pads, more = [], []
     for n, out, k, s in zip(x.shape[1:3], size[1:3], weight.shape[1:3], stride, strict=True):
-        before = same_padding(out, k, s, 1)[0] if scheme == SAME else 0
+        before = same_padding(out, k, s)[0] if scheme == SAME else 0
         behind = (n - 1) * s + k - before - out
         pads.append((before, max(0, behind)))
         more.append(max(0, -behind))

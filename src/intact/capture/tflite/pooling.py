@@ -1,7 +1,6 @@
-"""Pools, means, softmax and resizing."""
+"""Pools, means, maxima and softmax."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from intact.errors import UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.lower.normalization import softmax8, softmax16
-from intact.numerics.fixedpoint import Requant
+from intact.numerics.fixedpoint import divided
 from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
 
@@ -61,7 +60,7 @@ def mean(net: Builder, operator: Operator) -> None:
     if any(x.shape[axis] < 0 for axis in axes) or not axes:
         raise UnsupportedOpError(f"{net.title(operator)} reduces the batch, or no axis")
     count = math.prod(x.shape[axis] for axis in axes)
-    finish = _divided(requant(ratio(source, output), output), count)
+    finish = divided(requant(ratio(source, output), output), count)
     op = int_ops.QMean(axes, keep, scalar_zero_point(source), finish)
     net.emit(operator, op, [x])
 
@@ -80,12 +79,3 @@ def largest(net: Builder, operator: Operator) -> None:
         return
     pooled = net.between(operator, pixel, [x], x.params, "pixel")
     net.emit(operator, ops.Reshape((batch, channels)), [pooled])
-
-
-def _divided(requant: Requant, count: int) -> Requant:
-    """QuantizedMeanOrSum: as many bits as the count has move from the shift to the multiplier."""
-    shift = min(count.bit_length() - 1, 32, 31 + int(requant.shift[0]))
-    multiplier = (int(requant.multiplier[0]) << shift) // count
-    return replace(
-        requant, multiplier=np.array([multiplier]), shift=np.array([int(requant.shift[0]) - shift])
-    )

@@ -25,7 +25,7 @@ BOUNDS: dict[int, Bounds] = {
     3: (0.0, 6.0),
 }
 
-_SMALLEST, _LARGEST = 2.0**-60, 2.0**40  # products and quotients of three stay within float32
+_SMALLEST, _LARGEST = 2.0**-60, 2.0**32  # products and quotients of three stay within float32
 
 
 def is_scale(scale: F32) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from intact.capture.tflite.builder import Builder
 from intact.capture.tflite.file import Operator
 from intact.errors import FormatError, UnsupportedOpError
+from intact.ir.attributes import MAX_RANK
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Shape, Value, with_batch
+from intact.ir.windows import same_padding
 
 SAME, VALID = 0, 1  # Padding
 
@@ -23,6 +25,8 @@ def reshaped(net: Builder, operator: Operator, shape: Shape, target: Sequence[in
         UnsupportedOpError: if no axis of the target can have the batch.
     """
     single = with_batch(shape, 1)
+    if len(target) > MAX_RANK:
+        raise FormatError(f"{net.title(operator)} makes {len(target)} axes, at most {MAX_RANK}")
     sizes = _resolved(target, math.prod(single))
     if sizes is None or math.prod(sizes) != math.prod(single):
         raise FormatError(f"{net.title(operator)} reshapes {single} to {tuple(target)}")
@@ -67,10 +71,3 @@ def window_padding(
         same_padding(n, k, s, d)
         for n, k, s, d in zip(x.shape[1:3], kernel, stride, dilation, strict=True)
     )
-
-
-def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """Padding that makes ceil(size / stride) windows."""
-    out = -(-size // stride)
-    total = max(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - size)
-    return total // 2, total - total // 2

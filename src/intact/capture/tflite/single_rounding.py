@@ -14,8 +14,11 @@ import numpy as np
 from intact.numerics.arrays import F64, IntArray
 from intact.numerics.fixedpoint import Int64Array, Requant, multiply_by_quantized_multiplier
 from intact.numerics.special import round_half_away
+from intact.numerics.sums import least_sums
 
 _UNIT = 1 << 31  # of a multiplier
+_FAR = 1 << 40  # beyond all codes
+_BLOCK = 4096  # channels whose steps are in memory at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,9 @@ class Sums:
         """Of all channels."""
         return Sums(self.low.min(keepdims=True), self.high.max(keepdims=True))
 
-
-def reached(weight: IntArray, bias: IntArray, inputs: tuple[int, int]) -> Sums:
-    """Sums of weight (O, I) times inputs from the one to the other, and bias (O,)."""
-    positive, negative = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
-    lowest, highest = inputs
-    offset = bias.astype(np.int64)
-    return Sums(
-        offset + positive * lowest + negative * highest,
-        offset + positive * highest + negative * lowest,
-    )
+    def block(self, channels: slice) -> "Sums":
+        """Of some channels."""
+        return Sums(self.low[channels], self.high[channels])
 
 
 def single_rounding(requant: Requant, scale: F64, sums: Sums) -> Requant:
@@ -46,18 +42,35 @@ def single_rounding(requant: Requant, scale: F64, sums: Sums) -> Requant:
 
     `requant` is the one that rounds twice, which stays where it has no more wrong steps.
     """
-    channels = np.broadcast_to(scale, sums.low.shape)
     if scale.size > 1:
-        return _best(requant, channels, sums)[0]
+        return _of_channels(requant, scale, sums)[0]
     shared, wrong = _best(requant, scale, sums.together())
     if not wrong.any():
         return shared
-    own, left = _best(requant, channels, sums)
+    own, left = _of_channels(requant, scale, sums)
     return own if (left < wrong).any() else shared
 
 
+def _of_channels(requant: Requant, scale: F64, sums: Sums) -> tuple[Requant, Int64Array]:
+    """`_best` of each channel by itself, (O,)."""
+    size = sums.low.size
+    real = np.broadcast_to(scale, size)
+    multiplier, shift = (np.broadcast_to(n, size) for n in (requant.multiplier, requant.shift))
+    found = []
+    for start in range(0, size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        twice = replace(requant, multiplier=multiplier[part], shift=shift[part])
+        found.append(_best(twice, real[part], sums.block(part)))
+    made = replace(
+        requant,
+        multiplier=np.concatenate([best.multiplier for best, _ in found]),
+        shift=np.concatenate([best.shift for best, _ in found]),
+    )
+    return made, np.concatenate([wrong for _, wrong in found])
+
+
 def _best(requant: Requant, scale: F64, sums: Sums) -> tuple[Requant, Int64Array]:
-    """The multipliers with the fewest wrong steps, and how many these are.
+    """The multipliers (n,) with the fewest wrong steps, and how many these are.
 
     Those that round once and have all steps are an interval around the real number: of the two
     integers beside that, one is in it, if any integer is.
@@ -66,11 +79,12 @@ def _best(requant: Requant, scale: F64, sums: Sums) -> tuple[Requant, Int64Array
     first = max(int(requant.qmin.min()) - requant.zero_point, int(_codes(sums.low, scale).min()))
     last = min(int(requant.qmax.max()) - requant.zero_point, int(_codes(sums.high, scale).max()))
     steps = np.arange(first + 1, last + 1)
-    reaching = _first_sums(steps, column, sums)
+    reaching = least_sums(
+        lambda acc: _codes(acc, column), steps, sums.low[:, None], sums.high[:, None]
+    )
     down = np.minimum(np.floor(scale * _UNIT), _UNIT - 2).astype(np.int64)
     once = np.zeros_like(down)
-    twice = (np.broadcast_to(m, down.shape) for m in (requant.multiplier, requant.shift))
-    candidates = [tuple(twice), (down, once), (down + 1, once)]
+    candidates = [(requant.multiplier, requant.shift), (down, once), (down + 1, once)]
     wrong = np.stack(
         [_wrong_steps(steps, reaching, column, m[:, None], n[:, None]) for m, n in candidates]
     )
@@ -81,18 +95,8 @@ def _best(requant: Requant, scale: F64, sums: Sums) -> tuple[Requant, Int64Array
 
 def _codes(sums: IntArray, scale: F64) -> Int64Array:
     """round(sum * scale), ties away from zero."""
-    return round_half_away(sums.astype(np.float64) * scale).astype(np.int64)
-
-
-def _first_sums(steps: Int64Array, scale: F64, sums: Sums) -> Int64Array:
-    """The least sum that reaches each step, (n, steps), by bisection; the highest if none does."""
-    shape = np.broadcast_shapes(steps.shape, scale.shape)
-    below, reaching = (np.broadcast_to(s[:, None], shape) for s in (sums.low, sums.high))
-    while (reaching - below > 1).any():
-        middle = (below + reaching) >> 1
-        enough = _codes(middle, scale) >= steps
-        reaching, below = np.where(enough, middle, reaching), np.where(enough, below, middle)
-    return reaching
+    scaled = round_half_away(sums.astype(np.float64) * scale)
+    return np.clip(scaled, -_FAR, _FAR).astype(np.int64)
 
 
 def _wrong_steps(

@@ -75,6 +75,13 @@ def translate(net: Builder, operator: Operator) -> None:
     """
     if not operator.outputs:
         raise FormatError(f"{operator.code} has no output")
+    try:
+        _append(net, operator)
+    except ValueError as error:  # of scales so far apart that no multiplier is between them
+        raise UnsupportedOpError(f"{net.title(operator)}: {error}") from None
+
+
+def _append(net: Builder, operator: Operator) -> None:
     if fold(net, operator) or look_up(net, operator):
         return
     rule = _RULES.get(operator.code)

@@ -25,6 +25,7 @@ from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import F32, IntArray
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.integers import weight_integers
+from intact.numerics.sums import reached_sums
 
 ONE_TAP = {
     "Padding": Padding.VALID,
@@ -103,7 +104,7 @@ def _find_scale(
             "its sums may exceed 32 bits, which TFLite's accumulator has",
             "Quantize its weights to fewer bits, or export to .onnx or C.",
         )
-    low, high = _accumulators(integers, ledger.program.constants[bias.name], x, zero_point)
+    low, high = _sums(integers, ledger.program.constants[bias.name], x, zero_point)
     input_scale, output_scale = (
         float(activation_params(node, value)[0]) for value in (x, node.output)
     )
@@ -128,15 +129,12 @@ def _candidates(
     return [*found, np.broadcast_to(nearest, channels)]
 
 
-def _accumulators(
+def _sums(
     integers: IntArray, bias: IntArray, x: Value, zero_point: int
 ) -> tuple[IntArray, IntArray]:
     """Lowest and highest sum of each output channel."""
-    rows = integers.reshape(len(integers), -1)
-    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
-    low, high = (code - zero_point for code in code_range(x))
-    offset = bias.astype(np.int64)
-    return offset + positive * low + negative * high, offset + positive * high + negative * low
+    low, high = code_range(x)
+    return reached_sums(integers, bias, (low - zero_point, high - zero_point))
 
 
 def parameters(
@@ -191,7 +189,7 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
 def _connect(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear, integers: IntArray) -> None:
     """FULLY_CONNECTED, where its reference kernel has our codes: layers read from TFLite files."""
     x, weight, bias = node.inputs
-    low, high = _accumulators(integers, ledger.program.constants[bias.name], x, op.input_zero_point)
+    low, high = _sums(integers, ledger.program.constants[bias.name], x, op.input_zero_point)
     s_x, s_y = (float(activation_params(node, value)[0]) for value in (x, node.output))
     if weight.params is None:
         raise no_scale(node)

@@ -10,6 +10,7 @@ from intact.emit.tflite.values import sizes
 from intact.ir.float_ops import Pads
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
+from intact.ir.windows import same_padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,11 @@ class Window:
         """Whether SAME gives the same windows."""
         shape, out = sizes(node.inputs[0])[1:3], sizes(node.output)[1:3]
         own = tuple(
-            _same(n, k, s, d)
+            same_padding(n, k, s, d)
             for n, k, s, d in zip(shape, self.kernel, self.stride, self.dilation, strict=True)
         )
         sizes_agree = all(m == -(-n // s) for n, m, s in zip(shape, out, self.stride, strict=True))
         return sizes_agree and own == self.reached(node)
-
-
-def _same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """SAME's padding of one axis."""
-    reach = dilation * (kernel - 1) + 1
-    total = max(0, (-(-size // stride) - 1) * stride + reach - size)
-    return total // 2, total - total // 2
 
 
 def window_input(

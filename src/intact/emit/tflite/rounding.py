@@ -14,6 +14,7 @@ import numpy as np
 from intact.numerics.arrays import F64, Array, IntArray
 from intact.numerics.fixedpoint import INT32_MAX, Int64Array, Requant, quantize_multiplier
 from intact.numerics.special import round_half_away
+from intact.numerics.sums import least_sums
 
 
 def requant_of(real: Array | float, like: Requant, bits: Literal[32, 64] = 32) -> Requant | None:
@@ -102,15 +103,5 @@ def _same_steps(
     if not np.array_equal(theirs(ends), [first, last]):
         return False
     codes = np.arange(first + 1, last + 1)
-    steps = _steps(ours, codes, low, high)
+    steps = least_sums(ours, codes, low, high)
     return bool((theirs(steps) >= codes).all() and (theirs(steps - 1) < codes).all())
-
-
-def _steps(requant: Requant, codes: Int64Array, low: int, high: int) -> Int64Array:
-    """The least accumulator of (low, high] that reaches each code, by bisection."""
-    below, reached = np.full(codes.shape, low), np.full(codes.shape, high)
-    while (reached - below > 1).any():
-        middle = (below + reached) >> 1
-        enough = requant(middle) >= codes
-        reached, below = np.where(enough, middle, reached), np.where(enough, below, middle)
-    return reached

@@ -1,7 +1,6 @@
 """Means and resizing."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import IntArray
-from intact.numerics.fixedpoint import Requant, divided_multiplier
+from intact.numerics.fixedpoint import Requant, divided
 
 
 def emit_mean(ledger: Ledger, node: Node[IntOp], op: int_ops.QMean) -> None:
@@ -37,10 +36,7 @@ def emit_mean(ledger: Ledger, node: Node[IntOp], op: int_ops.QMean) -> None:
 def _mean_requant(ratio: float, count: int, like: Requant) -> Requant | None:
     """The multiplier of s_x / s_y, divided by the count."""
     scaled = requant_of(ratio, like)
-    if scaled is None:
-        return None
-    multiplier, shift = divided_multiplier(int(scaled.multiplier[0]), int(scaled.shift[0]), count)
-    return replace(scaled, multiplier=np.array([multiplier]), shift=np.array([shift]))
+    return None if scaled is None else divided(scaled, count)
 
 
 # --- resizing ----------------------------------------------------------------------------------

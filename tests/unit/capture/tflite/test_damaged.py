@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from intact.capture.tflite import read
-from intact.errors import FormatError, IntactError
+from intact.errors import FormatError, IntactError, UnsupportedOpError
 from tests.unit.capture.tflite.building import File
 from tests.unit.capture.tflite.keyword_net import keyword_net
 from tests.unit.capture.tflite.test_movement import FILES
@@ -169,3 +169,49 @@ def test_a_zero_point_must_be_a_code(tmp_path: Path) -> None:
     x, y = file.input((1, 4), zero_point=200), file.output((1, 4))
     file.operator("ADD", [x, x], [y], "AddOptions")
     refused(file, tmp_path, '"x0" has zero point 200, which is no int8')
+
+
+def test_axes_without_end_are_refused(tmp_path: Path) -> None:
+    file = File()
+    grown = file.input((1, 4))
+    for _ in range(100):
+        source, grown = grown, file.tensor(())
+        file.operator("EXPAND_DIMS", [source, file.indices([0])], [grown])
+    file.outputs.append(grown)
+    refused(file, tmp_path, "EXPAND_DIMS .* makes 17 axes, at most 16")
+
+
+def test_a_shape_of_many_axes_is_refused(tmp_path: Path) -> None:
+    file = File()
+    x, y = file.input((1, 4)), file.output(())
+    file.operator("RESHAPE", [x], [y], "ReshapeOptions", NewShape=[1] * 40_000)
+    refused(file, tmp_path, "has 40000 entries in NewShape, at most 16")
+
+
+def test_a_shape_is_not_folded_from_one_array_many_times(tmp_path: Path) -> None:
+    file = File()
+    x, y, shape = file.input((1, 4)), file.output((1, 4)), file.tensor((), "int64", None)
+    part = file.tensor((4096,), "int64", None, data=np.zeros(4096))
+    file.operator("CONCATENATION", [part] * 10_000, [shape], "ConcatenationOptions")
+    file.operator("ADD", [x, x], [y], "AddOptions")
+    refused(file, tmp_path, "joins 10000 tensors")
+
+
+def test_operators_may_not_become_any_number_of_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("intact.capture.tflite.builder._MOST_NODES", 100)
+    file = File()
+    x, y = file.input((1, 256)), file.output((1, 101))
+    rows = file.indices([2 * i for i in range(101)])
+    file.operator("GATHER", [x, rows], [y], "GatherOptions", Axis=1)
+    refused(file, tmp_path, "holds more than 100 operations")
+
+
+def test_scales_that_are_far_apart_name_the_operator(tmp_path: Path) -> None:
+    file = File()
+    x, y = file.input((1, 4), scale=2.0**31), file.output((1, 4), scale=2.0**-59)
+    file.operator("HARD_SWISH", [x], [y], "HardSwishOptions")
+    path = file.save(tmp_path / "net.tflite")
+    with pytest.raises(UnsupportedOpError, match=f'{path}: HARD_SWISH "y0": a multiplier must be'):
+        read(path)

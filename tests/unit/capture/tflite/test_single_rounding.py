@@ -1,11 +1,12 @@
 """Fixed-point multipliers that round as a multiplication in float64 does."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intact.capture.tflite.scales import requant
-from intact.capture.tflite.single_rounding import Sums, reached, single_rounding
+from intact.capture.tflite.single_rounding import Sums, single_rounding
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
 from intact.numerics.special import round_half_away
@@ -54,7 +55,17 @@ def test_a_power_of_two_keeps_its_ties_away_from_zero() -> None:
     np.testing.assert_array_equal(found(sums), expected)
 
 
-def test_reached_sums_are_the_extremes() -> None:
-    found = reached(np.array([[2, -3], [0, 1]]), np.array([10, -1]), (-4, 5))
-    np.testing.assert_array_equal(found.low, [10 - 8 - 15, -1 - 4])
-    np.testing.assert_array_equal(found.high, [10 + 10 + 12, -1 + 5])
+def test_channels_are_rounded_by_themselves_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = QuantParams(Int(8), np.float32(1), np.asarray(0))
+    scale, ends = np.linspace(2.0**-9, 2.0**-8, 10), np.full(10, 1 << 15)
+    whole = single_rounding(requant(scale, output), scale, Sums(-ends, ends))
+    monkeypatch.setattr("intact.capture.tflite.single_rounding._BLOCK", 3)
+    assert single_rounding(requant(scale, output), scale, Sums(-ends, ends)) == whole
+
+
+def test_scales_beyond_all_codes_do_no_harm() -> None:
+    output = QuantParams(Int(8), np.float32(1), np.asarray(0))
+    real, sums = np.array([2.0**90]), np.arange(-3, 4)
+    ends = np.array([1 << 30])
+    found = single_rounding(requant(real, output), real, Sums(-ends, ends))(sums)
+    np.testing.assert_array_equal(found, np.clip(sums * 1000, -128, 127))
