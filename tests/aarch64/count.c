@@ -1,5 +1,5 @@
-/* A plugin of QEMU 7 or 8: prints the number of instructions executed so far to stderr each time the
- * program calls getppid(). QEMU's packages bring no header, so that what is used of its
+/* A plugin of QEMU 7 or 8: prints the number of instructions executed so far to stderr each time
+ * the program calls getppid(). QEMU's packages bring no header, so that what is used of its
  * qemu-plugin.h, version 1 of the interface, is declared here. */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* Stand-ins for the functions of arm_nnfunctions.h, after what CMSIS-NN says that they compute. They
- * show that exported C calls them with the right arguments, layouts, offsets and scratch memory;
- * they do not show what the library's own code does. Scratch memory is filled with rubbish before
+/* Stand-ins for the functions of arm_nnfunctions.h, after what CMSIS-NN says that they compute.
+ * They show that exported C calls them with the right arguments, layouts, offsets and scratch
+ * memory; they do not show what the library's own code does. Scratch memory is filled with rubbish before
  * and after a function's work, so that it must be no one else's. STAND_IN_DSP and STAND_IN_MVE
  * choose whose scratch memory they ask for, as the library's macros ARM_MATH_DSP, ARM_MATH_MVEI;
  * STAND_IN_MORE is what they ask for on top. */
@@ -75,8 +75,8 @@ int32_t arm_depthwise_conv_wrapper_s8_get_buffer_size(const cmsis_nn_dw_conv_par
 
 /* One output channel, from inputs first, first + 1, ... and weights `apart` from each other. */
 static void convolve(const cmsis_nn_conv_params* conv, const cmsis_nn_dims* x, const int8_t* input,
-                     const cmsis_nn_dims* filter, const int8_t* weight, int32_t apart, int32_t first,
-                     int32_t inputs, int32_t bias, int32_t multiplier, int32_t shift,
+                     const cmsis_nn_dims* filter, const int8_t* weight, int32_t apart,
+                     int32_t first, int32_t inputs, int32_t bias, int32_t multiplier, int32_t shift,
                      const cmsis_nn_dims* out, int8_t* output) {
   for (int32_t pixel = 0; pixel < out->h * out->w; ++pixel) {
     int32_t sum = bias;

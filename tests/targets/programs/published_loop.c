@@ -1,6 +1,6 @@
 /* A pointwise convolution by the published loop of CMSIS-NN (Lai, Suda and Chandra 2018, section 3:
- * two windows widened to 16 bits, then products of two rows of weights with both), written anew, and
- * by intact_conv2d: instructions of each, and whether their codes agree. */
+ * two windows widened to 16 bits, then products of two rows of weights with both), written anew,
+ * and by intact_conv2d: instructions of each, and whether their codes agree. */
 #include "board.h"
 #include "intact_kernels.h"
 #include "output.h"
