@@ -178,9 +178,9 @@ def test_what_stays_float_is_told_before_and_after_saving(tmp_path: Path) -> Non
 def test_exports_go_by_suffix(quantized: intact.QuantizedNetwork, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\.txt"):
         intact.export(quantized, tmp_path / "net.txt")
-    with pytest.raises(ValueError, match="ram, flash and kernels"):
+    with pytest.raises(ValueError, match="ram, flash, kernels and name"):
         intact.export(quantized, tmp_path / "net.onnx", ram=1 << 16)
-    with pytest.raises(ValueError, match="ram, flash and kernels"):
+    with pytest.raises(ValueError, match="ram, flash, kernels and name"):
         intact.export(quantized, tmp_path / "net.tflite", kernels=Kernels.CMSIS_NN)
     assert not list(tmp_path.iterdir())
     intact.export(quantized, tmp_path / "net_c", ram=1 << 16)
