@@ -11,11 +11,9 @@ computer, whose pointers take 8 bytes. Prints tables in Markdown.
 """
 
 import argparse
-import re
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from intact.emit import tflite
 from intact.emit.c.model import translate
 from intact.emit.c.report import Report, report
+from intact.emit.c.storage import plan_storage
+from intact.ir.int_ops import Program
+from intact.passes.fit_ram import fit_ram
+from intact.verification import tflm
 from tests.architectures import MLPERF_TINY, Architecture
 from tests.targets import boards, networks
 from tests.targets.boards import Board
@@ -31,17 +33,11 @@ from tests.targets.networks import Case
 OPTIMIZE = "-O2"
 PLAIN = "-DINTACT_NO_DSP"
 FLASH = (".vectors", ".text", ".rodata", ".ARM.exidx", ".data")
-RECORDER = """
-import sys
-from pathlib import Path
-from tflite_micro.python.tflite_micro import runtime
-import numpy
-interpreter = runtime.Interpreter.from_bytes(Path(sys.argv[1]).read_bytes(), arena_size=8 << 20)
-given = interpreter.get_input_details(0)
-interpreter.set_input(numpy.zeros(given["shape"], given["dtype"]), 0)
-interpreter.invoke()
-interpreter.print_allocations()
-"""
+BUDGETS = {  # bytes of RAM
+    "cifar_resnet8": (40 << 10, 32 << 10, 24 << 10),
+    "mobilenet_v1_0_25": (40 << 10, 36 << 10),
+    "ds_cnn": (12_500,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +58,15 @@ def quantized(architecture: Architecture, recipe: str) -> Network:
     case = networks.case(architecture.build(), example, recipe, *samples)
     file = tflite.codes_to_bytes(case.program)
     costs = report(translate(case.program))
-    return Network(architecture.name, case, costs, len(file), tflm_arena(file))
+    return Network(architecture.name, case, costs, len(file), tflm_arena(case.program))
 
 
-def tflm_arena(file: bytes) -> int | None:
+def tflm_arena(program: Program) -> int | None:
     """Bytes that TFLite Micro's interpreter takes of its arena."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(file)
-        done = subprocess.run(
-            [sys.executable, "-c", RECORDER, str(path)], capture_output=True, text=True, check=False
-        )
-    found = re.search(r"Arena allocation total (\d+) bytes", done.stdout + done.stderr)
-    if found is None and "No module named 'tflite_micro'" not in done.stderr:
-        raise RuntimeError(f"tflite-micro records nothing:\n{done.stderr}")
-    return int(found[1]) if found else None
+    try:
+        return tflm.measure_arena(program).total
+    except ImportError:
+        return None
 
 
 def measure(network: Network, board: Board, *flags: str) -> networks.Measured:
@@ -141,6 +131,33 @@ def memory_row(network: Network, board: Board) -> list[str]:
     ]
 
 
+def bands_rows(network: Network, board: Board) -> list[list[str]]:
+    """What budgets of RAM cost: without one, then from large to small."""
+    whole, rows = measure(network, board).instructions, []
+    for budget in (None, *BUDGETS.get(network.name, ())):
+        program, bands, stage, extra = network.case.program, 1, 0, 0
+        if budget is not None:
+            fitted = fit_ram(program, budget, plan_storage)
+            program, bands = fitted.program, fitted.bands
+            stage, extra = len(fitted.stage), fitted.extra_macs
+        banded = replace(network, case=replace(network.case, program=program))
+        costs = report(translate(program))
+        executed = measure(banded, board).instructions
+        rows.append(
+            [
+                network.name,
+                "" if budget is None else f"{budget:,}",
+                f"{costs.ram:,}",
+                str(bands),
+                str(stage),
+                f"{extra / network.report.macs:+.1%}",
+                f"{executed / whole - 1:+.1%}",
+                f"{costs.flash - network.report.flash:+,}",
+            ]
+        )
+    return rows
+
+
 def published_row() -> list[str]:
     """Instructions for each product of one pointwise layer, three times (published_loop.c)."""
     board, source = boards.CORTEX_M4, networks.PROGRAM.with_name("published_loop.c")
@@ -187,6 +204,9 @@ def main() -> None:
     head = ("network", "weights", "flash", "KiB over 1.15 x weights", ".tflite", "arena")
     rows = [memory_row(network, boards.CORTEX_M4) for network in chosen]
     print_table((*head, "lower bound", "stack", "TFLM arena"), rows, 1)
+    head = ("network", "--ram", "arena", "bands", "layers", "products", "instructions", "constants")
+    rows = [row for n in chosen if n.name in BUDGETS for row in bands_rows(n, boards.CORTEX_M4)]
+    print_table(head, rows, 1)
     head = ("instructions / product, 64 to 64 channels", "plain C", "published loop", "DSP")
     print_table(head, [["12 x 12 pixels, cortex-m4", *published_row()]], 1)
 

@@ -54,6 +54,22 @@ def test_microcontroller_benchmark_runs() -> None:
     assert "published loop" in output
 
 
+def test_tflite_files_benchmark_runs(data_dir: Path) -> None:
+    for package in ("ai_edge_litert", "tflite", "tflite_micro"):
+        pytest.importorskip(package, reason="pip install 'intact[litert,tflm]'")
+    output = run("benchmarks/tflite_files.py", "--data", str(data_dir), "--smoke")
+    assert "kws_int8.tflite | 20 | 0 of 240" in output
+
+
+def test_tflite_files_benchmark_without_data_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/tflite_files.py", "--data", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "skipped: no networks" in done.stderr
+    assert done.returncode == 0
+
+
 def test_neon_benchmark_runs() -> None:
     if missing := machine.missing():
         pytest.skip(missing)
