@@ -8,6 +8,7 @@ from pathlib import Path
 from intact.api.code_size import code_bytes
 from intact.api.network import QuantizedNetwork, to_program
 from intact.api.vectors import drawn_codes
+from intact.data.batch import blaming_indices
 from intact.data.function import item_inputs
 from intact.emit import c
 from intact.errors import BudgetError, CalibrationError
@@ -113,7 +114,8 @@ def _vectors(program: Program, inputs: Mapping[str, Array]) -> Iterator[c.Vector
             value.name: inputs[value.name][sample_slices(value.shape, number)].copy(order="C")
             for value in program.inputs
         }
-        made = run(one)
+        with blaming_indices(program.inputs, "the self-test"):
+            made = run(one)
         yield c.Vector(tuple(one.values()), tuple(made[value.name] for value in program.outputs))
 
 

@@ -26,11 +26,12 @@ from intact.verification import (
     ExecutorName,
     OutputDifference,
     onnxruntime_comparer,
+    titled,
 )
 
 VerifiedName: TypeAlias = ExecutorName | Literal["onnxruntime"]
 EXECUTORS: tuple[str, ...] = (*NAMED, "onnxruntime")
-_UNAVAILABLE = (ImportError, FileNotFoundError, UnsupportedOpError, VerifyError)
+_UNAVAILABLE = (ImportError, OSError, UnsupportedOpError, VerifyError)
 
 
 def verify(
@@ -109,8 +110,7 @@ def _with(held: Held, beside: Sequence[Executor], program: Program) -> Held:
             comparer.rehearse()
             held = replace(held, comparers=(*held.comparers, comparer))
         except _UNAVAILABLE as error:
-            title = f"{executor.name} ({executor.setting})"
-            held = replace(held, skipped={**held.skipped, title: str(error)})
+            held = replace(held, skipped={**held.skipped, titled(executor): str(error)})
     return held
 
 

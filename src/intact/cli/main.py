@@ -20,13 +20,7 @@ from intact.errors import BudgetError, IntactError
 
 DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EXTRAS = {
-    "torch": "torch",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "tflite": "tflite",
-    "flatbuffers": "tflite",
-}
+_EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx"}
 
 COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark")
 

@@ -2,7 +2,7 @@
 
 from intact.verification.agreement import Agreement, Comparer
 from intact.verification.equality import Equality
-from intact.verification.executors import NAMED, Executor, ExecutorName
+from intact.verification.executors import NAMED, Executor, ExecutorName, titled
 from intact.verification.onnxruntime import (
     CodeDifference,
     Comparison,
@@ -23,4 +23,5 @@ __all__ = [
     "OutputDifference",
     "compare_onnxruntime",
     "onnxruntime_comparer",
+    "titled",
 ]

@@ -18,7 +18,7 @@ from intact.verification.equality import (
     equality,
     exact_values,
 )
-from intact.verification.executors import Executor
+from intact.verification.executors import Executor, titled
 
 _MOST_KEPT = 64 << 20  # bytes of intermediate values that are looked at together
 
@@ -29,17 +29,13 @@ class Agreement:
 
     executor: str
     setting: str
+    title: str  # both, in words
     outputs: tuple[Equality, ...]
 
     @property
     def met(self) -> bool:
         """Whether all that is promised is equal."""
         return all(output.met for output in self.outputs)
-
-    @property
-    def title(self) -> str:
-        """The executor in words."""
-        return f"{self.executor} ({self.setting})" if self.setting else self.executor
 
     def __str__(self) -> str:
         """A line for each output."""
@@ -74,10 +70,20 @@ class Comparer:
         self._run({v.name: np.zeros(with_batch(v.shape, 1), v.dtype.storage) for v in inputs})
 
     def add(self, inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
-        """Compares the outputs of a batch with the reference's."""
+        """Compares the outputs of a batch with the reference's.
+
+        Raises:
+            VerifyError: if the executor does not give them all, or in other shapes.
+        """
         made = self._run(inputs)
         for number, value in enumerate(self._program.outputs):
             name, before = value.name, self._outputs[number]
+            shape = made[name].shape if name in made else None
+            if shape != expected[name].shape:
+                raise VerifyError(
+                    f'{titled(self._executor)} gives "{name}" of shape {shape}, not'
+                    f" {expected[name].shape}"
+                )
             found = equality(name, before.exact, made[name], expected[name])
             self._outputs[number] = added(before, found)
             # In float every layer may round otherwise: the first one would say nothing.
@@ -98,7 +104,8 @@ class Comparer:
             )
             for name, found in zip(names, self._outputs, strict=True)
         )
-        return Agreement(self._executor.name, self._executor.setting, outputs)
+        executor = self._executor
+        return Agreement(executor.name, executor.setting, titled(executor), outputs)
 
 
 def _first_sample(

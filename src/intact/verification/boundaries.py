@@ -12,12 +12,8 @@ from intact.verification.samples import SampleRunner, by_samples
 
 def tflite_bytes(program: Program) -> bytes:
     """The TFLite file of a Program from codes to codes; raises as `through_file`."""
-    try:
-        from intact.emit.tflite import codes_to_bytes
-    except ImportError as error:
-        raise ImportError(
-            "writing a TFLite file needs its schema: pip install 'intact[tflite]'"
-        ) from error
+    from intact.emit.tflite import codes_to_bytes  # tflite is optional
+
     return codes_to_bytes(program)
 
 

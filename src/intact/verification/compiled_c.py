@@ -14,6 +14,7 @@ from intact.emit.c.declarations import Data
 from intact.emit.c.library import Kernels
 from intact.emit.c.model import Model, translate
 from intact.emit.c.write import render
+from intact.errors import VerifyError
 from intact.exec.reference import folded
 from intact.exec.runner import Runner, check_inputs
 from intact.ir.graph import Value, sample_slices, with_batch
@@ -43,7 +44,7 @@ def load(
     Raises:
         UnsupportedOpError: if the Program has no form in C.
         FileNotFoundError: if there is no C compiler.
-        RuntimeError: if it refuses the code, with what it said.
+        VerifyError: if it refuses the code, with what it said.
     """
     command = _find(compiler)
     model = translate(folded(program), kernels)
@@ -84,7 +85,9 @@ def _compile(model: Model, folder: Path, compiler: str, flags: Sequence[str]) ->
     command = [compiler, *_FLAGS, *flags, "model.c", "arrays.c", "-o", library.name]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+        raise VerifyError(
+            f"{' '.join(command)} cannot compile the generated C: {done.stderr.strip()}"
+        )
     return library
 
 

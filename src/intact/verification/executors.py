@@ -38,6 +38,11 @@ class Executor(Protocol):
         """
 
 
+def titled(executor: Executor) -> str:
+    """An executor in words."""
+    return f"{executor.name} ({executor.setting})" if executor.setting else executor.name
+
+
 @dataclass(frozen=True, slots=True)
 class Native:
     """The native engine, with kernels up to a level."""

@@ -15,7 +15,7 @@ from intact.errors import UnsupportedOpError, VerifyError
 from intact.exec import reference
 from intact.exec.runner import Runner
 from intact.ir.boundary import code_boundary
-from intact.ir.graph import Value
+from intact.ir.graph import Value, with_batch
 from intact.ir.int_ops import Program
 from intact.numerics.arrays import Array
 from intact.verification.samples import by_samples, each
@@ -41,7 +41,9 @@ class OwnFile:
         interpreter = litert.open_interpreter(self.path.read_bytes(), True, 1)
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         boundary = code_boundary(program)
-        if len(inputs) != len(program.inputs) or len(outputs) != len(program.outputs):
+        shapes = [tuple(detail["shape"]) for detail in outputs]
+        wanted = [with_batch(value.shape, 1) for value in program.outputs]
+        if len(inputs) != len(program.inputs) or shapes != wanted:
             raise UnsupportedOpError(f"{self.path} has other inputs or outputs than the network")
         before = reference.load(boundary.before)
 

@@ -19,7 +19,7 @@ from intact.errors import UnsupportedOpError, VerifyError
 from intact.exec.runner import Runner
 from intact.ir.boundary import code_boundary
 from intact.ir.graph import with_batch
-from intact.ir.int_ops import Program, QLinear
+from intact.ir.int_ops import Program, QLinear, QSoftmax16
 from intact.numerics.arrays import Array
 from intact.verification import tflm_process
 from intact.verification.boundaries import tflite_bytes, through_file
@@ -51,8 +51,8 @@ class MicroFile:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
-    def run(self, samples: Sequence[Arrays]) -> tuple[list[dict[str, Array]], Arena]:
-        """The outputs of single samples, and the arena's use.
+    def run(self, samples: Sequence[Arrays]) -> tuple[list[dict[str, Array]], str]:
+        """The outputs of single samples, and what TensorFlow Lite Micro printed.
 
         Raises:
             ImportError: if tflite-micro is not installed.
@@ -73,13 +73,13 @@ class MicroFile:
                 np.load(folder / f"output.{index}.npy", allow_pickle=False)
                 for index in range(len(self.outputs))
             ]
-        results = [dict(zip(self.outputs, one, strict=True)) for one in zip(*made, strict=True)]
-        return results, _arena(log)
+        return [dict(zip(self.outputs, one, strict=True)) for one in zip(*made, strict=True)], log
 
 
 def _process(folder: Path, outputs: int) -> str:
     """Runs the worker; returns what it printed."""
-    command = [sys.executable, str(Path(tflm_process.__file__)), str(folder), str(ARENA)]
+    # -P: or this folder's onnxruntime.py would be found instead of the package.
+    command = [sys.executable, "-P", str(Path(tflm_process.__file__)), str(folder), str(ARENA)]
     try:
         done = subprocess.run(
             [*command, str(outputs)],
@@ -106,6 +106,8 @@ def _process(folder: Path, outputs: int) -> str:
 
 def _arena(log: str) -> Arena:
     parts = {name: int(count) for name, count in _PART.findall(log)}
+    if parts.keys() != {"head", "tail"}:
+        raise VerifyError("this TensorFlow Lite Micro does not print its arena as intact reads it")
     return Arena(parts["head"], parts["tail"])
 
 
@@ -114,20 +116,25 @@ def load(program: Program) -> Runner:
 
     Raises:
         ImportError: if tflite-micro or the schema package is not installed.
-        UnsupportedOpError: if the Program cannot be exported, or holds a linear layer of LiteRT.
+        UnsupportedOpError: if the Program cannot be exported, or other integers would come out.
     """
 
     def samples(data: bytes, core: Program) -> SampleRunner:
-        _check_rounding(core)
+        _check_integers(core)
         file = _file(data, core)
         return lambda batch: file.run(batch)[0]
 
     return through_file(program, samples)
 
 
-def _check_rounding(core: Program) -> None:
-    """Refuses linear layers that were read from a TFLite file: their multiplier rounds once."""
+def _check_integers(core: Program) -> None:
+    """Refuses what LiteRT computes with our integers, and TensorFlow Lite Micro with others."""
     for node in core.nodes:
+        if isinstance(node.op, QSoftmax16):
+            raise UnsupportedOpError(
+                f'QSoftmax16 "{node.name}" reads TFLite\'s tables; those of TensorFlow Lite Micro'
+                " have other entries"
+            )
         if isinstance(node.op, QLinear):
             requant = node.op.requant
             if ((requant.shift == 0) & (requant.multiplier < 1 << 30)).any():
@@ -141,7 +148,7 @@ def measure_arena(program: Program) -> Arena:
     """The memory that the Program's TFLite file needs; raises as `load` and when it is run."""
     core = code_boundary(program).program
     zeros = {v.name: np.zeros(with_batch(v.shape, 1), v.dtype.storage) for v in core.inputs}
-    return _file(tflite_bytes(core), core).run([zeros])[1]
+    return _arena(_file(tflite_bytes(core), core).run([zeros])[1])
 
 
 def _file(data: bytes, program: Program) -> MicroFile:

@@ -208,8 +208,12 @@ def test_vectors_that_no_network_can_run_are_named(tmp_path: Path) -> None:
     wrong = {name: codes + 5 for name, codes in vectors.inputs.items()}
     forged = Certificate(certificate_of(found).origin, replace(vectors, inputs=wrong))
     replace(found, certificate=forged).save(tmp_path / "net.intact")
+    loaded = intact.load(tmp_path / "net.intact")
     with pytest.raises(intact.CalibrationError, match="outside of the network's table"):
-        intact.verify_certificate(intact.load(tmp_path / "net.intact"), executors=["native"])
+        intact.verify_certificate(loaded, executors=["native"])
+    with pytest.raises(intact.CalibrationError, match=r"the self-test: .* the network's table"):
+        intact.export(loaded, tmp_path / "net_c")
+    assert not (tmp_path / "net_c").exists()
 
 
 def test_networks_without_a_certificate_say_so(quantized: intact.QuantizedNetwork) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ each_executor = pytest.mark.parametrize("name", [executor(name) for name in NAME
 @pytest.mark.parametrize("network", ["residual_w8a8", "residual_w8a16"])
 def test_all_codes_are_the_references(network: str, name: str) -> None:
     if (network, name) == ("residual_w8a16", "tflm"):
-        with pytest.raises(VerifyError, match=r"cannot run the network: .* GATHER"):
+        with pytest.raises(UnsupportedOpError, match=r'QSoftmax16 "softmax.* other entries'):
             intact.verify(golden(network), IMAGES, executors=[name])
         return
     found = intact.verify(golden(network), IMAGES, executors=[name])
@@ -114,3 +115,36 @@ def test_without_a_compiler_c_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("intact.api.verify.NAMED", {"c": NAMED["c"]})
     with pytest.raises(VerifyError, match="held against the reference: c: generated C needs"):
         intact.verify(golden("residual_w8a8"), IMAGES)
+
+
+def test_by_default_a_broken_compiler_is_told_and_no_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cc").write_text("#!/bin/sh\necho string.h: no such file >&2\nexit 1\n")
+    (tmp_path / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr("intact.api.verify.NAMED", {name: NAMED[name] for name in ("native", "c")})
+    found = intact.verify(golden("residual_w8a8"), IMAGES)
+    assert found.executors == ("native",)
+    assert "cannot compile the generated C: string.h: no such file" in found.skipped["c"]
+
+
+@dataclass(frozen=True)
+class Short:
+    """An executor that answers for the first sample alone, or not at all."""
+
+    keys: tuple[str, ...]
+    name: str = "short"
+    setting: str = "first"
+    exact: bool = True
+
+    def load(self, program: Program) -> Runner:
+        run = NAMED["native"]()[0].load(program)
+        return lambda inputs: {k: v[:1] for k, v in run(inputs).items() if k in self.keys}
+
+
+@pytest.mark.parametrize(("keys", "shape"), [(("softmax.codes",), r"\(1, 5\)"), ((), "None")])
+def test_outputs_of_other_shapes_are_an_error(keys: tuple[str, ...], shape: str) -> None:
+    message = rf'short \(first\) gives "softmax.codes" of shape {shape}, not \(3, 5\)'
+    with pytest.raises(VerifyError, match=message):
+        intact.verify(golden("residual_w8a8"), IMAGES, executors=[Short(keys)])

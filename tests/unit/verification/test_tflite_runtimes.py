@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+import intact
 from intact.errors import VerifyError
 from intact.exec import reference
 from intact.ir.int_ops import Program
@@ -52,12 +53,22 @@ def test_a_process_that_ends_is_an_error() -> None:
         file.run([{"x": np.zeros((1, 2), np.int8)}])
 
 
+def to_file(program: Program) -> None:
+    intact.export(program, "/nonexistent/net.tflite")
+
+
+def from_file(_: Program) -> None:
+    intact.load("/nonexistent/net.tflite")
+
+
 @pytest.mark.parametrize(
     ("missing", "load", "extra"),
     [
         ("ai_edge_litert.interpreter", litert.load, "litert"),
-        ("intact.emit.tflite", litert.load, "tflite"),
-        ("intact.emit.tflite", tflm.load, "tflite"),
+        ("tflite", litert.load, "tflite"),
+        ("flatbuffers", tflm.load, "tflite"),
+        ("tflite", to_file, "tflite"),
+        ("tflite", from_file, "tflite"),
     ],
 )
 def test_what_is_not_installed_is_named(
@@ -67,6 +78,9 @@ def test_what_is_not_installed_is_named(
     extra: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in [n for n in sys.modules if n.startswith(("intact.emit.t", "intact.capture.t"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("intact.emit.tflite", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     assert callable(load)
     with pytest.raises(ImportError, match=rf"intact\[{extra}\]"):

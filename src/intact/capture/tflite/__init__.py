@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
-from intact.capture.tflite.builder import Builder
-from intact.capture.tflite.file import read_network
-from intact.capture.tflite.translate import translate
 from intact.errors import FormatError, UnsupportedOpError, VerifyError
 from intact.ir.int_ops import Program
 from intact.ir.verify import verify
+
+try:
+    from intact.capture.tflite.builder import Builder
+    from intact.capture.tflite.file import read_network
+    from intact.capture.tflite.translate import translate
+except ModuleNotFoundError as error:
+    if error.name not in ("tflite", "flatbuffers"):
+        raise
+    raise ImportError(
+        "reading a TFLite file needs its schema: pip install 'intact[tflite]'"
+    ) from error
 
 __all__ = ["read"]
 

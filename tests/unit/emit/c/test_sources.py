@@ -16,7 +16,7 @@ from intact.emit import c
 from intact.emit.c.declarations import folded
 from intact.emit.c.names import comment, identifier
 from intact.emit.c.render import source
-from intact.errors import BudgetError, CalibrationError, UnsupportedOpError
+from intact.errors import BudgetError, CalibrationError, UnsupportedOpError, VerifyError
 from intact.exec import reference
 from intact.ir import float_ops as ops
 from intact.ir.boundary import code_boundary
@@ -305,5 +305,5 @@ def test_a_missing_compiler_is_named() -> None:
 
 @needs_compiler
 def test_what_a_compiler_refuses_is_told() -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)-Dinline=\) .*error"):
+    with pytest.raises(VerifyError, match=r"(?s)-Dinline=\) .*error"):
         compiled_c.load(chain("x", "y"), flags=("-Dinline=)",))
