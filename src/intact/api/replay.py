@@ -59,7 +59,8 @@ def verify_certificate(
     """
     if network.certificate is None:
         raise ValueError(
-            "the network has no certificate; one that this version of intact quantizes has"
+            "the network has no certificate, as it was saved by an earlier version or elsewhere;"
+            " quantize it again, or verify it with samples"
         )
     vectors = network.certificate.vectors
     if vectors is None:

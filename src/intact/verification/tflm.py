@@ -21,11 +21,11 @@ from intact.ir.boundary import code_boundary
 from intact.ir.graph import with_batch
 from intact.ir.int_ops import Program, QLinear, QSoftmax16
 from intact.numerics.arrays import Array
-from intact.verification import tflm_process
 from intact.verification.boundaries import tflite_bytes, through_file
 from intact.verification.samples import Arrays, SampleRunner
 
 ARENA = 64 << 20  # bytes; memory that is not used costs nothing
+_WORKER = Path(__file__).with_name("tflm_process.py")
 _SECONDS = 600
 _PART = re.compile(r"Arena allocation (head|tail) (\d+) bytes")
 
@@ -79,7 +79,7 @@ class MicroFile:
 def _process(folder: Path, outputs: int) -> str:
     """Runs the worker; returns what it printed."""
     # -P: or this folder's onnxruntime.py would be found instead of the package.
-    command = [sys.executable, "-P", str(Path(tflm_process.__file__)), str(folder), str(ARENA)]
+    command = [sys.executable, "-P", str(_WORKER), str(folder), str(ARENA)]
     try:
         done = subprocess.run(
             [*command, str(outputs)],

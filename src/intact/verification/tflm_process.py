@@ -2,7 +2,7 @@
 
 FOLDER holds model.tflite and, for input i, input.i.npy (samples, *shape); output j is written to
 output.j.npy in the same way, and the arena's use is printed. This file imports nothing of intact,
-which would take longer than most networks.
+which would take longer than most networks, and nothing imports it: it needs tflite-micro.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """LiteRT and TensorFlow Lite Micro as executors: batches, memory, and what goes wrong."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -51,6 +52,17 @@ def test_a_process_that_ends_is_an_error() -> None:
     file = MicroFile(b"not a network", ("x",), ("y",))
     with pytest.raises(VerifyError, match=r"TensorFlow Lite Micro cannot run the network: ."):
         file.run([{"x": np.zeros((1, 2), np.int8)}])
+
+
+def test_tflite_micro_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflm, "find_spec", lambda _: None)
+    with pytest.raises(ImportError, match=r"intact\[tflm\]"):
+        MicroFile(b"", ("x",), ("y",)).run([{"x": np.zeros((1, 2), np.int8)}])
+
+
+def test_tflite_micro_is_imported_by_its_own_process_alone() -> None:
+    script = "import sys, intact.verification.tflm; sys.exit('tflite_micro' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def to_file(program: Program) -> None:

@@ -61,13 +61,7 @@ def _convolve(
 ) -> None:
     """A convolution from an image to an image; depthwise if it has a multiplier of channels."""
     source, padding = window_input(ledger, node, window, same=True)
-    fields: dict[str, int | float | bool] = {
-        "Padding": padding,
-        "StrideH": window.stride[0],
-        "StrideW": window.stride[1],
-        "DilationHFactor": window.dilation[0],
-        "DilationWFactor": window.dilation[1],
-    }
+    fields = window.fields(padding)
     target = ledger.write(node.output)
     if multiplier is None:
         options = Options("Conv2DOptions", fields)

@@ -27,13 +27,7 @@ from intact.numerics.fixedpoint import Requant
 from intact.numerics.integers import weight_integers
 from intact.numerics.sums import reached_sums
 
-ONE_TAP = {
-    "Padding": Padding.VALID,
-    "StrideH": 1,
-    "StrideW": 1,
-    "DilationHFactor": 1,
-    "DilationWFactor": 1,
-}
+_ONE_TAP = Window((1, 1), (1, 1), ((0, 0), (0, 0)))
 
 
 def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
@@ -45,13 +39,7 @@ def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
     depthwise = depth == 1 and op.groups == sizes(x)[-1] and op.groups > 1
     window = Window((height, width), op.stride, op.padding, op.dilation)
     source, padding = window_input(ledger, node, window, same=True)
-    fields: dict[str, int | float | bool] = {
-        "Padding": padding,
-        "StrideH": op.stride[0],
-        "StrideW": op.stride[1],
-        "DilationHFactor": op.dilation[0],
-        "DilationWFactor": op.dilation[1],
-    }
+    fields = window.fields(padding)
     if depthwise:
         stored = np.moveaxis(integers, 0, -1).reshape(1, height, width, outputs)
         # LiteRT has no reference kernel for depthwise weights of 4 bits.
@@ -181,7 +169,7 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
     source = ledger.read_as(x, (x.shape[0], 1, rows, depth))
     stored = integers.reshape(len(integers), 1, 1, depth)
     inputs = [source, *parameters(ledger, node, stored, scale, axis=0)]
-    options = Options("Conv2DOptions", ONE_TAP)
+    options = Options("Conv2DOptions", _ONE_TAP.fields(int(Padding.VALID)))
     pixels = (node.output.shape[0], 1, rows, len(integers))
     emit_clamped(ledger, BuiltinOperator.CONV_2D, inputs, node, op.requant, options, pixels)
 

@@ -77,6 +77,7 @@ class Ledger:
         if value.name in self.images:
             self._from_image(value, self.images[value.name])
             return
+        check_zero_point(value)
         array = self.program.constants[value.name]
         kind = tensor_type(value.name, value.dtype)
         index = self.constant(value.name, array, kind, quantization(value.params))

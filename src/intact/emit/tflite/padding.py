@@ -22,6 +22,16 @@ class Window:
     padding: Pads
     dilation: tuple[int, int] = (1, 1)
 
+    def fields(self, padding: int) -> dict[str, int | float | bool]:
+        """The options that all convolutions have."""
+        return {
+            "Padding": padding,
+            "StrideH": self.stride[0],
+            "StrideW": self.stride[1],
+            "DilationHFactor": self.dilation[0],
+            "DilationWFactor": self.dilation[1],
+        }
+
     def reached(self, node: Node[IntOp]) -> Pads:
         """The padding that windows read; the stride may leave some of it untouched."""
         shape, out = sizes(node.inputs[0])[1:3], sizes(node.output)[1:3]

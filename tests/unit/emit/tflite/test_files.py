@@ -127,6 +127,12 @@ def test_16_bit_codes_with_a_zero_point_are_refused() -> None:
     program: Program = Graph((x,), (y,), (Node(ops.Reshape(y.shape), (x,), y),), {})
     with pytest.raises(UnsupportedOpError, match='"x" has 16-bit codes with a zero point'):
         to_bytes(program)
+    x, y = (replace(value, params=None) for value in (x, y))
+    constant = Value("c", (1, 4), Int(16), params)
+    joined: Node = Node(ops.Concat(0), (x, constant), y)
+    program = Graph((x,), (y,), (joined,), {"c": np.zeros((1, 4), np.int16)})
+    with pytest.raises(UnsupportedOpError, match='"c" has 16-bit codes with a zero point'):
+        to_bytes(program)
 
 
 def test_embeddings_gather_requantized_rows() -> None:
