@@ -8,6 +8,7 @@ import numpy as np
 from intact.numerics.arrays import F32, Array, Codes
 from intact.numerics.formats import Format
 from intact.numerics.granularity import stretch
+from intact.numerics.special import round_half_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,16 @@ def scalar_scale(params: QuantParams) -> float:
 def scalar_zero_point(params: QuantParams) -> int:
     """The one zero point of an activation."""
     return int(params.offset.reshape(()))
+
+
+def bound_code(bound: float, params: QuantParams) -> int:
+    """zero_point + round(bound / scale), ties away from zero, in float32 as TFLite divides it.
+
+    It may lie outside of the format; its distance from the zero point is at most 2**31.
+    """
+    with np.errstate(over="ignore"):
+        steps = np.asarray(np.float32(bound) / np.float32(scalar_scale(params)))
+    return scalar_zero_point(params) + int(np.clip(round_half_away(steps), -(2.0**31), 2.0**31))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

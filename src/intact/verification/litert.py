@@ -31,6 +31,7 @@ def load(program: Program, *, reference_kernels: bool = True, threads: int = 1) 
         UnsupportedOpError: if the Program cannot be exported.
         VerifyError: if LiteRT refuses the file.
     """
+    _require_runtime()  # first, as its extra has the schema as well
 
     def samples(data: bytes, _: Program) -> SampleRunner:
         return each(load_file(data, reference_kernels=reference_kernels, threads=threads))
@@ -64,12 +65,9 @@ def load_file(data: bytes, *, reference_kernels: bool = True, threads: int = 1) 
 
 def open_interpreter(data: bytes, reference_kernels: bool, threads: int) -> "Interpreter":
     """LiteRT's own object for a TFLite file; raises as `load_file`."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError as error:
-        raise ImportError(
-            "running a TFLite file needs ai-edge-litert: pip install 'intact[litert]'"
-        ) from error
+    _require_runtime()
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
     kind = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.AUTO
     try:
         interpreter = Interpreter(
@@ -79,6 +77,15 @@ def open_interpreter(data: bytes, reference_kernels: bool, threads: int) -> "Int
     except (RuntimeError, ValueError) as error:
         raise VerifyError(f"LiteRT refuses the TFLite file: {error}") from error
     return interpreter
+
+
+def _require_runtime() -> None:
+    try:
+        import ai_edge_litert.interpreter  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "running a TFLite file needs ai-edge-litert: pip install 'intact[litert]'"
+        ) from error
 
 
 def _ends(interpreter: "Interpreter") -> tuple[dict[str, int], dict[str, int]]:

@@ -58,11 +58,7 @@ class MicroFile:
             ImportError: if tflite-micro is not installed.
             VerifyError: if TensorFlow Lite Micro cannot run the file.
         """
-        if find_spec("tflite_micro") is None:
-            raise ImportError(
-                "running a TFLite file as a microcontroller does needs tflite-micro:"
-                " pip install 'intact[tflm]'"
-            )
+        _require_runtime()
         with TemporaryDirectory(prefix="intact-tflm-") as name:
             folder = Path(name)
             (folder / "model.tflite").write_bytes(self.data)
@@ -74,6 +70,14 @@ class MicroFile:
                 for index in range(len(self.outputs))
             ]
         return [dict(zip(self.outputs, one, strict=True)) for one in zip(*made, strict=True)], log
+
+
+def _require_runtime() -> None:
+    if find_spec("tflite_micro") is None:
+        raise ImportError(
+            "running a TFLite file as a microcontroller does needs tflite-micro:"
+            " pip install 'intact[tflm]'"
+        )
 
 
 def _process(folder: Path, outputs: int) -> str:
@@ -118,6 +122,7 @@ def load(program: Program) -> Runner:
         ImportError: if tflite-micro or the schema package is not installed.
         UnsupportedOpError: if the Program cannot be exported, or other integers would come out.
     """
+    _require_runtime()  # first, as its extra has the schema as well
 
     def samples(data: bytes, core: Program) -> SampleRunner:
         _check_integers(core)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from intact.numerics.arrays import F32
 from intact.numerics.formats import E4M3, Binary, Format, Int, PowerOfTwo, Ternary
 from intact.numerics.granularity import Granularity, PerChannel, PerGroup, PerTensor, scale_shape
-from intact.numerics.qtensor import CodebookTensor, QuantParams, ScaledTensor
+from intact.numerics.qtensor import CodebookTensor, QuantParams, ScaledTensor, bound_code
 
 scales = st.floats(2.0**-20, 2.0**10, width=32)
 
@@ -136,3 +136,12 @@ def test_codebook_tensor() -> None:
 def test_codebook_tensor_must_fill_its_shape() -> None:
     with pytest.raises(ValueError, match="2 subvectors of length 3 do not fill"):
         CodebookTensor(np.zeros((4, 3), np.float32), np.zeros(2, np.uint8), (7,))
+
+
+@pytest.mark.parametrize(
+    ("bound", "scale", "code"),
+    [(6.0, 0.5, 15), (-1.0, 0.4, 0), (6.0, 1e-40, 3 + 2**31), (0.0, 1e-40, 3)],
+)
+def test_bounds_of_activations_have_codes(bound: float, scale: float, code: int) -> None:
+    """-1 / 0.4 is -2.5, which goes away from zero; codes of huge numbers stay integers."""
+    assert bound_code(bound, QuantParams(Int(8), scalar(scale), np.array(3))) == code

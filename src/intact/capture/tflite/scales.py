@@ -13,8 +13,7 @@ from intact.lower.requant import saturating_multiplier
 from intact.numerics.arrays import F32, F64, Array
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
-from intact.numerics.special import round_half_away
+from intact.numerics.qtensor import QuantParams, bound_code, scalar_scale, scalar_zero_point
 
 # ActivationFunctionType: NONE, RELU, RELU_N1_TO_1, RELU6.
 Bounds: TypeAlias = tuple[float | None, float | None]
@@ -45,16 +44,10 @@ def integer(params: QuantParams) -> Int:
 
 
 def clamp(output: QuantParams, low: float | None, high: float | None) -> tuple[int, int]:
-    """Codes that an activation leaves (CalculateActivationRangeQuantized): division in float32."""
-    format, zero_point = integer(output), scalar_zero_point(output)
-
-    def code(bound: float) -> int:
-        with np.errstate(over="ignore"):
-            steps = float(round_half_away(np.asarray(np.float32(bound) / scale32(output))))
-        return zero_point + int(np.clip(steps, -(2.0**31), 2.0**31))
-
-    lowest = format.qmin if low is None else max(format.qmin, code(low))
-    highest = format.qmax if high is None else min(format.qmax, code(high))
+    """Codes that an activation leaves (CalculateActivationRangeQuantized)."""
+    format = integer(output)
+    lowest = format.qmin if low is None else max(format.qmin, bound_code(low, output))
+    highest = format.qmax if high is None else min(format.qmax, bound_code(high, output))
     return lowest, highest
 
 

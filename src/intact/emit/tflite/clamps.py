@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options
 from intact.emit.tflite.values import BATCH, code_range, quantization, sizes, tensor_type
 from intact.ir.graph import Node, Shape, Value, with_batch
 from intact.ir.int_ops import IntOp
 from intact.numerics.fixedpoint import Requant
-from intact.numerics.qtensor import scalar_scale, scalar_zero_point
-from intact.numerics.special import round_half_away
+from intact.numerics.qtensor import bound_code
 
 _CLAMPS: dict[int, tuple[float | None, float | None]] = {
     ActivationFunctionType.NONE: (None, None),
@@ -93,14 +90,9 @@ def fused_activation(value: Value, clamp: Requant) -> int | None:
     if value.params is None:
         exact = (clamp.qmin == low).all() and (clamp.qmax == high).all()
         return int(ActivationFunctionType.NONE) if exact else None
-    scale, zero_point = np.float32(scalar_scale(value.params)), scalar_zero_point(value.params)
-
-    def code(real: float) -> int:
-        return zero_point + int(round_half_away(np.asarray(np.float32(real) / scale)))
-
     for function, (lower, upper) in _CLAMPS.items():
-        qmin = low if lower is None else max(low, code(lower))
-        qmax = high if upper is None else min(high, code(upper))
+        qmin = low if lower is None else max(low, bound_code(lower, value.params))
+        qmax = high if upper is None else min(high, bound_code(upper, value.params))
         if (clamp.qmin == qmin).all() and (clamp.qmax == qmax).all():
             return function
     return None
