@@ -81,8 +81,8 @@ def translate(
     single = for_one_sample(program)
     storage = store(single, kernels=kernels)
     model_ports = ports(single, storage, name)
-    theirs = {n for port in model_ports for n in (port.function, port.parameter)}
-    declarations, kinds = Declarations(theirs), Kinds()
+    reserved = {n for port in model_ports for n in (port.function, port.parameter)}
+    declarations, kinds = Declarations(reserved), Kinds()
     taken: list[str] = []
     steps = []
     for node in single.nodes:
