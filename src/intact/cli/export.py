@@ -9,7 +9,7 @@ from intact.api.export import export
 from intact.cli.networks import open_network
 from intact.cli.options import EPILOG, json_option, memory_size
 from intact.cli.output import Json, check_folder, check_output, kilobytes, print_json
-from intact.emit.c import DEFAULT_NAME, Kernels, Report, check_name
+from intact.emit.c import DEFAULT_NAME, Kernels, LayerCost, Report, TensorPlace, check_name
 
 
 @click.command("export", epilog=EPILOG)
@@ -110,25 +110,27 @@ def document(found: Report) -> dict[str, Json]:
         "bands": found.bands,
         "banded_layers": list(found.banded),
         "extra_macs": found.extra_macs,
-        "layers": [
-            {
-                "name": layer.name,
-                "op": layer.op,
-                "shape": list(layer.shape),
-                "macs": layer.macs,
-                "flash": layer.flash,
-                "arena_in_use": layer.arena,
-            }
-            for layer in found.layers
-        ],
-        "tensors": [
-            {
-                "name": tensor.name,
-                "offset": tensor.offset,
-                "bytes": tensor.size,
-                "first": tensor.first,
-                "last": tensor.last,
-            }
-            for tensor in found.tensors
-        ],
+        "layers": [_layer(layer) for layer in found.layers],
+        "tensors": [_tensor(tensor) for tensor in found.tensors],
+    }
+
+
+def _layer(layer: LayerCost) -> dict[str, Json]:
+    return {
+        "name": layer.name,
+        "op": layer.op,
+        "shape": list(layer.shape),
+        "macs": layer.macs,
+        "flash": layer.flash,
+        "arena_in_use": layer.arena,
+    }
+
+
+def _tensor(tensor: TensorPlace) -> dict[str, Json]:
+    return {
+        "name": tensor.name,
+        "offset": tensor.offset,
+        "bytes": tensor.size,
+        "first": tensor.first,
+        "last": tensor.last,
     }
