@@ -31,7 +31,7 @@ from intact.exec import native
 from intact.ir.boundary import code_boundary
 from intact.numerics.arrays import Codes
 from intact.verification import litert
-from intact.verification.tflm import MicroFile
+from intact.verification.tflm import MicroFile, read_arena
 
 DATA = Path(os.environ.get("INTACT_DATA", "../shared/data"))
 
@@ -90,7 +90,7 @@ def row(file: File, data: Path, count: int) -> list[str]:
     expected = np.concatenate([run({port.user.name: x[None]})[result.user.name] for x in codes])
     difference = np.abs(made.astype(int) - expected)
     micro = MicroFile(path.read_bytes(), (source.name,), (target.name,))
-    arena = micro.run([{source.name: codes[:1]}])[1].total
+    arena = read_arena(micro.run([{source.name: codes[:1]}])[1]).total
     with TemporaryDirectory() as folder:
         costs = export_c(network, Path(folder) / "c")
     return [

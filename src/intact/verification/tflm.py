@@ -108,7 +108,8 @@ def _process(folder: Path, outputs: int) -> str:
     return done.stdout
 
 
-def _arena(log: str) -> Arena:
+def read_arena(log: str) -> Arena:
+    """The arena's use, of what `MicroFile.run` says was printed."""
     parts = {name: int(count) for name, count in _PART.findall(log)}
     if parts.keys() != {"head", "tail"}:
         raise VerifyError("this TensorFlow Lite Micro does not print its arena as intact reads it")
@@ -153,7 +154,7 @@ def measure_arena(program: Program) -> Arena:
     """The memory that the Program's TFLite file needs; raises as `load` and when it is run."""
     core = code_boundary(program).program
     zeros = {v.name: np.zeros(with_batch(v.shape, 1), v.dtype.storage) for v in core.inputs}
-    return _arena(_file(tflite_bytes(core), core).run([zeros])[1])
+    return read_arena(_file(tflite_bytes(core), core).run([zeros])[1])
 
 
 def _file(data: bytes, program: Program) -> MicroFile:
