@@ -5,6 +5,7 @@ code; all other functions are evaluated in float64.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from intact.numerics.fixedpoint import (
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
+
+Multiplier: TypeAlias = tuple[IntArray, IntArray]  # Q0.31, and the shift that follows
 
 _STEPS = 512  # intervals of an interpolated table
 INTERPOLATED_LIMIT = 1 << 23  # of its entries: slope times 7-bit position fits int32
@@ -179,13 +182,26 @@ def tanh_table(source: QuantParams) -> IntArray:
 
 def leaky_relu_table(slope: float, source: QuantParams, output: QuantParams) -> IntArray:
     """TFLite LEAKY_RELU int8: one multiplier for each sign; slope >= 0."""
-    centred, scale = _centred(source)
-    format, out_scale, zero_point = _unpack(output)
+    _, scale = _centred(source)
+    out_scale = _unpack(output)[1]
     identity = quantize_multiplier(scale / out_scale)
     alpha = quantize_multiplier(scale * slope / out_scale)
-    positive = multiply_by_quantized_multiplier(centred, *identity)
-    negative = multiply_by_quantized_multiplier(centred, *alpha)
-    return _clamp(np.where(centred >= 0, positive, negative) + zero_point, format)
+    return slopes_table(source, output, identity, alpha)
+
+
+def slopes_table(
+    source: QuantParams, output: QuantParams, positive: Multiplier, negative: Multiplier
+) -> IntArray:
+    """The same of given multipliers, for every code of 8 bits, signed or not."""
+    read, _, source_zero = _unpack(source)
+    format, _, zero_point = _unpack(output)
+    centred = np.arange(read.qmin, read.qmax + 1) - source_zero
+    scaled = np.where(
+        centred >= 0,
+        multiply_by_quantized_multiplier(centred, *positive),
+        multiply_by_quantized_multiplier(centred, *negative),
+    )
+    return _clamp(scaled + zero_point, format)
 
 
 def _int16_multiplier(real: float) -> tuple[Int64Array, int]:

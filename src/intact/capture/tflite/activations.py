@@ -13,10 +13,9 @@ from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.lower.requant import saturating_multiplier
 from intact.numerics.arrays import F32, IntArray
-from intact.numerics.fixedpoint import multiply_by_quantized_multiplier
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams, scalar_zero_point
-from intact.numerics.tables import float32_table, hard_swish_table, logistic32
+from intact.numerics.tables import float32_table, hard_swish_table, logistic32, slopes_table
 
 _CLAMPS: dict[str, Bounds] = {
     "RELU": (0.0, None),
@@ -99,13 +98,9 @@ def leaky_relu(net: Builder, operator: Operator) -> None:
     if integer(source).bits > 8:
         _slopes(net, operator, (source, output), slope)
         return
-    centred = _centred(source)
-    positive, negative = (
-        multiply_by_quantized_multiplier(centred, *saturating_multiplier(real))
-        for real in (ratio32(source, output), slope)
-    )
-    codes = np.where(centred >= 0, positive, negative) + scalar_zero_point(output)
-    _emit_table(net, operator, ops.LeakyRelu(float(alpha)), codes)
+    positive, negative = (saturating_multiplier(r) for r in (ratio32(source, output), slope))
+    table = slopes_table(source, output, positive, negative)
+    _emit_table(net, operator, ops.LeakyRelu(float(alpha)), table)
 
 
 def _slopes(

@@ -12,9 +12,9 @@ from intact.ir import int_ops
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import IntArray
-from intact.numerics.fixedpoint import multiply_by_quantized_multiplier, quantize_multiplier
+from intact.numerics.fixedpoint import quantize_multiplier
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
+from intact.numerics.qtensor import QuantParams, scalar_scale
 from intact.numerics.tables import (
     exp_table,
     float32_table,
@@ -23,6 +23,7 @@ from intact.numerics.tables import (
     logistic32,
     logistic_table,
     reciprocal_table,
+    slopes_table,
     tanh_table,
 )
 
@@ -71,13 +72,10 @@ def _kernel(
 def _leaky_relu(slope: float, source: QuantParams, output: QuantParams) -> IntArray:
     """LEAKY_RELU's table: as ours, but with multipliers computed in float32."""
     s_x, s_y = np.float32(scalar_scale(source)), np.float32(scalar_scale(output))
-    centred = np.arange(-128, 128) - scalar_zero_point(source)
     positive, negative = (
-        multiply_by_quantized_multiplier(centred, *quantize_multiplier(float(real)))
-        for real in (s_x / s_y, s_x * np.float32(slope) / s_y)
+        quantize_multiplier(float(real)) for real in (s_x / s_y, s_x * np.float32(slope) / s_y)
     )
-    codes = np.where(centred >= 0, positive, negative) + scalar_zero_point(output)
-    return np.asarray(np.clip(codes, -128, 127))
+    return slopes_table(source, output, positive, negative)
 
 
 def emit_interpolated(ledger: Ledger, node: Node[IntOp], op: int_ops.InterpolatedLookup) -> None:
