@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from intact.numerics.formats import BF16, FP16, Binary, Int, PowerOfTwo, Ternary
     from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
     from intact.observers import Entropy, MinMax, MovingAverage, Mse, Percentile
-    from intact.ptq import BiasCorrected, Nearest, NearestInGroups, PtqRule
+    from intact.ptq import BiasCorrected, Nearest, NearestInGroups, PtqRule, Recipe
 
 _HOME = {
     "BF16": "intact.numerics.formats",
@@ -52,6 +52,7 @@ _HOME = {
     "PtqRule": "intact.ptq",
     "QuantizedModel": "intact.model",
     "QuantizedNetwork": "intact.api.network",
+    "Recipe": "intact.ptq",
     "Ternary": "intact.numerics.formats",
     "UnsupportedOpError": "intact.errors",
     "VerifyError": "intact.errors",
@@ -89,6 +90,7 @@ __all__ = [
     "PtqRule",
     "QuantizedModel",
     "QuantizedNetwork",
+    "Recipe",
     "Ternary",
     "UnsupportedOpError",
     "VerifyError",

@@ -25,7 +25,7 @@ from intact.ir.hashing import combined_sha256, little_endian
 from intact.ir.int_ops import Program
 from intact.numerics.arrays import Array
 from intact.observers import Statistics
-from intact.ptq import PtqRule
+from intact.ptq import Recipe, observe
 
 
 class Witness:
@@ -80,22 +80,28 @@ def _line(value: Value) -> str:
 
 def certificate(
     program: Program,
-    recipe: str,
-    rules: Sequence[PtqRule],
+    name: str,
+    recipe: Recipe,
     seed: int | None,
     witness: Witness,
     statistics: Mapping[str, Statistics],
 ) -> Certificate:
     """What made the Program, and test vectors of the first calibration samples."""
     origin = Origin(
-        recipe,
-        tuple(described(rule)[:MOST_TEXT] for rule in rules),
+        name,
+        tuple(described(setting)[:MOST_TEXT] for setting in _settings(recipe)),
         seed,
         versions("intact", "numpy", "torch"),
         witness.calibration,
         tuple(Range(name, *found.seen) for name, found in statistics.items()),
     )
     return Certificate(origin, vectors(program, witness))
+
+
+def _settings(recipe: Recipe) -> tuple[object, ...]:
+    """The settings in the order in which they work."""
+    ways = () if recipe.observe is observe else (recipe.observe,)
+    return (*recipe.before, *ways, *recipe.rules, *recipe.after)
 
 
 def vectors(program: Program, witness: Witness) -> Vectors | None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
@@ -28,14 +27,12 @@ from intact.lower.lower import lower_with_reasons
 from intact.model import Dynamic
 from intact.numerics.arrays import Array
 from intact.observers import Mse
-from intact.passes.inference import for_inference
-from intact.ptq import PtqRule
+from intact.ptq import Progress, PtqRule, Recipe, silent
 from intact.recipes import recipe as named_recipe
 from intact.rules import Rule
 
 Metric: TypeAlias = Callable[[Engine], float]
-Progress: TypeAlias = Callable[[str, int], None]
-Candidate: TypeAlias = tuple[str, tuple[PtqRule, ...]]
+Candidate: TypeAlias = tuple[str, Recipe]
 
 MORE_BITS: dict[str, tuple[str, ...]] = {  # what is tried after a recipe that missed its budget
     "W4A8": ("W8A8", "W8A16"),
@@ -50,10 +47,10 @@ def quantize(
     calibration: Iterable[object] = (),
     *,
     example_input: Example | tuple[Example, ...] | None = None,
-    recipe: str | Sequence[PtqRule] = "W8A8",
+    recipe: str | Recipe | Sequence[PtqRule] = "W8A8",
     validate: Metric | None = None,
     max_drop: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     seed: int | None = None,
 ) -> QuantizedNetwork:
     """Quantizes a trained network; the result's certificate says from what, and how.
@@ -66,15 +63,15 @@ def quantize(
     Args:
         model: An `nn.Module`, an exported program, a Graph, or the path of an .onnx or .pt2 file.
         calibration: Batches as a `DataLoader` gives them, arrays or tensors: inputs, or pairs
-            (input, target) whose target is not looked at. It is read once for each recipe that is
-            tried; with `max_drop` an iterator is kept in memory. May be empty if no rule observes
-            activations.
+            (input, target) whose target is not looked at. It is read as often as the recipe and
+            each other that is tried need it; an iterator is then kept in memory. May be empty if
+            the recipe needs none.
         example_input: What an `nn.Module` is called with; by default the first calibration batch.
-        recipe: A name of `intact.recipes.RECIPES`, or rules.
+        recipe: A name of `intact.recipes.RECIPES`, a `Recipe`, or rules.
         validate: Called with an engine, which maps a float batch to outputs; higher is better.
         max_drop: The largest drop of `validate`'s metric that is accepted.
-        progress: Called now and then with "calibrating <recipe>" and the number of samples seen,
-            and with "validating <recipe>" and 0.
+        progress: Told now and then what is being done, such as "calibrating <recipe>" with the
+            number of samples seen, or "validating <recipe>".
         seed: Of the random numbers that your samples come from, if they do, for the certificate:
             intact itself draws none.
 
@@ -86,11 +83,11 @@ def quantize(
     """
     if max_drop is not None and validate is None:
         raise ValueError("max_drop needs validate, which measures what drops")
-    name, rules = _named(recipe)
+    name, chosen = _named(recipe)
     if seed is not None:
         check_seed(seed)
-    once = isinstance(calibration, Iterator) and max_drop is not None  # but several may be tried
-    batches = list(calibration) if once else calibration
+    several = max_drop is not None or chosen.before or chosen.after  # readings of the samples
+    batches = list(calibration) if several and isinstance(calibration, Iterator) else calibration
     if example_input is None and isinstance(model, nn.Module):
         graph, batches = _from_first_batch(model, batches)
     else:
@@ -100,8 +97,8 @@ def quantize(
         return _quantized(graph, candidate, batches, progress, seed)
 
     if validate is None:
-        return build((name, rules))
-    return _validated(graph, _candidates(name, rules), build, validate, max_drop, progress)
+        return build((name, chosen))
+    return _validated(graph, _candidates(name, chosen), build, validate, max_drop, progress)
 
 
 def _engine(network: QuantizedNetwork) -> Engine:
@@ -110,13 +107,17 @@ def _engine(network: QuantizedNetwork) -> Engine:
     return compile_engine(network, threads=threads)
 
 
-def _named(recipe: str | Sequence[PtqRule]) -> Candidate:
+def _named(recipe: str | Recipe | Sequence[PtqRule]) -> Candidate:
     if isinstance(recipe, str):
         return recipe, named_recipe(recipe)
+    if isinstance(recipe, Recipe):
+        return "recipe", recipe
     rules = tuple(recipe) if isinstance(recipe, Iterable) else ()
     if not rules or not all(isinstance(rule, Rule) for rule in rules):
-        raise ValueError(f"a recipe is a name or a list of at least one PtqRule, not {recipe!r}")
-    return "rules", rules
+        raise ValueError(
+            f"a recipe is a name, a Recipe or a list of at least one PtqRule, not {recipe!r}"
+        )
+    return "rules", Recipe(rules=rules)
 
 
 def _from_first_batch(
@@ -148,35 +149,52 @@ def _tensor(array: Array) -> Tensor:
     return torch.tensor(array.astype(np.float32) if array.dtype == np.float64 else array)
 
 
+class _Samples:
+    """Calibration data as tensors, read as often as a recipe needs."""
+
+    def __init__(self, graph: Graph[FloatOp], batches: Iterable[object]) -> None:
+        self._graph = graph
+        self._batches = batches
+        self.witness = Witness(graph.inputs)  # of the reading that saw most
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        witness = Witness(self._graph.inputs)
+        for arrays in witness.watch(self._arrays()):
+            yield tuple(map(_tensor, arrays))
+            if witness.samples > self.witness.samples:
+                self.witness = witness
+
+    def _arrays(self) -> Iterator[tuple[Array, ...]]:
+        for number, item in enumerate(self._batches):
+            yield item_inputs(item, self._graph.inputs, f"calibration batch {number}")
+
+
 def _quantized(
     graph: Graph[FloatOp],
     candidate: Candidate,
     batches: Iterable[object],
-    progress: Progress | None,
+    progress: Progress,
     seed: int | None,
 ) -> QuantizedNetwork:
-    name, rules = candidate
-    show = None if progress is None else partial(progress, f"calibrating {name}")
-    witness = Witness(graph.inputs)
-    samples = witness.watch(_arrays(graph, batches))
+    name, recipe = candidate
+    samples = _Samples(graph, batches)
+
+    def show(what: str, done: int, total: int | None = None) -> None:
+        progress(f"{what} {name}", done, total)
+
     with blaming_indices(graph.inputs, "calibration"):
-        folded = for_inference(graph)  # here once: both find nothing left to fold
-        seen = ptq.observe(folded, rules, (tuple(map(_tensor, x)) for x in samples), show)
-        model = ptq.quantize_from(folded, rules, seen)
-    lowered = lower_with_reasons(model)
-    made = certificate(lowered.program, name, rules, seed, witness, seen.statistics)
-    return QuantizedNetwork(lowered.program, model, lowered.stays_float, name, certificate=made)
+        made = ptq.run(recipe, graph, samples, show)
+    lowered = lower_with_reasons(made.model)
+    origin = certificate(lowered.program, name, recipe, seed, samples.witness, made.seen.statistics)
+    return QuantizedNetwork(
+        lowered.program, made.model, lowered.stays_float, name, certificate=origin
+    )
 
 
-def _arrays(graph: Graph[FloatOp], batches: Iterable[object]) -> Iterator[tuple[Array, ...]]:
-    for number, item in enumerate(batches):
-        yield item_inputs(item, graph.inputs, f"calibration batch {number}")
-
-
-def _candidates(name: str, rules: tuple[PtqRule, ...]) -> Iterator[Candidate]:
-    yield name, rules
-    squared = tuple(_with_least_squared_error(rule) for rule in rules)
-    if squared != rules:
+def _candidates(name: str, recipe: Recipe) -> Iterator[Candidate]:
+    yield name, recipe
+    squared = replace(recipe, rules=tuple(map(_with_least_squared_error, recipe.rules)))
+    if squared != recipe:
         yield f"{name} with Mse", squared
     for other in MORE_BITS.get(name, ()):
         yield other, named_recipe(other)
@@ -195,13 +213,12 @@ def _validated(
     build: Callable[[Candidate], QuantizedNetwork],
     validate: Metric,
     max_drop: float | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> QuantizedNetwork:
     """The first candidate within the budget, or the best; the first of all without a budget."""
 
     def measure(name: str, engine: Engine) -> float:
-        if progress is not None:
-            progress(f"validating {name}", 0)
+        progress(f"validating {name}", 0)
         metric = validate(engine)
         if metric is None or not math.isfinite(metric):
             raise ValueError(f"validate returned {metric} for {name}; it must be a finite number")

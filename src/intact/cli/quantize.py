@@ -1,6 +1,6 @@
 """intact quantize."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -38,9 +38,9 @@ from intact.ir.graph import Graph
 from intact.metrics import Top1, top1
 
 if TYPE_CHECKING:
-    from intact.ptq import PtqRule
+    from intact.ptq import Recipe
 
-Recipe: TypeAlias = "str | Sequence[PtqRule]"
+Chosen: TypeAlias = "str | Recipe"
 
 # \b: as it stands. The recipes themselves are not imported to show help, as torch takes seconds.
 _RECIPES = """\b
@@ -58,7 +58,7 @@ _LISTED = 10  # of the layers that stay float
     default="W8A8",
     show_default=True,
     metavar="NAME|FUNCTION",
-    help="A recipe's name, or file.py:function, which returns a list of rules.",
+    help="A recipe's name, or file.py:function, which returns an intact.Recipe or rules.",
 )
 @click.option("--validate", "labelled", metavar="DATA", help="Labelled samples to measure top-1.")
 @click.option("--max-drop", type=share, help="The most top-1 that may be lost: 0.5% or 0.005.")
@@ -91,11 +91,11 @@ def command(
     reading.check(calibration, labelled)
     check_seed(seed)
     seed_everything(seed, model, calibration, labelled, recipe)
-    rules = _recipe(recipe, calibrated=calibration is not None)
+    chosen = _recipe(recipe, calibrated=calibration is not None)
     graph = open_graph(model, calibration)
     samples = None if calibration is None else open_samples(calibration, graph.inputs, reading)
     judges = None if labelled is None else _judges(labelled, graph, reading)
-    network = _quantized(graph, samples, rules, judges, max_drop, seed)
+    network = _quantized(graph, samples, chosen, judges, max_drop, seed)
     network.save(output)
     if as_json:
         print_json(document(network, graph, output))
@@ -104,24 +104,28 @@ def command(
     return 0 if network.validation is None or network.validation.met else 1
 
 
-def _recipe(text: str, *, calibrated: bool) -> Recipe:
+def _recipe(text: str, *, calibrated: bool) -> Chosen:
     """The recipe, looked at before the network is read, which may take long."""
-    from intact.model import Dynamic
     from intact.recipes import recipe
+
+    found = _written(text) if is_function(text) else recipe(text)
+    if found.needs_samples and not calibrated:
+        raise click.UsageError("this recipe observes activations: it needs --calibration DATA")
+    return found if is_function(text) else text
+
+
+def _written(text: str) -> "Recipe":
+    """The recipe that the user's function returns."""
+    from intact.ptq import Recipe
     from intact.rules import Rule
 
-    rules: Sequence[PtqRule]
-    if is_function(text):
-        found = load_function(text)()
-        rules = list(found) if isinstance(found, Iterable) else []
-        if not rules or not all(isinstance(rule, Rule) for rule in rules):
-            raise FormatError(f"{text} returned no list of rules (intact.PtqRule)")
-    else:
-        rules = recipe(text)
-    observers = [r.activation for r in rules if not isinstance(r.activation, Dynamic | None)]
-    if observers and not calibrated:
-        raise click.UsageError("this recipe observes activations: it needs --calibration DATA")
-    return rules if is_function(text) else text
+    found = load_function(text)()
+    if isinstance(found, Recipe):
+        return found
+    rules = tuple(found) if isinstance(found, Iterable) else ()
+    if not rules or not all(isinstance(rule, Rule) for rule in rules):
+        raise FormatError(f"{text} returned no intact.Recipe or list of rules (intact.PtqRule)")
+    return Recipe(rules=rules)
 
 
 def _judges(source: str, graph: Graph[FloatOp], reading: Reading) -> Samples:
@@ -133,7 +137,7 @@ def _judges(source: str, graph: Graph[FloatOp], reading: Reading) -> Samples:
 def _quantized(
     graph: Graph[FloatOp],
     samples: Samples | None,
-    recipe: Recipe,
+    recipe: Chosen,
     judges: Samples | None,
     max_drop: float | None,
     seed: int,
@@ -147,7 +151,9 @@ def _quantized(
             recipe=recipe,
             validate=None if judges is None else lambda engine: _top1(engine, judges, show),
             max_drop=max_drop,
-            progress=lambda what, done: show(what, done, samples.count if samples else None),
+            progress=lambda what, done, total=None: show(
+                what, done, total or (samples.count if samples else None)
+            ),
             seed=seed,
         )
 

@@ -74,7 +74,7 @@ class Origin:
     """What made a network: the same again gives the same network."""
 
     recipe: str
-    rules: tuple[str, ...]  # of the recipe, as text, in order
+    rules: tuple[str, ...]  # and other settings of the recipe, as text, in order
     seed: int | None  # of the random numbers that samples may come from; intact draws none
     versions: tuple[Version, ...]
     calibration: Calibration | None  # None if the recipe observes nothing

@@ -1,11 +1,19 @@
-"""Post-training quantization: rules and a few samples in, a `QuantizedModel` out."""
+"""Post-training quantization: a recipe and a few samples in, a `QuantizedModel` out."""
 
 from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.calibrate import Observations, merge, observe
 from intact.ptq.nearest import Nearest, NearestInGroups
-from intact.ptq.protocol import PtqRule, WeightMethod
-from intact.ptq.quantize import quantize, quantize_from
-from intact.ptq.samples import Batch
+from intact.ptq.protocol import (
+    Batch,
+    Preparation,
+    Progress,
+    PtqRule,
+    Refinement,
+    WeightMethod,
+    silent,
+)
+from intact.ptq.quantize import quantize_from
+from intact.ptq.recipe import Observing, Quantized, Recipe, as_recipe, quantize, run
 
 __all__ = [
     "Batch",
@@ -13,10 +21,19 @@ __all__ = [
     "Nearest",
     "NearestInGroups",
     "Observations",
+    "Observing",
+    "Preparation",
+    "Progress",
     "PtqRule",
+    "Quantized",
+    "Recipe",
+    "Refinement",
     "WeightMethod",
+    "as_recipe",
     "merge",
     "observe",
     "quantize",
     "quantize_from",
+    "run",
+    "silent",
 ]

@@ -1,6 +1,6 @@
 """Streams calibration data through the network and observes its values."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,18 +10,15 @@ from intact.capture.aten_linear import MASKED
 from intact.capture.module import from_graph
 from intact.errors import CalibrationError
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Value, elements
+from intact.ir.graph import Graph, Value
 from intact.model import Dynamic
 from intact.observers import Observer, Statistics
 from intact.passes.inference import for_inference
 from intact.passes.placement import Observed, placement
 from intact.ptq.bias_correction import InputMean, input_means
-from intact.ptq.protocol import PtqRule
-from intact.ptq.samples import Batch, by_sample, pieces
+from intact.ptq.protocol import Batch, Progress, PtqRule, silent
+from intact.ptq.samples import by_sample, streamed
 from intact.rules import select
-
-_PIECE = 1 << 23  # elements of the largest activation of a piece: 32 MiB
-
 
 MASK_MARGIN = 32.0  # exp(-32) is far below any code of a softmax
 
@@ -38,7 +35,7 @@ def observe(
     graph: Graph[FloatOp],
     rules: Sequence[PtqRule],
     batches: Iterable[Batch],
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
 ) -> Observations:
     """Statistics of every value whose rule has an observer, and the means that biases need.
 
@@ -49,7 +46,7 @@ def observe(
         graph: The captured network.
         rules: Which value gets which observer.
         batches: Tensors in the order of the graph's inputs, one tensor or a tuple a batch.
-        progress: Called with the number of samples seen so far, now and then.
+        progress: Told of "calibrating" and the number of samples seen so far.
 
     Raises:
         ValueError: if a rule matches nothing.
@@ -65,12 +62,11 @@ def observe(
         return Observations({}, {})
     module = from_graph(graph).eval()
     with torch.no_grad():
-        for inputs, samples in pieces(graph.inputs, batches, _piece_size(graph)):
+        for inputs, samples in streamed(graph, batches):
             watch.samples = samples
-            module.run([_channels_last(x) for x in inputs], watch)
+            module.run(inputs, watch)
             watch.seen += samples
-            if progress is not None:
-                progress(watch.seen)
+            progress("calibrating", watch.seen)
     if not watch.seen:
         raise CalibrationError("there are no calibration samples; give at least one batch")
     return Observations(statistics, watch.means)
@@ -105,16 +101,6 @@ def _observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str
         if rule.activation is not None and not isinstance(rule.activation, Dynamic):
             observers[name] = rule.activation
     return observers
-
-
-def _piece_size(graph: Graph[FloatOp]) -> int:
-    sizes = [elements(v.shape) for v in graph.values() if v.name not in graph.constants]
-    return max(1, _PIECE // max(1, *sizes))
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    """Images as torch's convolutions want them: MobileNetV2 runs five times faster."""
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def _without_masks(x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""quantize: rules and calibration data in, a `QuantizedModel` out."""
+"""quantize_from: rules and what calibration saw in, a `QuantizedModel` out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,17 +14,13 @@ from intact.observers import Statistics, choose_params
 from intact.passes.inference import for_inference
 from intact.passes.placement import Observed, activation_inputs, placement, scalar_factor
 from intact.ptq.bias_correction import correct_biases, input_means
-from intact.ptq.calibrate import Observations, choose, observe
+from intact.ptq.calibrate import Observations, choose
 from intact.ptq.protocol import PtqRule
-from intact.ptq.samples import Batch
 from intact.ptq.weights import quantize_weights
 
 
-def quantize(
-    graph: Graph[FloatOp],
-    rules: Sequence[PtqRule],
-    batches: Iterable[Batch] = (),
-    progress: Callable[[int], None] | None = None,
+def quantize_from(
+    graph: Graph[FloatOp], rules: Sequence[PtqRule], seen: Observations
 ) -> QuantizedModel:
     """The network with weights and activations quantized as the rules say.
 
@@ -34,25 +30,10 @@ def quantize(
     Args:
         graph: The captured network.
         rules: The first rule that matches decides; what it leaves None stays float.
-        batches: Calibration data, one tensor or a tuple of tensors (in the order of the graph's
-            inputs) a batch; read if a rule has an observer.
-        progress: Called with the number of samples seen so far, now and then.
+        seen: What `observe` saw of the same graph with the same rules, or several of them, merged.
 
     Raises:
         ValueError: if a rule matches nothing, or layers that share a weight disagree.
-        CalibrationError: if the data are empty, do not fit the inputs, or give values that are
-            not finite.
-    """
-    graph = for_inference(graph)  # here once: both find nothing left to fold
-    return quantize_from(graph, rules, observe(graph, rules, batches, progress))
-
-
-def quantize_from(
-    graph: Graph[FloatOp], rules: Sequence[PtqRule], seen: Observations
-) -> QuantizedModel:
-    """`quantize` with what `observe` saw, or several of them, merged.
-
-    Raises:
         CalibrationError: if statistics of a value are missing.
     """
     graph = for_inference(graph)

@@ -1,17 +1,36 @@
 """Calibration data: checked against the graph's inputs and cut into pieces of equal size."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from intact.errors import CalibrationError
 from intact.exec.runner import describe
-from intact.ir.graph import Shape, Value, with_batch
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Shape, Value, elements, with_batch
 from intact.numerics.formats import Float
+from intact.ptq.protocol import Batch
 
-Batch: TypeAlias = Tensor | Sequence[Tensor]  # in the order of the graph's inputs
+_PIECE = 1 << 23  # elements of the largest activation of a piece: 32 MiB
+
+
+def streamed(
+    graph: Graph[FloatOp], batches: Iterable[Batch]
+) -> Iterator[tuple[tuple[Tensor, ...], int]]:
+    """The samples in pieces whose activations take little memory, images channels last.
+
+    Raises:
+        CalibrationError: if a batch does not fit the inputs.
+    """
+    sizes = [elements(v.shape) for v in graph.values() if v.name not in graph.constants]
+    for inputs, samples in pieces(graph.inputs, batches, max(1, _PIECE // max(1, *sizes))):
+        yield tuple(map(_channels_last, inputs)), samples
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """Images as torch's convolutions want them: MobileNetV2 runs five times faster."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def pieces(

@@ -121,7 +121,7 @@ def test_fallbacks_are_tried_until_the_budget_is_met() -> None:
         recipe="W4A8",
         validate=lambda _: next(metrics),
         max_drop=0.2,
-        progress=lambda what, _: said.append(what),
+        progress=lambda *told: said.append(told[0]),
     )
     assert found.validation is not None
     assert [a.recipe for a in found.validation.attempts] == ["W4A8", "W4A8 with Mse", "W8A8"]

@@ -56,7 +56,12 @@ def nothing(folder: Path) -> None:
         (nan, NET, ["--calibration", "nan.npz"], "NaN"),
         (nothing, NET, [], "needs --calibration"),
         (nothing, NET, ["--calibration", "cal.npz", "--recipe", "W8A9"], "the nearest are W8A8"),
-        (nothing, NET, ["--calibration", "cal.npz", "--recipe", "net.py:no_rules"], "no list of"),
+        (
+            nothing,
+            NET,
+            ["--calibration", "cal.npz", "--recipe", "net.py:no_rules"],
+            "no intact.Rec",
+        ),
         (
             nothing,
             NET,

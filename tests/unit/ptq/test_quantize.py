@@ -14,7 +14,7 @@ from intact.model import Dynamic
 from intact.numerics.formats import Int
 from intact.observers import MinMax, MovingAverage, Mse, Observer, choose_params
 from intact.ptq import Nearest, Observations, PtqRule, merge, observe, quantize, quantize_from
-from intact.ptq import calibrate as calibration
+from intact.ptq import samples as calibration
 from tests.unit.ptq.networks import conv_relu_linear, real, tokens_and_heads, transposed
 
 _INT8 = Nearest(Int(8, narrow=True))
@@ -164,7 +164,7 @@ def test_missing_statistics_are_an_error():
 def test_progress_counts_samples(monkeypatch):
     monkeypatch.setattr(calibration, "_PIECE", 5 * 32)
     seen: list[int] = []
-    quantize(conv_relu_linear(), _RULES, _X.split(4), progress=seen.append)
+    quantize(conv_relu_linear(), _RULES, _X.split(4), lambda *told: seen.append(told[1]))
     assert seen == [5, 10, 12]
 
 

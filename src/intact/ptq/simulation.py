@@ -1,0 +1,57 @@
+"""The quantized network in float32, for methods that need gradients or layers' inputs.
+
+Weights are what their codes stand for, and every activation is rounded to its codes: what `lower`
+makes integers of, but for the rounding of biases and multipliers. Accuracy is never measured so;
+that is done in integers.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from intact.capture.module import OnValue, from_graph
+from intact.model import QuantizedModel
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
+from intact.passes.placement import placement, resolve
+
+
+class Simulation:
+    """Runs a quantized model in float32; `Dynamic` activations are not rounded."""
+
+    def __init__(self, model: QuantizedModel) -> None:
+        static = {
+            name: params
+            for name, params in model.activations.items()
+            if isinstance(params, QuantParams)
+        }
+        self._module = from_graph(model.graph).eval()
+        self._params = resolve(placement(model.graph), static)
+        self._constants = {
+            name: torch.from_numpy(weight.dequantize()) for name, weight in model.weights.items()
+        }
+        for name, params in static.items():
+            if name in model.graph.constants:
+                codes = params.quantize(model.graph.constants[name])
+                self._constants[name] = torch.from_numpy(params.dequantize(codes))
+
+    def run(self, inputs: Sequence[Tensor], on_value: OnValue | None = None) -> tuple[Tensor, ...]:
+        """The outputs; `on_value` is called as by `CapturedModule.run`, with rounded values."""
+
+        def rounded(name: str, x: Tensor) -> Tensor:
+            params = self._params.get(name)
+            if params is not None and isinstance(params.format, Int):
+                x = fake_quantize(x, params)
+            replaced = on_value(name, x) if on_value is not None else None
+            return x if replaced is None else replaced
+
+        return self._module.run(inputs, rounded, lambda name, _: self._constants.get(name))
+
+
+def fake_quantize(x: Tensor, params: QuantParams) -> Tensor:
+    """An activation rounded to its codes, ties to even (arithmetic.md, eq. 1 and 2)."""
+    assert isinstance(params.format, Int)
+    scale, zero_point = scalar_scale(params), scalar_zero_point(params)
+    low, high = params.format.qmin - zero_point, params.format.qmax - zero_point
+    return (x / scale).round().clamp(low, high) * scale
