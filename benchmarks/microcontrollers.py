@@ -5,9 +5,10 @@
 Every number comes from a run in qemu, whose output codes must be the reference's. Instructions are
 those that the core executes for one sample (`-icount shift=0`), compiled with -O2; "plain C" is the
 same source with -DINTACT_NO_DSP. Flash is all of a linked firmware that runs the model: start,
-code, constants. RAM is the arena, with input and output, and the stack at its highest. TFLite
-Micro's arena is what its interpreter records for the .tflite file of the same network on this
-computer, whose pointers take 8 bytes. Prints tables in Markdown.
+code, constants; "-Os, alone" is what `intact export` says of the model without a firmware. RAM is
+the arena, with input and output, and the stack at its highest. TFLite Micro's arena is what its
+interpreter records for the .tflite file of the same network on this computer, whose pointers take 8
+bytes. Prints tables in Markdown.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from intact.api.code_size import code_bytes
 from intact.emit import tflite
 from intact.emit.c.model import translate
 from intact.emit.c.report import Report, report
@@ -47,6 +49,7 @@ class Network:
     name: str
     case: Case
     report: Report
+    code_bytes: int | None  # None: no compiler
     tflite_bytes: int
     tflm_arena: int | None  # None: tflite-micro is not installed
 
@@ -57,8 +60,15 @@ def quantized(architecture: Architecture, recipe: str) -> Network:
     samples = networks.example_of(architecture.example, 5)
     case = networks.case(architecture.build(), example, recipe, *samples)
     file = tflite.codes_to_bytes(case.program)
-    costs = report(translate(case.program))
-    return Network(architecture.name, case, costs, len(file), tflm_arena(case.program))
+    model = translate(case.program)
+    return Network(
+        architecture.name,
+        case,
+        report(model),
+        code_bytes(model),
+        len(file),
+        tflm_arena(case.program),
+    )
 
 
 def tflm_arena(program: Program) -> int | None:
@@ -117,12 +127,15 @@ def memory_row(network: Network, board: Board) -> list[str]:
     costs = network.report
     stack = measure(network, board).stack
     total = flash(network, board)
+    code = network.code_bytes or 0
     arena = f"{network.tflm_arena:,}" if network.tflm_arena is not None else "not installed"
     return [
         network.name,
         f"{costs.weights:,}",
         f"{total:,}",
         f"{(total - 1.15 * costs.weights) / 1024:.1f}",
+        f"{costs.flash + code:,}",
+        f"{code:,}",
         f"{network.tflite_bytes:,}",
         f"{costs.ram:,}",
         f"{costs.lower_bound:,}",
@@ -201,9 +214,9 @@ def main() -> None:
     head = ("network", "products (M)", "core", "plain C (M)", "DSP (M)", "ratio")
     rows = [instructions_row(network, core) for network in chosen for core in cores]
     print_table((*head, "plain C / product", "DSP / product"), rows, 1)
-    head = ("network", "weights", "flash", "KiB over 1.15 x weights", ".tflite", "arena")
+    head = ("network", "weights", "flash", "KiB over 1.15 x weights", "-Os, alone", "of it code")
     rows = [memory_row(network, boards.CORTEX_M4) for network in chosen]
-    print_table((*head, "lower bound", "stack", "TFLM arena"), rows, 1)
+    print_table((*head, ".tflite", "arena", "lower bound", "stack", "TFLM arena"), rows, 1)
     head = ("network", "--ram", "arena", "bands", "layers", "products", "instructions", "constants")
     rows = [row for n in chosen if n.name in BUDGETS for row in bands_rows(n, boards.CORTEX_M4)]
     print_table(head, rows, 1)

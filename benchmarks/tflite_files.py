@@ -9,8 +9,6 @@ trained CIFAR ResNet-20, exported, in LiteRT's default kernels (XNNPACK). Prints
 """
 
 import argparse
-import io
-import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -19,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image
 from torch import from_numpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -32,6 +29,7 @@ from intact.ir.boundary import code_boundary
 from intact.numerics.arrays import Codes
 from intact.verification import litert
 from intact.verification.tflm import MicroFile, read_arena
+from tests.mlperf_tiny import keywords, photographs, pixels
 
 DATA = Path(os.environ.get("INTACT_DATA", "../shared/data"))
 
@@ -44,24 +42,9 @@ class File:
     samples: Callable[[Path, int], Codes]
 
 
-def keywords(data: Path, count: int) -> Codes:
+def spoken(data: Path, count: int) -> Codes:
     """The benchmark's own samples, in the network's codes."""
-    with np.load(data / "keyword-spotting" / "kws01_int8_mfcc.npz") as file:
-        return file["x"].reshape(-1, 49, 10, 1)[:count]
-
-
-def pixels(data: Path, count: int) -> Codes:
-    """CIFAR-10 test images (n, 32, 32, 3), uint8."""
-    with np.load(data / "cifar10" / "test.npz") as file:
-        jpeg, offsets = file["jpeg"], file["offsets"]
-        pairs = itertools.pairwise(offsets[: count + 1])
-        images = [np.asarray(Image.open(io.BytesIO(jpeg[a:b].tobytes()))) for a, b in pairs]
-    return np.stack(images)
-
-
-def photographs(data: Path, count: int) -> Codes:
-    """The same in the network's codes."""
-    return (pixels(data, count).astype(np.int16) - 128).astype(np.int8)
+    return keywords(data)[0][:count]
 
 
 def random_codes(data: Path, count: int) -> Codes:
@@ -71,7 +54,7 @@ def random_codes(data: Path, count: int) -> Codes:
 
 
 FILES = (
-    File("kws_int8.tflite", keywords),
+    File("kws_int8.tflite", spoken),
     File("cifar_resnet8_int8.tflite", photographs),
     File("autoencoder_int8.tflite", random_codes),
 )

@@ -1,17 +1,13 @@
 """The networks of MLPerf Tiny: every code is that of TFLite's reference kernels."""
 
-import io
-import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import intact
-from intact.numerics.arrays import Codes
+from tests.mlperf_tiny import keywords, photographs
 from tests.unit.capture.tflite.litert import litert, ours
-
-image = pytest.importorskip("PIL.Image", reason="CIFAR-10 is JPEG: pip install pillow")
 
 
 def network(data_dir: Path, name: str) -> Path:
@@ -19,22 +15,6 @@ def network(data_dir: Path, name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"no {path}")
     return path
-
-
-def keywords(data_dir: Path) -> tuple[Codes, Codes]:
-    """Samples in the network's own codes, and their classes."""
-    with np.load(data_dir / "keyword-spotting" / "kws01_int8_mfcc.npz") as file:
-        return file["x"].reshape(-1, 49, 10, 1), file["y"]
-
-
-def photographs(data_dir: Path, count: int) -> Codes:
-    with np.load(data_dir / "cifar10" / "test.npz") as file:
-        jpeg, offsets = file["jpeg"], file["offsets"]
-        pixels = [
-            np.asarray(image.open(io.BytesIO(jpeg[a:b].tobytes())))
-            for a, b in itertools.pairwise(offsets[: count + 1])
-        ]
-    return (np.stack(pixels).astype(np.int16) - 128).astype(np.int8)
 
 
 def test_keyword_spotting_has_litert_codes(data_dir: Path) -> None:
