@@ -1,9 +1,9 @@
 """The members of every open set, for the suites that go over all of them."""
 
 from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
-from intact.numerics.granularity import PerChannel, PerTensor
+from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
-from intact.ptq import Nearest, NearestInGroups, WeightMethod
+from intact.ptq import LeastSquares, Nearest, NearestInGroups, WeightMethod
 
 OBSERVERS: tuple[Observer, ...] = (
     MinMax(Int(8)),
@@ -30,4 +30,8 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
     Nearest(Ternary()),
     Nearest(PowerOfTwo(4)),
     NearestInGroups(Int(4, narrow=True), 4),
+    LeastSquares(Int(8, narrow=True), PerTensor()),
+    LeastSquares(Int(4, narrow=True)),
+    LeastSquares(Int(4), symmetric=False),
+    LeastSquares(Int(2, narrow=True), PerGroup(1)),
 )
