@@ -135,10 +135,11 @@ class Comparison:
     @property
     def sqnr_db(self) -> float:
         """Signal to quantization noise ratio in dB, 10 log10(signal / noise); inf if equal."""
-        return _decibel(self.signal, self.noise)
+        return decibel(self.signal, self.noise)
 
 
-def _decibel(signal: float, noise: float) -> float:
+def decibel(signal: float, noise: float) -> float:
+    """10 log10(signal / noise): inf without noise, -inf without signal."""
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal else -math.inf
@@ -147,7 +148,7 @@ def _decibel(signal: float, noise: float) -> float:
 def sqnr_db(outputs: Array, reference: Array) -> float:
     """Signal to quantization noise ratio in dB of arrays of any, equal shape."""
     wide = reference.astype(np.float64)
-    return _decibel(float((wide**2).sum()), float(((outputs - wide) ** 2).sum()))
+    return decibel(float((wide**2).sum()), float(((outputs - wide) ** 2).sum()))
 
 
 def compare(outputs: Array, reference: Array, targets: Array | None = None) -> Comparison:
