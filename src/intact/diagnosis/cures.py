@@ -1,0 +1,244 @@
+"""Cures: changes of a recipe that take noise away, from the cheapest to the dearest.
+
+A cure of some layers puts rules before the recipe's own that match exactly these layers and keep
+what else was decided about them. `layers` None is everywhere: the recipe's own rules are changed.
+
+1. PER_CHANNEL, LEAST_SQUARED_ERROR: nothing at run time.
+2. BIAS_CORRECTED: the mean input of each layer from calibration; nothing at run time.
+3. EIGHT_BIT_WEIGHTS: bytes, where weights had fewer bits.
+4. SIXTEEN_BITS: the output of a layer in 16 bits, for memory and time. The value that holds the
+   layer's codes is found by `placement`: a fused ReLU's output for the layer before it, the input
+   of a pooling that keeps its codes. Operations between 8 and 16 bits are integers on both sides.
+5. KEEP_FLOAT: a layer with a weight computes in float and has 16-bit codes on its output, so that
+   those who read it remain integers. Any other operation gets a float output, and its readers
+   compute in float as well.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from glob import escape
+from typing import TypeAlias
+
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph
+from intact.model import Dynamic
+from intact.numerics.formats import Int
+from intact.numerics.granularity import PerChannel, PerTensor
+from intact.observers import MinMax, Mse
+from intact.passes.placement import Fixed, Fused, HasWeight, Place, Shared, placement
+from intact.ptq import (
+    BiasCorrected,
+    LeastSquares,
+    Nearest,
+    NearestInGroups,
+    PtqRule,
+    Recipe,
+    WeightMethod,
+)
+from intact.ptq.calibrate import choose
+
+Layers: TypeAlias = Collection[str] | None  # names of nodes and inputs; None: everywhere
+Apply: TypeAlias = Callable[[Recipe, Graph[FloatOp], Layers], Recipe]
+_Change: TypeAlias = Callable[[PtqRule], PtqRule]
+
+_WIDE = MinMax(Int(16), symmetric=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """A change of a recipe.
+
+    `apply(recipe, graph, layers)` gives the changed recipe, or an equal one where there is nothing
+    to change; `graph` is the prepared float network without BatchNorm (`Quantized.reference`).
+    """
+
+    name: str  # what programs read
+    words: str  # what people read: "<layer>: <words>"
+    price: str  # what it costs, for people
+    apply: Apply
+    at_fault: bool  # worth it only for the layers at fault
+
+    def titled(self, layers: Layers) -> str:
+        """With the number of layers, as in ``sixteen_bits(3)``."""
+        return self.name if layers is None else f"{self.name}({len(layers)})"
+
+
+def per_channel(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
+    """A scale for each output channel where a weight has one for all."""
+
+    def finer(method: WeightMethod) -> WeightMethod:
+        match method:
+            case Nearest(Int(), PerTensor()) | LeastSquares(Int(), PerTensor()):
+                return replace(method, granularity=PerChannel())
+            case _:
+                return method
+
+    return _changed(recipe, graph, _sharing(graph, layers), _on_weights(finer))
+
+
+def least_squared_error(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
+    """Ranges of the smallest squared error: `LeastSquares` of weights, `Mse` of activations."""
+
+    def searched(method: WeightMethod) -> WeightMethod:
+        match method:
+            case Nearest(Int() as format, granularity, symmetric):
+                return LeastSquares(format, granularity, symmetric)
+            case _:
+                return method
+
+    def squared(rule: PtqRule) -> PtqRule:
+        observer = rule.activation
+        if observer is None or isinstance(observer, Dynamic):
+            return rule
+        return replace(rule, activation=Mse(observer.format, symmetric=observer.symmetric))
+
+    recipe = _changed(recipe, graph, _sharing(graph, layers), _on_weights(searched))
+    return _changed(recipe, graph, _outputs(graph, layers), squared)
+
+
+def bias_corrected(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
+    """Biases that make up for the mean error of rounded weights."""
+
+    def corrected(rule: PtqRule) -> PtqRule:
+        if rule.weight is None or isinstance(rule.weight, BiasCorrected):
+            return rule
+        return replace(rule, weight=BiasCorrected(rule.weight))
+
+    return _changed(recipe, graph, _sharing(graph, layers), corrected)
+
+
+def eight_bit_weights(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
+    """8-bit weights where they have fewer bits."""
+
+    def more(method: WeightMethod) -> WeightMethod:
+        match method:
+            case (
+                Nearest(Int() as format)
+                | NearestInGroups(Int() as format)
+                | LeastSquares(Int() as format)
+            ):
+                return replace(method, format=replace(format, bits=max(format.bits, 8)))
+            case _:
+                return method
+
+    return _changed(recipe, graph, _sharing(graph, layers), _on_weights(more))
+
+
+def sixteen_bits(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
+    """16-bit symmetric codes on the layers' outputs; `Dynamic` ones stay as they are."""
+    return _changed(recipe, graph, _outputs(graph, layers), _widened)
+
+
+def keep_float(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
+    """The layers compute in float; see the module's words on what their readers do."""
+    if layers is None:
+        return replace(recipe, rules=(PtqRule(),), before=(), after=())
+    weighted = {node.name for node in graph.nodes if isinstance(node.op, HasWeight)}
+    own = _sharing(graph, [name for name in layers if name in weighted])
+    recipe = sixteen_bits(recipe, graph, own)
+    recipe = _changed(recipe, graph, own, lambda rule: replace(rule, weight=None))
+    others = _outputs(graph, [name for name in layers if name not in weighted])
+    return _changed(recipe, graph, others, lambda rule: replace(rule, activation=None))
+
+
+def stored_output(places: dict[str, Place], layer: str) -> str:
+    """The value whose parameters the output of a layer has: it may be another's."""
+    name = layer
+    while name in places:
+        match places[name]:
+            case Fused(into):
+                name = into
+            case Shared(source) | Fixed(_, source):
+                name = source
+            case _:
+                break
+    return name
+
+
+def _widened(rule: PtqRule) -> PtqRule:
+    observer = rule.activation
+    if observer is None or isinstance(observer, Dynamic) or observer.format.bits >= 16:
+        return rule
+    return replace(rule, activation=_WIDE)
+
+
+def _on_weights(change: Callable[[WeightMethod], WeightMethod]) -> _Change:
+    """Changes the method that a rule gives weights, also within `BiasCorrected`."""
+
+    def changed(rule: PtqRule) -> PtqRule:
+        match rule.weight:
+            case None:
+                return rule
+            case BiasCorrected(inner):
+                return replace(rule, weight=BiasCorrected(change(inner)))
+            case _:
+                return replace(rule, weight=change(rule.weight))
+
+    return changed
+
+
+def _sharing(graph: Graph[FloatOp], layers: Layers) -> Layers:
+    """The layers, and others that read the same weights: they must be quantized alike."""
+    if layers is None:
+        return None
+    weighted = [node for node in graph.nodes if isinstance(node.op, HasWeight)]
+    read = {node.inputs[1].name for node in weighted if node.name in layers}
+    return [node.name for node in weighted if node.inputs[1].name in read]
+
+
+def _outputs(graph: Graph[FloatOp], layers: Layers) -> Layers:
+    """The values that hold the codes of the layers' outputs."""
+    if layers is None:
+        return None
+    places = placement(graph)
+    return list(dict.fromkeys(stored_output(places, layer) for layer in layers))
+
+
+def _changed(recipe: Recipe, graph: Graph[FloatOp], layers: Layers, change: _Change) -> Recipe:
+    """The recipe with the rules of the named nodes and inputs changed."""
+    if layers is None:
+        return replace(recipe, rules=tuple(map(change, recipe.rules)))
+    chosen = choose(graph, recipe.rules)
+    exact: dict[str, PtqRule] = {}
+    for name in layers:
+        rule = chosen.get(name)
+        if rule is not None and change(rule) != rule:
+            exact[escape(name)] = replace(change(rule), match=escape(name))
+    others = (rule for rule in recipe.rules if rule.match not in exact)
+    return replace(recipe, rules=(*exact.values(), *others))
+
+
+PER_CHANNEL = Cure(
+    "per_channel", "a scale for each output channel of the weight", "nothing", per_channel, False
+)
+LEAST_SQUARED_ERROR = Cure(
+    "least_squared_error",
+    "ranges of least squared error, which may clip",
+    "nothing",
+    least_squared_error,
+    False,
+)
+BIAS_CORRECTED = Cure(
+    "bias_corrected",
+    "a bias that makes up for the mean error of the rounded weight",
+    "nothing",
+    bias_corrected,
+    False,
+)
+EIGHT_BIT_WEIGHTS = Cure(
+    "eight_bit_weights", "8-bit weights", "bytes of weights", eight_bit_weights, True
+)
+SIXTEEN_BITS = Cure(
+    "sixteen_bits", "16-bit activations", "memory and some time", sixteen_bits, True
+)
+KEEP_FLOAT = Cure(
+    "keep_float", "computed in float", "bytes, time, and integers on the device", keep_float, True
+)
+CURES: tuple[Cure, ...] = (  # from the cheapest
+    PER_CHANNEL,
+    LEAST_SQUARED_ERROR,
+    BIAS_CORRECTED,
+    EIGHT_BIT_WEIGHTS,
+    SIXTEEN_BITS,
+    KEEP_FLOAT,
+)
