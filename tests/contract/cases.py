@@ -3,7 +3,15 @@
 from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
-from intact.ptq import LeastSquares, Nearest, NearestInGroups, WeightMethod
+from intact.ptq import (
+    EmpiricalBiasCorrection,
+    LeastSquares,
+    Nearest,
+    NearestInGroups,
+    Preparation,
+    Refinement,
+    WeightMethod,
+)
 
 OBSERVERS: tuple[Observer, ...] = (
     MinMax(Int(8)),
@@ -34,4 +42,12 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
     LeastSquares(Int(4, narrow=True)),
     LeastSquares(Int(4), symmetric=False),
     LeastSquares(Int(2, narrow=True), PerGroup(1)),
+)
+
+# Their float outputs are unchanged, but for the rounding of float32.
+PREPARATIONS: tuple[Preparation, ...] = ()
+
+REFINEMENTS: tuple[Refinement, ...] = (
+    EmpiricalBiasCorrection(),
+    EmpiricalBiasCorrection(samples=7, memory=0),
 )

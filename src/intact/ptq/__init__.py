@@ -2,6 +2,7 @@
 
 from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.calibrate import Observations, merge, observe
+from intact.ptq.empirical_bias import EmpiricalBiasCorrection
 from intact.ptq.least_squares import LeastSquares
 from intact.ptq.nearest import Nearest, NearestInGroups
 from intact.ptq.protocol import (
@@ -19,6 +20,7 @@ from intact.ptq.recipe import Observing, Quantized, Recipe, as_recipe, quantize,
 __all__ = [
     "Batch",
     "BiasCorrected",
+    "EmpiricalBiasCorrection",
     "LeastSquares",
     "Nearest",
     "NearestInGroups",

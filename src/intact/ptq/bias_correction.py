@@ -84,24 +84,36 @@ def correct_biases(
     graph: Graph[FloatOp], weights: Mapping[str, QTensor], means: Mapping[str, InputMean]
 ) -> Graph[FloatOp]:
     """The graph with corrected biases; a layer without bias gets one, ``<layer>.bias``."""
+    shifts: dict[str, F64] = {}
+    for node in graph.nodes:
+        if node.name in means and node.inputs[1].name in weights:
+            name = node.inputs[1].name
+            error = weights[name].dequantize().astype(np.float64) - graph.constants[name]
+            shifts[node.name] = -mean_error(node.op, error, means[node.name].mean)
+    return shift_biases(graph, shifts)
+
+
+def shift_biases(graph: Graph[FloatOp], shifts: Mapping[str, F64]) -> Graph[FloatOp]:
+    """The graph with numbers (O,) added to the biases of layers, given by the layers' names.
+
+    A layer without bias gets one, ``<layer>.bias``; one that shares its bias gets its own.
+    """
     constants = dict(graph.constants)
     readers = graph.consumers()
     taken = {*constants, *(value.name for value in graph.values())}
     nodes: list[Node[FloatOp]] = []
     for node in graph.nodes:
-        name = node.inputs[1].name if len(node.inputs) > 1 else ""
-        if node.name not in means or name not in weights:
+        if node.name not in shifts:
             nodes.append(node)
             continue
-        error = weights[name].dequantize().astype(np.float64) - graph.constants[name]
-        shift = mean_error(node.op, error, means[node.name].mean)
+        shift = shifts[node.name]
         if len(node.inputs) > 2 and len(readers[node.inputs[2].name]) == 1:
             bias = node.inputs[2]
         else:
             bias = Value(free_name(f"{node.name}.bias", taken), shift.shape, FP32)
             taken.add(bias.name)
         before = constants[node.inputs[2].name] if len(node.inputs) > 2 else np.zeros(shift.shape)
-        constants[bias.name] = _float32(before - shift)
+        constants[bias.name] = _float32(before + shift)
         nodes.append(replace(node, inputs=(*node.inputs[:2], bias)))
     return replace(graph, nodes=tuple(nodes), constants=constants)
 

@@ -65,6 +65,23 @@ def pieces(
         yield _joined(inputs, waiting), count
 
 
+def first(
+    inputs: tuple[Value, ...], batches: Iterable[Batch], limit: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """The first `limit` samples, batch by batch; nothing is read after them.
+
+    Raises:
+        CalibrationError: if a batch does not fit the inputs.
+    """
+    for index, batch in enumerate(batches):
+        tensors, samples = checked(inputs, batch, index)
+        count = 1 if samples is None else min(samples, limit)
+        yield tensors if count == (samples or 1) else _part(inputs, tensors, 0, count)
+        limit -= count
+        if limit <= 0:
+            return
+
+
 def checked(
     inputs: tuple[Value, ...], batch: Batch, index: int
 ) -> tuple[tuple[Tensor, ...], int | None]:

@@ -1,0 +1,169 @@
+"""Layer by layer: what each layer reads once all layers before it are what they will be.
+
+Networks with the same nodes (the quantized one, and the float one beside it) run side by side up to
+a layer. The values that are alive there, for all samples, are where the way to the next layer
+begins, so that a network is run little more than once in all. Where they would take more memory
+than is allowed, the old beginning stays and the few nodes since then are run again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from intact.capture.torch_ops import compute
+from intact.errors import CalibrationError
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Node, elements
+from intact.model import QuantizedModel
+from intact.numerics.arrays import F64
+from intact.ptq.protocol import Batch
+from intact.ptq.samples import first, streamed
+from intact.ptq.simulation import fake_quantize, quantized_constants, rounding
+
+Env: TypeAlias = Mapping[str, Tensor]  # the values that are alive, by name
+Layer: TypeAlias = ops.Conv | ops.ConvTranspose | ops.Linear
+_BYTES = 4  # of a number
+
+
+class Stepped:
+    """A network in float32 that runs node by node; its layers may change on the way."""
+
+    def __init__(self, model: QuantizedModel) -> None:
+        self.graph = model.graph
+        self._params = rounding(model)
+        self._constants = {name: torch.tensor(a) for name, a in model.graph.constants.items()}
+        self._constants.update(quantized_constants(model))
+        self.shifts: dict[str, F64] = {}  # added to the biases of layers, by the layers' names
+
+    def layer(self, node: Node[FloatOp], env: Env, samples: int) -> Tensor:
+        """What a node computes, before it is rounded."""
+        read = [env[v.name] if v.name in env else self._constants[v.name] for v in node.inputs]
+        y = compute(node.op, read, batch=samples, training=False)
+        if node.name not in self.shifts:
+            return y
+        shift = torch.from_numpy(self.shifts[node.name]).to(y.dtype)
+        return y + (shift if isinstance(node.op, ops.Linear) else _along_channels(shift, y))
+
+    def step(self, node: Node[FloatOp], env: Env, samples: int) -> Tensor:
+        """What the nodes after it read."""
+        y = self.layer(node, env, samples)
+        return fake_quantize(y, self._params[node.name]) if node.name in self._params else y
+
+    def begin(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The values that are alive before the first node."""
+        env: dict[str, Tensor] = {}
+        for value, x in zip(self.graph.inputs, inputs, strict=True):
+            params = self._params.get(value.name)
+            env[value.name] = x if params is None else fake_quantize(x, params)
+        return env
+
+    def set_weight(self, name: str, weight: Tensor) -> None:
+        """Changes a constant, by its name."""
+        self._constants[name] = weight
+
+
+def _along_channels(shift: Tensor, y: Tensor) -> Tensor:
+    return shift.reshape(-1, *(1,) * (y.ndim - 2))
+
+
+@dataclass
+class _Piece:
+    """Some samples, and where each network is with them."""
+
+    samples: int
+    envs: tuple[dict[str, Tensor], ...]
+
+
+@dataclass
+class Layerwise:
+    """Goes through networks of the same nodes, from layer to layer.
+
+    Args:
+        networks: What runs side by side.
+        batches: Calibration data.
+        samples: How many of them are used at most, the first.
+        memory: How many bytes the values between two layers may take, beside the samples.
+
+    Raises:
+        CalibrationError: if there is no sample, or one does not fit the inputs.
+    """
+
+    networks: Sequence[Stepped]
+    batches: Iterable[Batch]
+    samples: int
+    memory: int
+    _start: int = field(default=0, init=False)  # node at which all pieces are
+    _pieces: list[_Piece] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        graph = self.networks[0].graph
+        for inputs, samples in streamed(graph, first(graph.inputs, self.batches, self.samples)):
+            envs = tuple(network.begin(inputs) for network in self.networks)
+            self._pieces.append(_Piece(samples, envs))
+        if not self._pieces:
+            raise CalibrationError("there are no calibration samples; give at least one batch")
+        self._count = sum(piece.samples for piece in self._pieces)
+        self._alive = alive(graph)
+
+    def visit(self, index: int, see: Callable[[tuple[Env, ...], int], None]) -> None:
+        """Calls `see` for each piece of the data with what is alive before node `index`.
+
+        It is given the values of each network, and how many samples they are of. From visit to
+        visit `index` rises.
+        """
+        names, numbers = self._alive[index]
+        kept = numbers * self._count * len(self.networks) * _BYTES <= self.memory
+        for piece in self._pieces:
+            envs = tuple(
+                self._advanced(network, env, index, piece.samples)
+                for network, env in zip(self.networks, piece.envs, strict=True)
+            )
+            see(envs, piece.samples)
+            if kept:
+                piece.envs = tuple({name: env[name] for name in names} for env in envs)
+        if kept:
+            self._start = index
+
+    def _advanced(self, network: Stepped, env: Env, index: int, samples: int) -> dict[str, Tensor]:
+        env = dict(env)
+        with torch.no_grad():
+            for at in range(self._start, index):
+                node = network.graph.nodes[at]
+                env[node.name] = network.step(node, env, samples)
+                for name in env.keys() - self._alive[at + 1][0]:
+                    del env[name]
+        return env
+
+
+def alive(graph: Graph[FloatOp]) -> list[tuple[frozenset[str], int]]:
+    """For each node: the values that it and later ones read of what is computed before it.
+
+    With each set comes how many numbers it has for one sample.
+    """
+    nothing: frozenset[str] = frozenset()
+    read = list(accumulate(map(_names, reversed(graph.nodes)), frozenset.union, initial=nothing))
+    made = {value.name: value for value in graph.inputs}
+    found: list[tuple[frozenset[str], int]] = []
+    for node, later in zip(graph.nodes, read[:0:-1], strict=True):
+        names = frozenset(made) & later
+        found.append((names, sum(elements(made[name].shape) for name in names)))
+        made[node.name] = node.output
+    return found
+
+
+def _names(node: Node[FloatOp]) -> frozenset[str]:
+    return frozenset(value.name for value in node.inputs)
+
+
+def layers(model: QuantizedModel) -> list[tuple[int, Node[FloatOp]]]:
+    """The convolutions and linear layers whose weight has codes, and the nodes' indices."""
+    return [
+        (index, node)
+        for index, node in enumerate(model.graph.nodes)
+        if isinstance(node.op, Layer) and node.inputs[1].name in model.weights
+    ]
