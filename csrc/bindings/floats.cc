@@ -54,6 +54,9 @@ void bind_float_elements(nb::module_& m) {
   m.def("float_sub", [] { return make_float_binary(Binary::kSub); });
   m.def("float_mul", [] { return make_float_binary(Binary::kMul); });
   m.def("float_prelu", &make_float_prelu);
+  m.def("channel_clamp", [](const Vector<float>& low, const Vector<float>& high) {
+    return make_channel_clamp(to_vector(low), to_vector(high));
+  });
   m.def("channel_affine", [](const Vector<float>& gain, const Vector<float>& shift) {
     return make_channel_affine(to_vector(gain), to_vector(shift));
   });

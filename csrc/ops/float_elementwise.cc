@@ -147,6 +147,31 @@ class ChannelAffine final : public Op {
   std::vector<float> shift_;
 };
 
+class ChannelClamp final : public Op {
+ public:
+  ChannelClamp(std::vector<float> low, std::vector<float> high)
+      : low_(std::move(low)), high_(std::move(high)) {}
+
+  std::string kernel() const override { return "channel clamp float"; }
+  std::size_t packed_bytes() const override { return (low_.size() + high_.size()) * sizeof(float); }
+
+  void run(Inputs inputs, const Tensor& output, Workspace& workspace) const override {
+    share_channels(output.shape, workspace,
+                   [&](std::int64_t channel, std::int64_t first, std::int64_t count) {
+                     const float low = low_[size(channel)], high = high_[size(channel)];
+                     const float* x = inputs[0].as<const float>() + first;
+                     float* y = output.as<float>() + first;
+                     for (std::int64_t i = 0; i < count; ++i) {
+                       y[i] = std::min(std::max(x[i], low), high);
+                     }
+                   });
+  }
+
+ private:
+  std::vector<float> low_;
+  std::vector<float> high_;
+};
+
 }  // namespace
 
 OpPtr make_activation(const ActivationSpec& spec, Isa isa) {
@@ -156,6 +181,11 @@ OpPtr make_activation(const ActivationSpec& spec, Isa isa) {
 OpPtr make_float_binary(Binary kind) { return std::make_shared<FloatBinary>(kind); }
 
 OpPtr make_float_prelu() { return std::make_shared<FloatPrelu>(); }
+
+OpPtr make_channel_clamp(std::vector<float> low, std::vector<float> high) {
+  if (low.size() != high.size()) throw std::invalid_argument("a low and a high bound per channel");
+  return std::make_shared<ChannelClamp>(std::move(low), std::move(high));
+}
 
 OpPtr make_channel_affine(std::vector<float> gain, std::vector<float> shift) {
   if (gain.size() != shift.size()) throw std::invalid_argument("a gain and a shift per channel");

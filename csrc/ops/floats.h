@@ -52,6 +52,8 @@ OpPtr make_float_binary(Binary kind);
 OpPtr make_activation(const ActivationSpec& spec, Isa isa);
 // Inputs x (N, C, ...) and slope (C,) or (1,).
 OpPtr make_float_prelu();
+// x (N, C, ...) between low and high, both (C,), perhaps infinite.
+OpPtr make_channel_clamp(std::vector<float> low, std::vector<float> high);
 // x (N, C, ...) times gain plus shift, both (C,).
 OpPtr make_channel_affine(std::vector<float> gain, std::vector<float> shift);
 

@@ -24,7 +24,8 @@ def export(
     reference's by one here and there; needs onnx.
 
     `.tflite`: codes in, codes out, channels last; LiteRT's reference kernels and TensorFlow Lite
-    Micro compute the reference's integers; needs tflite and flatbuffers.
+    Micro compute the reference's integers; needs tflite and flatbuffers. A clamp with bounds for
+    each channel is fused into no layer there: it costs an operation more.
 
     No suffix: a folder of C99 sources for microcontrollers, codes in, codes out, which compute the
     reference's integers (`intact.api.c_sources.export_c` also tells what they cost).

@@ -110,6 +110,11 @@ def _slice(op: ops.Slice, x: Tensor) -> Tensor:
     return x[(slice(None),) * op.axis + (slice(op.start, op.stop, op.step),)]
 
 
+def _channel_clamp(_: ops.ChannelClamp, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    column = (-1, *(1,) * (x.dim() - 2))
+    return torch.minimum(torch.maximum(x, low.reshape(column)), high.reshape(column))
+
+
 def _layer_norm(op: ops.LayerNorm, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     return functional.layer_norm(x, x.shape[-op.axes :], gamma, beta, op.eps)
 
@@ -141,6 +146,7 @@ _COMPUTE: dict[type[FloatOp], Callable[..., Tensor]] = {
     ops.Tanh: lambda _, x: x.tanh(),
     ops.Silu: lambda _, x: functional.silu(x),
     ops.Gelu: lambda op, x: functional.gelu(x, approximate="tanh" if op.tanh else "none"),
+    ops.ChannelClamp: _channel_clamp,
     ops.Prelu: lambda _, x, slope: functional.prelu(x, slope),
     ops.Softmax: lambda op, x: x.softmax(op.axis),
     ops.MaxPool: _max_pool,

@@ -6,10 +6,12 @@ import click
 
 from intact.api.c_sources import export_c
 from intact.api.export import export
+from intact.api.network import to_program
 from intact.cli.networks import open_network
 from intact.cli.options import EPILOG, json_option, memory_size
-from intact.cli.output import Json, check_folder, check_output, kilobytes, print_json
+from intact.cli.output import Json, check_folder, check_output, kilobytes, note, print_json
 from intact.emit.c import DEFAULT_NAME, Kernels, LayerCost, Report, TensorPlace, check_name
+from intact.ir.int_ops import Program
 
 
 @click.command("export", epilog=EPILOG)
@@ -72,13 +74,27 @@ def command(
     if any(given is not None for given in (ram, flash, kernels, name)):
         raise click.UsageError("--ram, --flash, --kernels and --name are options of --to c")
     check_output(output, f".{kind}")
-    export(open_network(network), output)
+    source = open_network(network)
+    export(source, output)
+    if kind == "tflite":
+        _note_operators(to_program(source))
     size = output.stat().st_size
     if as_json:
         print_json({"network": network, "format": kind, "output": str(output), "file_bytes": size})
     else:
         click.echo(f"{output}: {kilobytes(size)}")
     return 0
+
+
+def _note_operators(program: Program) -> None:
+    from intact.emit.tflite import bounded_by_channel  # optional, and there: it wrote the file
+
+    layers = bounded_by_channel(program)
+    if layers:
+        note(
+            f"{len(layers)} layers have a clamp with bounds for each channel, which TFLite cannot"
+            f" fuse: a MINIMUM or MAXIMUM runs behind each, such as {layers[0]}"
+        )
 
 
 def _print(source: str, found: Report, output: Path, name: str, as_json: bool) -> int:

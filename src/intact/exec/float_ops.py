@@ -80,6 +80,10 @@ def _binary(function: Callable[[Array, Array], Array]) -> Callable[[FloatOp, Arr
     return lambda _, a, b: function(a, b)
 
 
+def _channel_clamp(_: ops.ChannelClamp, x: F32, low: F32, high: F32) -> F32:
+    return np.minimum(np.maximum(x, _per_channel(low, x)), _per_channel(high, x))
+
+
 def _prelu(_: ops.Prelu, x: F32, slope: F32) -> F32:
     return np.where(x >= 0, x, x * _per_channel(slope, x))
 
@@ -120,6 +124,7 @@ _FUNCTIONS: Mapping[type, Callable[..., Array]] = {
     ops.Sub: _binary(np.subtract),
     ops.Mul: _binary(np.multiply),
     ops.Concat: movement.concat,
+    ops.ChannelClamp: _channel_clamp,
     ops.Prelu: _prelu,
     ops.Softmax: _softmax,
     ops.MaxPool: float_pooling.max_pool,

@@ -134,6 +134,14 @@ class Clamp:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelClamp:
+    """x (N, C, ...), low (C,), high (C,): min(max(x, low), high) with the bounds of its channel.
+
+    A bound that does not exist is -inf or inf. A ReLU6 whose channels are scaled is one.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class LeakyRelu:
     """X where x >= 0, else slope * x."""
 
@@ -306,6 +314,7 @@ FloatOp: TypeAlias = (
     | Mul
     | Concat
     | Activation
+    | ChannelClamp
     | Prelu
     | Softmax
     | MaxPool

@@ -52,6 +52,7 @@ Norm: TypeAlias = (
     ops.BatchNorm
     | ops.LayerNorm
     | ops.GroupNorm
+    | ops.ChannelClamp
     | ops.Prelu
     | int_ops.QPrelu
     | int_ops.QLayerNorm
@@ -208,6 +209,10 @@ def _norm(op: Norm, inputs: Sequence[Shape]) -> Shape:
             check_rank(x, 2)
             channels, groups = x[1], op.groups if isinstance(op, ops.GroupNorm) else 1
             expected: Sequence[Shape] = ((channels,),)
+        case ops.ChannelClamp():
+            x, *parameters = take(inputs, count)
+            check_rank(x, 2)
+            channels, groups, expected = x[1], 1, ((x[1],),)
         case ops.Prelu() | int_ops.QPrelu():
             x, *parameters = take(inputs, 2)
             check_rank(x, 2)

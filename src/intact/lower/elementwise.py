@@ -10,6 +10,7 @@ from intact.lower.builder import Builder, Layout, stored_axes
 from intact.lower.params import all_params
 from intact.lower.requant import (
     FusedActivation,
+    activation_bounds,
     add_operands,
     identity_requant,
     integer_format,
@@ -29,6 +30,13 @@ def common_layout(build: Builder, node: Node[FloatOp]) -> Layout:
         if build.rank(value.name) == rank and build.layout(value.name) is Layout.LAST:
             return Layout.LAST
     return Layout.PLAIN
+
+
+def _layout(build: Builder, node: Node[FloatOp], activation: FusedActivation) -> Layout:
+    """LAST also where an activation tells channels apart: a Requant has those of the last axis."""
+    if activation is not None and activation.low.size > 1 and len(node.output.shape) > 2:
+        return Layout.LAST
+    return common_layout(build, node)
 
 
 def broadcast_codes(build: Builder, name: str, rank: int, layout: Layout) -> Value:
@@ -73,8 +81,8 @@ def lower_binary(
             bits = product_bits(reach(a) * reach(b))
             scaled = requant(product_multiplier(*scales), output, activation, bits)
             op = int_ops.QMul(scalar_zero_point(a), scalar_zero_point(b), scaled)
-    layout = common_layout(build, node)
     rank = len(node.output.shape)
+    layout = _layout(build, node, activation)
     inputs = tuple(broadcast_codes(build, value.name, rank, layout) for value in node.inputs)
     build.emit(op, inputs, build.codes_output(target, layout))
     return None
@@ -122,14 +130,15 @@ def rescaled(
 
 
 def lower_clamp(build: Builder, node: Node[FloatOp]) -> str | None:
-    """A Relu or Clamp that no layer could take in → Requantize with bounds."""
+    """A Relu, Clamp or ChannelClamp that no layer could take in → Requantize with bounds."""
     params = all_params(build, node, node.name)
     if isinstance(params, str):
         return params
     source, output = params
-    assert isinstance(node.op, ops.Relu | ops.Clamp)
-    scaled = requant(scalar_scale(source) / scalar_scale(output), output, node.op)
-    _emit_unary(build, node, int_ops.Requantize(scalar_zero_point(source), scaled))
+    bounds = activation_bounds(node, build.graph.constants)
+    scaled = requant(scalar_scale(source) / scalar_scale(output), output, bounds)
+    layout = None if bounds.low.size == 1 else _layout(build, node, bounds)
+    _emit_unary(build, node, int_ops.Requantize(scalar_zero_point(source), scaled), layout)
     return None
 
 
@@ -143,9 +152,11 @@ def lower_activation(build: Builder, node: Node[FloatOp]) -> str | None:
     return None
 
 
-def _emit_unary(build: Builder, node: Node[FloatOp], op: int_ops.IntOp) -> None:
+def _emit_unary(
+    build: Builder, node: Node[FloatOp], op: int_ops.IntOp, layout: Layout | None = None
+) -> None:
     source = node.inputs[0].name
-    layout = build.layout(source)
+    layout = build.layout(source) if layout is None else layout
     x = build.codes(source, layout)
     build.emit(op, (x,), build.codes_output(node.name, layout))
 

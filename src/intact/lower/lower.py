@@ -30,7 +30,7 @@ from intact.lower.linear import (
 )
 from intact.lower.movement import lower_movement
 from intact.lower.normalization import lower_group_norm, lower_layer_norm, lower_softmax
-from intact.lower.requant import FusedActivation
+from intact.lower.requant import FusedActivation, activation_bounds
 from intact.lower.spatial import lower_mean, lower_pool
 from intact.model import QuantizedModel
 from intact.passes.placement import Fused, NotReal, Shared
@@ -66,9 +66,8 @@ def lower_with_reasons(model: QuantizedModel) -> Lowered:
         if _is_dynamic(build, node):
             reason = lower_dynamic(build, node)
         elif isinstance(place, Fused):
-            activation = producers[place.into]
-            assert isinstance(activation.op, ops.Relu | ops.Clamp)
-            reason = _lower_node(build, node, place.into, activation.op)
+            activation = activation_bounds(producers[place.into], model.graph.constants)
+            reason = _lower_node(build, node, place.into, activation)
             if reason is None:
                 done.add(place.into)
         else:
@@ -117,7 +116,7 @@ def _lower_other(build: Builder, node: Node[FloatOp]) -> str | None:
     match node.op:
         case ops.Concat():
             return lower_concat(build, node)
-        case ops.Relu() | ops.Clamp():
+        case ops.Relu() | ops.Clamp() | ops.ChannelClamp():
             return lower_clamp(build, node)
         case ops.Prelu():
             return lower_prelu(build, node)

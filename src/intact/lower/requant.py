@@ -1,10 +1,14 @@
 """Real scales → integers: requantization, biases and activation bounds (arithmetic.md, 3 to 5)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Node
 from intact.ir.int_ops import Operand
 from intact.numerics.arrays import F64, Array, IntArray
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
@@ -13,7 +17,32 @@ from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
 
 WIDE_LIMIT = 2**46  # of a 64-bit accumulator: times a 15-bit multiplier it still fits (eq. 14)
-FusedActivation = ops.Relu | ops.Clamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an activation leaves: min(max(x, low), high)."""
+
+    low: F64  # (C,) or (1,); -inf and inf where there is no bound
+    high: F64
+
+
+FusedActivation = Bounds | None
+
+
+def activation_bounds(node: Node[FloatOp], constants: Mapping[str, Array]) -> Bounds:
+    """The bounds of a Relu, Clamp or ChannelClamp."""
+    match node.op:
+        case ops.Relu():
+            low, high = np.zeros(1), np.full(1, np.inf)
+        case ops.Clamp(lower, upper):
+            low = np.array([-np.inf if lower is None else lower])
+            high = np.array([np.inf if upper is None else upper])
+        case ops.ChannelClamp():
+            low, high = (constants[v.name].astype(np.float64) for v in node.inputs[1:])
+        case _:
+            raise AssertionError(node.op)
+    return Bounds(low, high)
 
 
 def reach(params: QuantParams) -> int:
@@ -35,26 +64,26 @@ def integer_format(params: QuantParams | None) -> Int | None:
     return params.format if params.format.bits <= 16 else None
 
 
-def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[int, int]:
-    """Lowest and highest code that a fused activation leaves (TFLite's activation range)."""
+def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[IntArray, IntArray]:
+    """Lowest and highest code that a fused activation leaves, one or one a channel (eq. 28).
+
+    TFLite's activation range. Bounds that agree in all channels are one.
+    """
     format = params.format
     assert isinstance(format, Int)
-    match activation:
-        case None:
-            bounds: tuple[float | None, float | None] = (None, None)
-        case ops.Relu():
-            bounds = (0.0, None)
-        case ops.Clamp(lower, upper):
-            bounds = (lower, upper)
+    if activation is None:
+        return np.array([format.qmin]), np.array([format.qmax])
     zero_point, scale = scalar_zero_point(params), scalar_scale(params)
 
-    def code(bound: float) -> int:
-        nearest = zero_point + float(round_half_away(np.asarray(bound / scale)))
-        return int(np.clip(nearest, format.qmin, format.qmax))
+    def codes(bounds: F64) -> IntArray:
+        nearest = zero_point + round_half_away(bounds / scale)
+        return np.asarray(np.clip(nearest, format.qmin, format.qmax), np.int64)
 
-    low = format.qmin if bounds[0] is None else code(bounds[0])
-    high = format.qmax if bounds[1] is None else code(bounds[1])
-    return min(low, high), high
+    low, high = codes(activation.low), codes(activation.high)
+    low = np.minimum(low, high)
+    if (low == low[0]).all() and (high == high[0]).all():
+        return low[:1], high[:1]
+    return low, high
 
 
 def saturating_multiplier(
@@ -82,8 +111,8 @@ def requant(
         multiplier=multiplier,
         shift=shift,
         zero_point=scalar_zero_point(output),
-        qmin=np.array([low]),
-        qmax=np.array([high]),
+        qmin=low,
+        qmax=high,
         accumulator_bits=accumulator_bits,
     )
 

@@ -3,7 +3,8 @@
 After Jacob et al. 2017, section 3 and TFLite's 8-bit specification:
 
 1. A `Relu` or `Clamp` that is the only reader of a convolution, linear layer, matmul, sum,
-   difference or product is fused into it: the layer's own output is never a tensor of codes.
+   difference or product is fused into it: the layer's own output is never a tensor of codes. So is
+   a `ChannelClamp`, where axis 1 has the channels that the layer may tell apart.
 2. Operations that only move or select codes, and pooling and resizing, give their output the
    parameters of their input; so does padding, unless with a number that may lie outside of them.
 3. A product with one positive number keeps the codes and multiplies the scale.
@@ -34,7 +35,7 @@ KeepsParams = (
 STANDS_FOR_INFINITY = 5e3  # padding of this magnitude may saturate: it only has to win or lose
 HasFixedRange = (ops.Softmax, ops.Sigmoid, ops.HardSigmoid, ops.Tanh)
 HasWeight = (ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding)
-HasParameters = (ops.BatchNorm, ops.LayerNorm, ops.GroupNorm, ops.Prelu)
+HasParameters = (ops.BatchNorm, ops.LayerNorm, ops.GroupNorm, ops.ChannelClamp, ops.Prelu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +97,25 @@ def _place(node: Node[FloatOp], reader: Node[FloatOp] | None, graph: Graph[Float
     factor = scalar_factor(node, graph.constants)
     if factor is not None:
         return Shared(node.inputs[0].name, factor)
-    if (
-        isinstance(node.op, HasFusedActivation)
-        and reader is not None
-        and isinstance(reader.op, ops.Relu | ops.Clamp)
-    ):
+    if reader is not None and _fuses(node, reader.op):
         return Fused(reader.name)
     if isinstance(node.op, KeepsParams) and not _pads_with_new_number(node.op):
         return Shared(node.inputs[0].name)
     if isinstance(node.op, HasFixedRange):
         return Fixed(node.op, node.inputs[0].name)
     return Observed()
+
+
+def _fuses(node: Node[FloatOp], activation: FloatOp) -> bool:
+    match activation:
+        case ops.Relu() | ops.Clamp():
+            return isinstance(node.op, HasFusedActivation)
+        case ops.ChannelClamp():
+            if isinstance(node.op, ops.Linear | ops.MatMul):  # their channels are the last axis
+                return len(node.output.shape) == 2
+            return isinstance(node.op, HasFusedActivation)
+        case _:
+            return False
 
 
 def _pads_with_new_number(op: FloatOp) -> bool:

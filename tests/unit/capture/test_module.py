@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from intact.capture.export import capture
 from intact.capture.module import from_graph
+from intact.ir import float_ops as ops
+from intact.ir.graph import Graph, Node, Value
+from intact.numerics.formats import FP32
 from tests.unit.capture.checks import Function, assert_same, draw, randomize
 
 
@@ -84,6 +87,25 @@ def test_other_constants_train_if_named() -> None:
     assert {n for n, _ in captured.named_parameters()} == names | {"position"}
     captured(*draw((3, 4))).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in captured.parameters())
+
+
+def test_bounds_of_channels_are_applied_and_not_trained() -> None:
+    x, y = (Value(name, (-1, 2, 3), FP32) for name in "xy")
+    bounds = tuple(Value(name, (2,), FP32) for name in ("low", "high"))
+    constants = {
+        "low": np.array([0, -np.inf], np.float32),
+        "high": np.array([6, 0.5], np.float32),
+    }
+    node = Node(ops.ChannelClamp(), (x, *bounds), y)
+    module = from_graph(Graph((x,), (y,), (node,), constants))
+    assert not list(module.parameters())
+    assert not module.state_dict()
+    samples = torch.tensor([[[-1.0, 3, 9], [-7, 0.25, 1]]], requires_grad=True)
+    output = module(samples)
+    assert output.tolist() == [[[0, 3, 6], [-7, 0.25, 0.5]]]
+    output.sum().backward()
+    assert samples.grad is not None
+    assert samples.grad.tolist() == [[[0, 1, 0], [1, 1, 0]]]
 
 
 def test_to_graph_gives_the_present_parameters() -> None:

@@ -160,6 +160,16 @@ def test_prelu(slopes: int) -> None:
     check(ops.Prelu(), [x, slope], functional.prelu(*tensors(x, slope)))
 
 
+def test_channel_clamp() -> None:
+    x = np.array([[[-9, 0.5], [-9, 9], [-9, 9], [5, 9]]], np.float32)
+    low, high = (
+        np.array(bounds, np.float32)
+        for bounds in ([0, -np.inf, -1, -np.inf], [6, 2, np.inf, np.inf])
+    )
+    expected = torch.tensor([[[0, 0.5], [-9, 2], [-1, 9], [5, 9]]])
+    check(ops.ChannelClamp(), [x, low, high], expected)
+
+
 def test_softmax() -> None:
     x = draw(2, 3, 4) * 50
     for axis in range(3):

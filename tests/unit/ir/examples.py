@@ -139,6 +139,7 @@ def float_examples() -> list[Program]:
         two(ops.Sub(), (6,), FP32, IMAGE, IMAGE),
         two(ops.Mul(), IMAGE, FP32, (1,), IMAGE),
         two(ops.Concat(1), IMAGE, S8, (-1, 3, 6, 6), (-1, 7, 6, 6)),
+        one(ops.ChannelClamp(), x, same, FP32, vector, vector),
         one(ops.Prelu(), x, same, FP32, vector),
         one(ops.MaxPool((2, 2), (2, 2), ((0, 0), (0, 1)), (1, 1)), x, (-1, 4, 3, 3), FP32),
         one(ops.AvgPool((3, 3), (2, 2), PADS, True, (0, 1)), x, (-1, 4, 3, 4), FP32),

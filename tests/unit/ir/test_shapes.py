@@ -135,6 +135,7 @@ REFUSED: dict[str, tuple[IntOp, list[Shape], str]] = {
     "layer norm of no axis": (q.QLayerNorm(0, None), [X], "last 0 axes"),  # type: ignore[arg-type]
     "group norm of nothing": (q.QGroupNorm(0, None), [Y], "0 groups"),  # type: ignore[arg-type]
     "prelu": (ops.Prelu(), [X, (3,)], "parameter"),
+    "channel clamp": (ops.ChannelClamp(), [X, (4,), (1,)], "parameter"),
     "softmax": (ops.Softmax(4), [X], "no axis 4"),
     "softmax of the batch": (q.QSoftmax(0, 0, 0), [(3, -1)], "batch size"),
     "mean": (ops.Mean((1, 1), False), [X], "repeated"),

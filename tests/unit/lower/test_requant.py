@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from intact.ir import float_ops as ops
+from intact.ir.graph import Node, Value
 from intact.ir.int_ops import Operand
 from intact.lower.requant import (
+    activation_bounds,
     add_operands,
     clamp_bounds,
     identity_requant,
@@ -15,7 +17,7 @@ from intact.lower.requant import (
     requant,
 )
 from intact.numerics.fixedpoint import multiply_by_quantized_multiplier
-from intact.numerics.formats import Int
+from intact.numerics.formats import FP32, Int
 from intact.numerics.qtensor import QuantParams
 
 
@@ -26,7 +28,6 @@ def params(scale: float, zero_point: int, bits: int = 8) -> QuantParams:
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [
-        (None, (-128, 127)),
         (ops.Relu(), (-100, 127)),
         (ops.Clamp(0, 6), (-100, 20)),
         (ops.Clamp(None, 0.03), (-128, -99)),
@@ -35,9 +36,37 @@ def params(scale: float, zero_point: int, bits: int = 8) -> QuantParams:
     ],
 )
 def test_clamp_bounds_are_tflites(
-    activation: ops.Relu | ops.Clamp | None, expected: tuple[int, int]
+    activation: ops.Relu | ops.Clamp, expected: tuple[int, int]
 ) -> None:
-    assert clamp_bounds(activation, params(0.05, -100)) == expected
+    bounds = activation_bounds(Node(activation, (X,), Y), {})
+    low, high = clamp_bounds(bounds, params(0.05, -100))
+    assert (low.tolist(), high.tolist()) == ([expected[0]], [expected[1]])
+
+
+X, Y = Value("x", (-1, 4), FP32), Value("y", (-1, 4), FP32)
+LOW, HIGH = Value("low", (4,), FP32), Value("high", (4,), FP32)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "codes"),
+    [
+        ([0, 0, 0, 0], [6, 3, 1.5, np.inf], ([-100] * 4, [20, -40, -70, 127])),
+        ([-np.inf, -1, 2, 9], [0.03, 100, 1, 9], ([-128, -120, -80, 80], [-99, 127, -80, 80])),
+        ([0, 0, 0, 0], [6, 6, 6, 6], ([-100], [20])),  # the same bounds are one
+    ],
+)
+def test_bounds_of_channels(
+    low: list[float], high: list[float], codes: tuple[list[int], list[int]]
+) -> None:
+    constants = {"low": np.array(low, np.float32), "high": np.array(high, np.float32)}
+    bounds = activation_bounds(Node(ops.ChannelClamp(), (X, LOW, HIGH), Y), constants)
+    found = clamp_bounds(bounds, params(0.05, -100))
+    assert tuple(array.tolist() for array in found) == codes
+
+
+def test_without_activation_every_code_is_left() -> None:
+    low, high = clamp_bounds(None, params(0.05, -100))
+    assert (low.tolist(), high.tolist()) == ([-128], [127])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from intact.ir.graph import Shape
 
 Emitter = Callable[..., View]
 # These choose the order of axes in which a constant of codes is written.
-_WRITES_CONSTANTS = (ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding, ops.Prelu)
+_WRITES_CONSTANTS = (
+    ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding, ops.ChannelClamp, ops.Prelu,
+)  # fmt: skip
 
 
 def emit_float(scope: Scope, op: FloatOp, inputs: Sequence[View], shape: Shape) -> View:
@@ -166,6 +168,16 @@ def _prelu(scope: Scope, op: ops.Prelu, shape: Shape, x: View, slope: View) -> V
     return View(scope.last("PRelu", [x.tensor, tensor]), shape, x.axes)
 
 
+def _channel_clamp(
+    scope: Scope, op: ops.ChannelClamp, shape: Shape, x: View, low: View, high: View
+) -> View:
+    """Max and Min; Clip has bounds of one number only."""
+    del op
+    column = (low.shape[0], *(1,) * (len(x.shape) - 1 - x.axes[1]))
+    raised = scope.step("Max", [x.tensor, _column(scope, low, column)])
+    return View(scope.last("Min", [raised, _column(scope, high, column)]), shape, x.axes)
+
+
 def _column(scope: Scope, slope: View, shape: Shape) -> str:
     stored = slope.constant
     if stored is not None and stored.params.scale.size == 1:
@@ -204,6 +216,7 @@ _EMITTERS: Mapping[type, Emitter] = {
     ops.Relu: _unary("Relu"),
     ops.Clamp: _clamp,
     ops.LeakyRelu: _leaky_relu,
+    ops.ChannelClamp: _channel_clamp,
     ops.Prelu: _prelu,
     ops.HardSigmoid: _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
     ops.HardSwish: _unary("HardSwish"),

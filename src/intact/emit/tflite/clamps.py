@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from intact.emit.tflite.ledger import Ledger
 from intact.emit.tflite.schema import ActivationFunctionType, BuiltinOperator, Options
 from intact.emit.tflite.values import BATCH, code_range, quantization, sizes, tensor_type
+from intact.ir import int_ops
 from intact.ir.graph import Node, Shape, Value, with_batch
-from intact.ir.int_ops import IntOp
+from intact.ir.int_ops import IntOp, Program
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.qtensor import bound_code
 
@@ -16,6 +17,24 @@ _CLAMPS: dict[int, tuple[float | None, float | None]] = {
     ActivationFunctionType.RELU6: (0.0, 6.0),
     ActivationFunctionType.RELU_N1_TO_1: (-1.0, 1.0),
 }
+
+
+_Clamped = (
+    int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.QLinear | int_ops.QMatMul
+    | int_ops.QAdd | int_ops.QSub | int_ops.QMul | int_ops.Requantize
+)  # fmt: skip
+
+
+def bounded_by_channel(program: Program) -> tuple[str, ...]:
+    """Layers whose codes have bounds of their channel.
+
+    No fused activation has such bounds, so that MAXIMUM or MINIMUM stand behind each layer.
+    """
+    return tuple(
+        node.name
+        for node in program.nodes
+        if isinstance(node.op, _Clamped) and node.op.requant.qmin.size > 1
+    )
 
 
 def emit_clamped(

@@ -62,8 +62,6 @@ def _emit_simple(ledger: Ledger, node: Node[IntOp]) -> bool:
             reals.emit_float_binary(ledger, node)
         case ops.Concat():
             reals.emit_float_concat(ledger, node, op)
-        case ops.Prelu():
-            reals.emit_float_prelu(ledger, node)
         case ops.Softmax():
             reals.emit_float_softmax(ledger, node, op)
         case ops.Pad():
@@ -78,6 +76,10 @@ def _emit_simple(ledger: Ledger, node: Node[IntOp]) -> bool:
 def _emit_activation(ledger: Ledger, node: Node[IntOp]) -> bool:
     op = node.op
     match op:
+        case ops.ChannelClamp():
+            reals.emit_float_channel_clamp(ledger, node)
+        case ops.Prelu():
+            reals.emit_float_prelu(ledger, node)
         case (
             ops.Relu()
             | ops.Clamp()

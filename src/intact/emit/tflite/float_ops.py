@@ -182,6 +182,16 @@ def emit_float_prelu(ledger: Ledger, node: Node[IntOp]) -> None:
     make.last(BuiltinOperator.PRELU, [make.read(x), make.channels(array, slope.name)])
 
 
+def emit_float_channel_clamp(ledger: Ledger, node: Node[IntOp]) -> None:
+    """MAXIMUM and MINIMUM."""
+    x, *bounds = node.inputs
+    make = Elementwise(ledger, Node(node.op, (x,), node.output))
+    low, high = (make.channels(ledger.program.constants[v.name], v.name) for v in bounds)
+    limits = Options("MaximumMinimumOptions")
+    raised = make.step(BuiltinOperator.MAXIMUM, [make.read(x), low], limits, "raised")
+    make.last(BuiltinOperator.MINIMUM, [raised, high], limits)
+
+
 def emit_float_softmax(ledger: Ledger, node: Node[IntOp], op: ops.Softmax) -> None:
     """SOFTMAX, between TRANSPOSE unless the axis is the last in memory."""
     x, options = node.inputs[0], Options("SoftmaxOptions", {"Beta": 1.0})

@@ -71,6 +71,7 @@ _BUILDERS: Mapping[type, Callable[..., Built]] = {
     float_ops.Add: float_elements.add,
     float_ops.Sub: float_elements.sub,
     float_ops.Mul: float_elements.mul,
+    float_ops.ChannelClamp: float_elements.channel_clamp,
     float_ops.Prelu: float_elements.prelu,
     float_ops.MaxPool: float_pooling.max_pool,
     float_ops.AvgPool: float_pooling.avg_pool,

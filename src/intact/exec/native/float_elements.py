@@ -83,6 +83,17 @@ def prelu(op: ops.Prelu, node: Node[IntOp], constants: Constants) -> Built:
     return built(native.float_prelu(), node, 2)
 
 
+def channel_clamp(op: ops.ChannelClamp, node: Node[IntOp], constants: Constants) -> Built:
+    """ChannelClamp.
+
+    Raises:
+        UnsupportedOpError: if a bound is computed.
+    """
+    del op
+    low, high = (given(value, node, constants) for value in node.inputs[1:])
+    return built(native.channel_clamp(low, high), node)
+
+
 def batch_norm(op: ops.BatchNorm, node: Node[IntOp], constants: Constants) -> Built:
     """BatchNorm: a gain and a shift for each channel.
 

@@ -80,6 +80,8 @@ _EXACT: dict[str, tuple[FloatOp, Shape, list[Shape]]] = {
     "hard swish": (ops.HardSwish(), (333,), []),
     "gelu": (ops.Gelu(), (333,), []),
     "prelu": (ops.Prelu(), (5, 6, 7), [(5,)]),
+    "channel clamp": (ops.ChannelClamp(), (5, 6, 7), [(5,), (5,)]),
+    "channel clamp of rows": (ops.ChannelClamp(), (5,), [(5,), (5,)]),
     "prelu of one slope": (ops.Prelu(), (5, 6), [(1,)]),
     "max pool": (ops.MaxPool((3, 2), (2, 1), ((1, 2), (0, 1)), (1, 2)), (3, 8, 9), []),
     "max pool of one axis": (ops.MaxPool((3,), (2,), ((1, 1),), (1,)), (3, 17), []),
