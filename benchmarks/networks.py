@@ -58,14 +58,11 @@ def _random(
 
 
 def _cifar_resnet20() -> nn.Module:
-    path = DATA / "networks" / "cifar_resnet20.safetensors"
-    if not path.exists():
+    if not (DATA / "networks" / "cifar_resnet20.safetensors").exists():
         return seeded(CifarResNet, images(3, 32, 32))
-    from safetensors.torch import load_file
+    from benchmarks.cifar import original
 
-    module = CifarResNet()
-    module.load_state_dict(load_file(path))
-    return module.eval()
+    return original(DATA)
 
 
 def _mobilenet_v2() -> nn.Module:

@@ -160,11 +160,11 @@ def calibration(data: Path, network: str, batch: int = 10) -> Iterator[Tensor]:
         yield torch.from_numpy(np.stack(chunk))
 
 
-def validation(data: Path, network: str) -> tuple[np.ndarray, np.ndarray]:
-    """All validation photographs (N, 3, 224, 224) and their labels (N,)."""
+def validation(data: Path, network: str, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The validation photographs (N, 3, 224, 224), all or the first, and their labels (N,)."""
     folder = data / "imagenet" / "validation"
     with (folder / "labels.csv").open() as file:
-        rows = [(row["file"], int(row["label"])) for row in csv.DictReader(file)]
+        rows = [(row["file"], int(row["label"])) for row in csv.DictReader(file)][:limit]
     images = np.stack([photograph(folder / name, network) for name, _ in rows])
     return images, np.array([label for _, label in rows])
 
@@ -199,8 +199,7 @@ def main() -> None:
 def measure(data: Path, network: str, recipes: list[str], limit: int | None) -> list[dict]:
     """One row for float and one for each recipe."""
     model = load_network(network, data)
-    images, labels = validation(data, network)
-    images, labels = images[:limit], labels[:limit]
+    images, labels = validation(data, network, limit)
     with torch.no_grad():
         reference = run(lambda x: model(torch.from_numpy(x)).numpy(), images)
     size = sum(p.numel() * 4 for p in model.parameters())

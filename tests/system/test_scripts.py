@@ -91,3 +91,19 @@ def test_a_script_without_data_says_so(tmp_path: Path, script: str) -> None:
     )  # fmt: skip
     assert "skipped: no " in done.stderr
     assert done.returncode == 0
+
+
+def test_deeplab_example_runs_in_integers(data_dir: Path) -> None:
+    output = run(
+        "examples/deeplab.py", "--data", str(data_dir), "--samples", "2", "--limit", "1",
+    )  # fmt: skip
+    assert "W8A8" in output
+
+
+def test_deeplab_example_without_data_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/deeplab.py", "--data", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "skipped: no photographs" in done.stderr
+    assert done.returncode == 0
