@@ -5,6 +5,7 @@ from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
 from intact.ptq import (
     EmpiricalBiasCorrection,
+    Equalize,
     LeastSquares,
     Nearest,
     NearestInGroups,
@@ -45,7 +46,7 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
 )
 
 # Their float outputs are unchanged, but for the rounding of float32.
-PREPARATIONS: tuple[Preparation, ...] = ()
+PREPARATIONS: tuple[Preparation, ...] = (Equalize(), Equalize(symmetric=False))
 
 REFINEMENTS: tuple[Refinement, ...] = (
     EmpiricalBiasCorrection(),

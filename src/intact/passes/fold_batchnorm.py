@@ -9,6 +9,7 @@ factor * x + shift for each channel.
 3. Else, 2 axes: Mul and Add; the Add has the BatchNorm's name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -50,7 +51,7 @@ class _Work:
 
     def replace(self, old: Node[FloatOp], node: Node[FloatOp]) -> None:
         """Folds a BatchNorm or puts its affine function in its place."""
-        factor, shift = _affine(node, self.constants)
+        factor, shift = affine(node, self.constants)
         layer = self.nodes.get(node.inputs[0].name)
         alone = sole_reader(self.graph, old.inputs[0]) is not None
         if layer is not None and alone and self._foldable(layer):
@@ -115,7 +116,7 @@ class _Work:
         return {name: array for name, array in self.constants.items() if name in read}
 
 
-def _affine(node: Node[FloatOp], constants: dict[str, Array]) -> tuple[F64, F64]:
+def affine(node: Node[FloatOp], constants: Mapping[str, Array]) -> tuple[F64, F64]:
     """(factor, shift) of a BatchNorm, each of shape (C,)."""
     assert isinstance(node.op, ops.BatchNorm)
     gamma, beta, mean, variance = (
@@ -123,6 +124,17 @@ def _affine(node: Node[FloatOp], constants: dict[str, Array]) -> tuple[F64, F64]
     )
     factor = gamma / np.sqrt(variance + node.op.eps)
     return factor, beta - mean * factor
+
+
+def output_moments(node: Node[FloatOp], constants: Mapping[str, Array]) -> tuple[F64, F64]:
+    """(mean, deviation) of each channel that a BatchNorm gave in training.
+
+    The mean is beta, the deviation |gamma| sqrt(variance / (variance + eps)): nearly 0 for a
+    channel that hardly varied, which eps kept from being scaled up.
+    """
+    assert isinstance(node.op, ops.BatchNorm)
+    gamma, beta, _, variance = (constants[v.name].astype(np.float64) for v in node.inputs[1:])
+    return beta, np.abs(gamma) * np.sqrt(variance / (variance + node.op.eps))
 
 
 def _along_outputs(op: FloatOp, factor: F64, shape: tuple[int, ...]) -> F64:

@@ -2,7 +2,9 @@
 
 from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.calibrate import Observations, merge, observe
+from intact.ptq.data_free import FromBatchNorm
 from intact.ptq.empirical_bias import EmpiricalBiasCorrection
+from intact.ptq.equalization import AbsorbBias, Equalize
 from intact.ptq.least_squares import LeastSquares
 from intact.ptq.nearest import Nearest, NearestInGroups
 from intact.ptq.protocol import (
@@ -18,9 +20,12 @@ from intact.ptq.quantize import quantize_from
 from intact.ptq.recipe import Observing, Quantized, Recipe, as_recipe, quantize, run
 
 __all__ = [
+    "AbsorbBias",
     "Batch",
     "BiasCorrected",
     "EmpiricalBiasCorrection",
+    "Equalize",
+    "FromBatchNorm",
     "LeastSquares",
     "Nearest",
     "NearestInGroups",

@@ -55,8 +55,7 @@ def observe(
     """
     graph = for_inference(graph)
     chosen = choose(graph, rules)
-    observers = _observers(graph, chosen)
-    statistics = {name: observer.begin() for name, observer in observers.items()}
+    statistics = {name: observer.begin() for name, observer in observers(graph, chosen).items()}
     watch = _Watch(graph, statistics, input_means(graph, chosen))
     if not statistics and not watch.means:
         return Observations({}, {})
@@ -92,15 +91,16 @@ def choose(graph: Graph[FloatOp], rules: Sequence[PtqRule]) -> dict[str, PtqRule
     return select(rules, [v.name for v in graph.inputs] + [node.name for node in graph.nodes])
 
 
-def _observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str, Observer]:
-    observers: dict[str, Observer] = {}
+def observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str, Observer]:
+    """The observer of each value that is observed, by its name."""
+    found: dict[str, Observer] = {}
     for name, place in placement(graph).items():
         rule = chosen.get(name)  # a constant has none
         if rule is None or not isinstance(place, Observed):
             continue
         if rule.activation is not None and not isinstance(rule.activation, Dynamic):
-            observers[name] = rule.activation
-    return observers
+            found[name] = rule.activation
+    return found
 
 
 def _without_masks(x: Tensor) -> Tensor:

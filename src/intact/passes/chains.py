@@ -1,0 +1,169 @@
+"""Which layers follow each other so that their channels may be scaled in between.
+
+A chain starts at a layer, convolution or linear, with the BatchNorm that alone reads it, and ends
+at the layers that read its channels. With a positive factor s for each channel the function stays
+the same if the first layer's outputs are divided by s and the weights behind multiplied by it,
+where everything between commutes with the factor:
+
+1. ReLU, leaky ReLU, PReLU, dropout; bounds, if they become bounds of each channel.
+2. Pooling, resizing and means over space; padding that adds no number but 0.
+3. Permutations, and reshaping that keeps a channel's numbers together.
+
+A value that several nodes read is followed to all of them. Sums, products, concatenations and graph
+outputs end the search without a chain, so that chains lie within the branches of residual blocks.
+Layers that share a weight are in none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Node, Value
+from intact.passes.channels import Layered
+from intact.passes.rewrite import sole_reader
+
+_ELEMENTWISE = (ops.Relu, ops.LeakyRelu, ops.Dropout)
+_OVER_SPACE = (
+    ops.MaxPool, ops.AvgPool, ops.AdaptiveAvgPool, ops.ResizeNearest, ops.ResizeBilinear,
+)  # fmt: skip
+_OF_CHANNELS = (ops.Prelu, ops.Clamp, ops.ChannelClamp)  # along axis 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer and the BatchNorm of its outputs."""
+
+    node: Node[FloatOp]
+    norm: Node[FloatOp] | None
+
+    @property
+    def op(self) -> Layered:
+        """The layer's operation."""
+        assert isinstance(self.node.op, Layered)
+        return self.node.op
+
+    @property
+    def output(self) -> Value:
+        """What the layer and its BatchNorm give."""
+        return self.node.output if self.norm is None else self.norm.output
+
+    @property
+    def axis(self) -> int:
+        """The axis of its output channels."""
+        return len(self.output.shape) - 1 if isinstance(self.op, ops.Linear) else 1
+
+    @property
+    def outputs(self) -> int:
+        """How many output channels it has."""
+        return self.output.shape[self.axis]
+
+    @property
+    def inputs(self) -> int:
+        """How many channels it reads."""
+        shape = self.node.inputs[0].shape
+        return shape[-1] if isinstance(self.op, ops.Linear) else shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Layers whose common channels may be scaled."""
+
+    first: Layer
+    between: tuple[Node[FloatOp], ...]  # in execution order
+    second: tuple[Layer, ...]
+
+    @property
+    def channels(self) -> int:
+        """How many they have in common."""
+        return self.first.outputs
+
+
+def layer_of(graph: Graph[FloatOp], node: Node[FloatOp]) -> Layer | None:
+    """The layer of a node; None for other operations, and where its parameters are not its own."""
+    if not isinstance(node.op, Layered) or not _owns(graph, node):
+        return None
+    norm = sole_reader(graph, node.output)
+    if norm is None or not isinstance(norm.op, ops.BatchNorm):
+        return Layer(node, None)
+    if isinstance(node.op, ops.Linear) and len(node.output.shape) != 2:
+        return Layer(node, None)  # the BatchNorm's channels are not the layer's outputs
+    return Layer(node, norm) if _owns(graph, norm) else None
+
+
+def chains(graph: Graph[FloatOp]) -> list[Chain]:
+    """All chains, in the order of their first layers."""
+    layers = {node.name: layer for node in graph.nodes if (layer := layer_of(graph, node))}
+    search = _Search(graph, layers)
+    return [chain for layer in layers.values() if (chain := search.behind(layer))]
+
+
+def _owns(graph: Graph[FloatOp], node: Node[FloatOp]) -> bool:
+    readers = graph.consumers()
+    parameters = [value.name for value in node.inputs[1:]]
+    own = all(name in graph.constants and len(readers[name]) == 1 for name in parameters)
+    return own and not {value.name for value in graph.outputs} & set(parameters)
+
+
+class _Search:
+    """Follows a layer's channels to the layers that read them."""
+
+    def __init__(self, graph: Graph[FloatOp], layers: dict[str, Layer]) -> None:
+        self._layers = layers
+        self._order = {node.name: index for index, node in enumerate(graph.nodes)}
+        self._readers = graph.consumers()
+        self._outputs = {value.name for value in graph.outputs}
+
+    def behind(self, layer: Layer) -> Chain | None:
+        found = list(self._follow(layer.output, layer.axis))
+        nodes = [node for node in found if isinstance(node, Node)]
+        second = tuple(node for node in found if isinstance(node, Layer))
+        if None in found or not second:
+            return None
+        between = tuple(sorted(nodes, key=lambda node: self._order[node.name]))
+        return Chain(layer, between, second)
+
+    def _follow(self, value: Value, axis: int) -> Iterator[Node[FloatOp] | Layer | None]:
+        """Nodes on the way, layers at its ends, and None where it leads nowhere."""
+        if value.name in self._outputs or value.name not in self._readers:
+            yield None
+            return
+        for node in self._readers[value.name]:
+            if node.name in self._layers and node.inputs[0].name == value.name:
+                reads = len(value.shape) - 1 if isinstance(node.op, ops.Linear) else 1
+                yield self._layers[node.name] if reads == axis else None
+                continue
+            behind = axis_behind(node, axis) if node.inputs[0].name == value.name else None
+            if behind is None:
+                yield None
+                return
+            yield node
+            yield from self._follow(node.output, behind)
+
+
+def axis_behind(node: Node[FloatOp], axis: int) -> int | None:
+    """Where a node's output has its input's channels; None if it does not commute with scaling."""
+    op, x = node.op, node.inputs[0]
+    if isinstance(op, _ELEMENTWISE):
+        return axis
+    if isinstance(op, _OF_CHANNELS + _OVER_SPACE):
+        return axis if axis == 1 else None
+    match op:
+        case ops.Pad(pads, mode, value):
+            adds_zero = mode is not ops.PadMode.CONSTANT or value == 0
+            return axis if adds_zero and pads[axis] == (0, 0) else None
+        case ops.Mean(axes, keepdims) if axis not in axes:
+            return axis if keepdims else axis - sum(other < axis for other in axes)
+        case ops.Permute(axes):
+            return axes.index(axis)
+        case ops.Reshape():
+            return axis if _keeps_together(x.shape, node.output.shape, axis) else None
+        case _:
+            return None
+
+
+def _keeps_together(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> bool:
+    """Whether channels stay where they are, each with the numbers behind it."""
+    if before[:axis] != after[:axis] or len(after) <= axis:
+        return False
+    return after[axis] == before[axis] or len(after) == axis + 1

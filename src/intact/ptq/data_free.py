@@ -1,0 +1,128 @@
+"""Ranges of activations and means of layers' inputs without samples, from BatchNorm's parameters.
+
+Nagel et al. 2019, section 5: a BatchNorm's beta and gamma are the mean and the deviation of what it
+gives, so that
+
+    range = min over channels of (beta - n gamma) .. max over channels of (beta + n gamma)
+
+with n = 6, cut by the activation function behind it. What follows, sums and pooling and layers
+without BatchNorm, is `propagated`; so are the means that `BiasCorrected` weights ask for.
+
+Nothing precedes the network's input: its range must be known. Images, inputs (N, 1 or 3, H, W), are
+taken to be normalised to -2.12 .. 2.64, the range of ImageNet's usual mean and deviation, in which
+-1 .. 1 and 0 .. 1 lie. Where the first BatchNorm's mean tells otherwise, that is an error.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from intact.errors import CalibrationError
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Value
+from intact.numerics.formats import Float
+from intact.observers import MinMax, Observer, Statistics
+from intact.passes.drop_dropout import drop_dropout
+from intact.passes.fold_batchnorm import output_moments
+from intact.passes.inference import for_inference
+from intact.ptq.bias_correction import input_means
+from intact.ptq.calibrate import Observations, choose, observers
+from intact.ptq.moments import Moments, normal
+from intact.ptq.propagation import propagated
+from intact.ptq.protocol import Batch, Progress, PtqRule
+
+IMAGES = (-2.1179, 2.64)  # of pixels 0..255 after (x / 255 - mean) / deviation, ImageNet's
+
+
+@dataclass(frozen=True, slots=True)
+class FromBatchNorm:
+    """Observes a network without samples; of a rule's observer only the format counts.
+
+    `deviations` is n above. `input_range` is that of the network's inputs, its mean in the middle.
+    """
+
+    deviations: float = 6.0
+    input_range: tuple[float, float] | None = None
+
+    def __call__(
+        self,
+        graph: Graph[FloatOp],
+        rules: Sequence[PtqRule],
+        batches: Iterable[Batch],  # noqa: ARG002
+        progress: Progress,  # noqa: ARG002
+    ) -> Observations:
+        """What BatchNorm knows.
+
+        Raises:
+            CalibrationError: if the inputs' range is not given and not known, or a value's cannot
+                be told from what comes before it.
+        """
+        reference = for_inference(graph)
+        chosen = choose(reference, rules)
+        known = {
+            value.name: self._input(reference, value)
+            for value in reference.inputs
+            if isinstance(value.dtype, Float)
+        }
+        known |= batchnorm_moments(graph, reference, self.deviations)
+        moments = propagated(reference, known, self.deviations)
+        return Observations(
+            {
+                name: _statistics(observer, moments[name])
+                for name, observer in observers(reference, chosen).items()
+            },
+            {
+                layer: replace(mean, total=moments[_read(reference, layer)].mean, count=1)
+                for layer, mean in input_means(reference, chosen).items()
+            },
+        )
+
+    def _input(self, graph: Graph[FloatOp], value: Value) -> Moments:
+        """Of evenly distributed numbers in the range."""
+        low, high = self._range(value)
+        linear = any(isinstance(n.op, ops.Linear) for n in graph.consumers().get(value.name, ()))
+        axis = len(value.shape) - 1 if linear else 1
+        ones = np.ones(value.shape[axis])
+        deviation = (high - low) / np.sqrt(12)
+        return Moments(axis, ones * (low + high) / 2, ones * deviation, ones * low, ones * high)
+
+    def _range(self, value: Value) -> tuple[float, float]:
+        if self.input_range is not None:
+            return self.input_range
+        if len(value.shape) == 4 and value.shape[1] in (1, 3):
+            return IMAGES
+        raise CalibrationError(
+            f'the range of the input "{value.name}" {value.shape} is not known without samples:'
+            " give it, as FromBatchNorm(input_range=(low, high)) or --input-range LOW HIGH"
+        )
+
+
+def batchnorm_moments(
+    graph: Graph[FloatOp], folded: Graph[FloatOp], deviations: float
+) -> dict[str, Moments]:
+    """What BatchNorms know of values of the graph into whose layers they are folded."""
+    names = {value.name for value in folded.values()}
+    instead: dict[str, str] = {}  # the layer that a BatchNorm is folded into, by the BatchNorm
+    found: dict[str, Moments] = {}
+    for node in drop_dropout(graph).nodes:
+        if isinstance(node.op, ops.BatchNorm):
+            layer = instead.get(node.inputs[0].name, node.inputs[0].name)
+            if node.name not in names:
+                instead[node.name] = layer
+            mean, deviation = output_moments(node, graph.constants)
+            found[instead.get(node.name, node.name)] = normal(1, mean, deviation, deviations)
+    return found
+
+
+def _statistics(observer: Observer, moments: Moments) -> Statistics:
+    statistics = MinMax(observer.format, observer.symmetric).begin()
+    statistics.update(torch.tensor(moments.range))
+    return statistics
+
+
+def _read(graph: Graph[FloatOp], layer: str) -> str:
+    """The value that a layer reads."""
+    return graph.producers()[layer].inputs[0].name
