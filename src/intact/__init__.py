@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from intact.api.doctor import cure, diagnose
     from intact.api.engine import Engine, compile  # noqa: A004
     from intact.api.export import export
     from intact.api.model import to_graph
@@ -57,6 +58,8 @@ _HOME = {
     "UnsupportedOpError": "intact.errors",
     "VerifyError": "intact.errors",
     "compile": "intact.api.engine",
+    "cure": "intact.api.doctor",
+    "diagnose": "intact.api.doctor",
     "export": "intact.api.export",
     "load": "intact.api.network",
     "quantize": "intact.api.quantize",
@@ -95,6 +98,8 @@ __all__ = [
     "UnsupportedOpError",
     "VerifyError",
     "compile",
+    "cure",
+    "diagnose",
     "export",
     "load",
     "quantize",

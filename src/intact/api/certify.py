@@ -89,7 +89,7 @@ def certificate(
     """What made the Program, and test vectors of the first calibration samples."""
     origin = Origin(
         name,
-        tuple(described(setting)[:MOST_TEXT] for setting in _settings(recipe)),
+        settings(recipe),
         seed,
         versions("intact", "numpy", "torch"),
         witness.calibration,
@@ -98,10 +98,11 @@ def certificate(
     return Certificate(origin, vectors(program, witness))
 
 
-def _settings(recipe: Recipe) -> tuple[object, ...]:
-    """The settings in the order in which they work."""
+def settings(recipe: Recipe) -> tuple[str, ...]:
+    """The settings of a recipe as text, in the order in which they work."""
     ways = () if recipe.observe is observe else (recipe.observe,)
-    return (*recipe.before, *ways, *recipe.rules, *recipe.after)
+    everything = (*recipe.before, *ways, *recipe.rules, *recipe.after)
+    return tuple(described(setting)[:MOST_TEXT] for setting in everything)
 
 
 def vectors(program: Program, witness: Witness) -> Vectors | None:

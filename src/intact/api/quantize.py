@@ -83,13 +83,13 @@ def quantize(
     """
     if max_drop is not None and validate is None:
         raise ValueError("max_drop needs validate, which measures what drops")
-    name, chosen = _named(recipe)
+    name, chosen = named(recipe)
     if seed is not None:
         check_seed(seed)
     several = max_drop is not None or chosen.before or chosen.after  # readings of the samples
     batches = list(calibration) if several and isinstance(calibration, Iterator) else calibration
     if example_input is None and isinstance(model, nn.Module):
-        graph, batches = _from_first_batch(model, batches)
+        graph, batches = from_first_batch(model, batches)
     else:
         graph = to_graph(model, example_input)
 
@@ -107,7 +107,8 @@ def _engine(network: QuantizedNetwork) -> Engine:
     return compile_engine(network, threads=threads)
 
 
-def _named(recipe: str | Recipe | Sequence[PtqRule]) -> Candidate:
+def named(recipe: str | Recipe | Sequence[PtqRule]) -> Candidate:
+    """A recipe and its name, of whatever `quantize` takes."""
     if isinstance(recipe, str):
         return recipe, named_recipe(recipe)
     if isinstance(recipe, Recipe):
@@ -120,9 +121,10 @@ def _named(recipe: str | Recipe | Sequence[PtqRule]) -> Candidate:
     return "rules", Recipe(rules=rules)
 
 
-def _from_first_batch(
+def from_first_batch(
     model: nn.Module, batches: Iterable[object]
 ) -> tuple[Graph[FloatOp], Iterable[object]]:
+    """The captured module, for which the first batch is the example; and all batches."""
     example, batches = _first_input(batches)
     try:
         return to_graph(model, example), batches

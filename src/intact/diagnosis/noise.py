@@ -85,13 +85,13 @@ def layer_noise(
     total = {name: Tally() for name, _ in walk.layers}
     own: dict[str, Tally] = {}
     done = 0
-    for samples, layers in walk.runs(batches):
-        for layer in layers:
+    for piece in walk.runs(batches):
+        for layer in piece.layers:
             total[layer.name] += tally(layer.quantized, layer.real)
             if layer.alone is not None and layer.alone_real is not None:
                 before = own.get(layer.name, Tally())
                 own[layer.name] = before + tally(layer.alone, layer.alone_real)
-        done += samples
+        done += piece.samples
         progress("measuring layers", done)
     return tuple(
         LayerNoise(

@@ -7,7 +7,7 @@ to codes. Alone it is held against the float layer on the same rounded values, s
 is the rounding of its weights and of its output, and what its output's range cuts off.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,24 @@ class LayerRun:
     alone_real: Array | None  # the float layer on the same
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some samples, and each layer on them in execution order, computed when it is asked for."""
+
+    inputs: tuple[torch.Tensor, ...]
+    samples: int
+    layers: Iterator[LayerRun]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A layer of the float network between values that both networks have."""
+
+    sources: tuple[Value, ...]  # of the Program
+    graph: Graph[FloatOp]  # from these values to the layer's output; no nodes: it only rounds
+    module: CapturedModule
+
+
 class Walk:
     """Both networks, ready to run."""
 
@@ -74,26 +92,53 @@ class Walk:
         self._steps = [prepare(node, self._constants) for node in self._nodes]
         self._known = _matching(reference, program)
         self._module = from_graph(reference).eval()
-        self._parts = self._float_layers()
+        self.parts = self._float_layers()  # by the Program's name of the layer
+
+    def known(self, value: Value) -> str:
+        """The name in the float network of a value that both have."""
+        return self._known[value.name].name
 
     @property
     def layers(self) -> tuple[tuple[str, Node[IntOp]], ...]:
         """The layers that `run` yields, by their names in the float network."""
         return tuple(
-            (self._known[node.name].name, node)
+            (self.known(node.output), node)
             for node in self._nodes
             if node.name in self._known and not isinstance(node.op, _LOSE_NOTHING)
         )
 
-    def runs(self, batches: Iterable[Batch]) -> Iterator[tuple[int, Iterator[LayerRun]]]:
-        """For pieces of the samples, how many they are and the layers in execution order.
+    def runs(self, batches: Iterable[Batch]) -> Iterator[Piece]:
+        """The samples in pieces that take little memory.
 
         Raises:
             CalibrationError: if a batch does not fit the network's inputs.
         """
         total = sum(elements(value.shape) for value in self.reference.values())
         for inputs, samples in pieces(self.reference.inputs, batches, max(1, _PIECE // total)):
-            yield samples, self._run(inputs, samples)
+            yield Piece(inputs, samples, self._run(inputs, samples))
+
+    def outputs(self, inputs: Sequence[torch.Tensor], error: Mapping[str, Array]) -> list[Array]:
+        """The float network's outputs with an error added to some of its values, by name."""
+
+        def disturbed(name: str, x: torch.Tensor) -> torch.Tensor | None:
+            return x + torch.from_numpy(error[name]) if name in error else None
+
+        with torch.inference_mode():
+            return [output.numpy() for output in self._module.run(inputs, disturbed)]
+
+    def values(
+        self, inputs: Sequence[torch.Tensor], names: Container[str]
+    ) -> dict[str, torch.Tensor]:
+        """Some of the float network's values, by name."""
+        found: dict[str, torch.Tensor] = {}
+
+        def keep(name: str, x: torch.Tensor) -> None:
+            if name in names:
+                found[name] = x
+
+        with torch.inference_mode():
+            self._module.run(inputs, keep)
+        return found
 
     def _run(self, inputs: Sequence[torch.Tensor], samples: int) -> Iterator[LayerRun]:
         real: dict[str, Array] = {}
@@ -111,7 +156,7 @@ class Walk:
             if node.name not in self._known:
                 rounded[node.name] = alone
                 continue
-            name = self._known[node.name].name
+            name = self.known(node.output)
             rounded[node.name] = self._as_codes(node.output, real[name])
             if isinstance(node.op, _LOSE_NOTHING):
                 continue
@@ -141,33 +186,29 @@ class Walk:
         self, node: Node[IntOp], name: str, rounded: Mapping[str, Array], real: Mapping[str, Array]
     ) -> Array | None:
         """The float layer on the numbers that the codes in `rounded` stand for."""
-        if node.name not in self._parts:
+        part = self.parts.get(node.name)
+        if part is None:
             return None
-        sources, part = self._parts[node.name]
-        if part is None:  # the layer only rounds
+        if not part.graph.nodes:
             return real[name]
         inputs = [
             torch.from_numpy(np.ascontiguousarray(self._as_real(value, rounded[value.name])))
-            for value in sources
+            for value in part.sources
         ]
         with torch.inference_mode():
-            return part.run(inputs)[0].numpy()
+            return part.module.run(inputs)[0].numpy()
 
-    def _float_layers(self) -> dict[str, tuple[tuple[Value, ...], CapturedModule | None]]:
-        """The float network between what each layer reads and writes, by the Program's name."""
+    def _float_layers(self) -> dict[str, Part]:
+        """The float network between what each layer reads and writes, where it is the same."""
         made = {node.name: node for node in self._nodes}
-        parts: dict[str, tuple[tuple[Value, ...], CapturedModule | None]] = {}
+        parts: dict[str, Part] = {}
         for name, node in self.layers:
             sources = self._sources(node, made)
-            read = [self._known[value.name].name for value in sources]
-            if read == [name]:
-                parts[node.name] = sources, None
-                continue
             try:
-                part = extract(self.reference, read, [name])
+                graph = extract(self.reference, [self.known(value) for value in sources], [name])
             except ValueError:  # the Program computes this from something else
                 continue
-            parts[node.name] = sources, from_graph(part).eval()
+            parts[node.name] = Part(sources, graph, from_graph(graph).eval())
         return parts
 
     def _sources(self, node: Node[IntOp], made: Mapping[str, Node[IntOp]]) -> tuple[Value, ...]:
@@ -177,7 +218,7 @@ class Walk:
         while waiting:
             value = waiting.pop(0)
             if value.name in self._known:
-                found.setdefault(self._known[value.name].name, value)
+                found.setdefault(self.known(value), value)
             elif value.name in made:
                 waiting += made[value.name].inputs
         return tuple(found.values())
