@@ -6,7 +6,15 @@ from intact.model import Dynamic
 from intact.numerics.formats import BF16, FP16, Int
 from intact.numerics.granularity import PerChannel, PerTensor
 from intact.observers import MinMax, Observer, Percentile
-from intact.ptq import BiasCorrected, Nearest, NearestInGroups, PtqRule, Recipe, WeightMethod
+from intact.ptq import (
+    BiasCorrected,
+    DeadChannelRepair,
+    Nearest,
+    NearestInGroups,
+    PtqRule,
+    Recipe,
+    WeightMethod,
+)
 
 _INT8 = Nearest(Int(8, narrow=True), PerChannel())
 _INT4 = Nearest(Int(4, narrow=True), PerChannel())
@@ -19,14 +27,20 @@ def _everywhere(weight: WeightMethod, activation: Observer | Dynamic | None = No
     return Recipe(rules=(PtqRule(weight=weight, activation=activation),))
 
 
+def _integers(weight: WeightMethod, activation: Observer | Dynamic) -> Recipe:
+    """Without channels that would stretch a range for nothing."""
+    rules = (PtqRule(weight=weight, activation=activation),)
+    return Recipe(rules=rules, before=(DeadChannelRepair(),))
+
+
 RECIPES: dict[str, Recipe] = {
     # Weights and activations in integers. W8A8 is TFLite's 8-bit specification.
-    "W8A8": _everywhere(BiasCorrected(_INT8), _ACTIVATION8),
-    "W8A8-per-tensor": _everywhere(Nearest(Int(8, narrow=True), PerTensor()), MinMax(Int(8))),
-    "W8A16": _everywhere(BiasCorrected(_INT8), MinMax(Int(16), symmetric=True)),
-    "W4A8": _everywhere(BiasCorrected(_INT4), _ACTIVATION8),
+    "W8A8": _integers(BiasCorrected(_INT8), _ACTIVATION8),
+    "W8A8-per-tensor": _integers(Nearest(Int(8, narrow=True), PerTensor()), MinMax(Int(8))),
+    "W8A16": _integers(BiasCorrected(_INT8), MinMax(Int(16), symmetric=True)),
+    "W4A8": _integers(BiasCorrected(_INT4), _ACTIVATION8),
     # No calibration: each layer quantizes what it reads when it runs.
-    "dynamic-int8": _everywhere(_INT8, Dynamic(Int(8))),
+    "dynamic-int8": _integers(_INT8, Dynamic(Int(8))),
     # Smaller files; the network computes in float32.
     "float16": _everywhere(Nearest(FP16, PerTensor())),
     "bfloat16": _everywhere(Nearest(BF16, PerTensor())),

@@ -4,6 +4,7 @@ from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, T
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
 from intact.ptq import (
+    DeadChannelRepair,
     EmpiricalBiasCorrection,
     Equalize,
     LeastSquares,
@@ -46,7 +47,11 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
 )
 
 # Their float outputs are unchanged, but for the rounding of float32.
-PREPARATIONS: tuple[Preparation, ...] = (Equalize(), Equalize(symmetric=False))
+PREPARATIONS: tuple[Preparation, ...] = (
+    DeadChannelRepair(),
+    Equalize(),
+    Equalize(symmetric=False),
+)
 
 REFINEMENTS: tuple[Refinement, ...] = (
     EmpiricalBiasCorrection(),

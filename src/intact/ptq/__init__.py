@@ -3,6 +3,7 @@
 from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.calibrate import Observations, merge, observe
 from intact.ptq.data_free import FromBatchNorm
+from intact.ptq.dead_channels import DeadChannelRepair
 from intact.ptq.empirical_bias import EmpiricalBiasCorrection
 from intact.ptq.equalization import AbsorbBias, Equalize
 from intact.ptq.least_squares import LeastSquares
@@ -23,6 +24,7 @@ __all__ = [
     "AbsorbBias",
     "Batch",
     "BiasCorrected",
+    "DeadChannelRepair",
     "EmpiricalBiasCorrection",
     "Equalize",
     "FromBatchNorm",

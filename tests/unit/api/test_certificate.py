@@ -43,7 +43,8 @@ def test_what_made_the_network_is_told(quantized: intact.QuantizedNetwork) -> No
     origin = certificate_of(quantized).origin
     assert (origin.recipe, origin.seed) == ("W8A8", 3)
     assert {"python", "numpy", "torch"} <= {version.package for version in origin.versions}
-    (rule,) = origin.rules
+    repair, rule = origin.rules
+    assert repair == "DeadChannelRepair(threshold=0.0001)"
     assert rule.startswith("Rule(match='*', weight=BiasCorrected(method=Nearest(format=Int(bits=8,")
     assert rule.endswith("activation=Percentile(format=Int(bits=8, signed=True, narrow=False),"
                          " symmetric=False, q=99.999))")  # fmt: skip
