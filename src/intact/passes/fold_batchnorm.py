@@ -9,7 +9,7 @@ factor * x + shift for each channel.
 3. Else, 2 axes: Mul and Add; the Add has the BatchNorm's name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,12 +22,15 @@ from intact.numerics.formats import FP32
 from intact.passes.rewrite import sole_reader, substitute
 
 
-def fold_batchnorm(graph: Graph[FloatOp]) -> Graph[FloatOp]:
-    """The same function without BatchNorm; arithmetic in float64, constants in float32."""
+def fold_batchnorm(graph: Graph[FloatOp], only: Collection[str] | None = None) -> Graph[FloatOp]:
+    """The same function without BatchNorm; arithmetic in float64, constants in float32.
+
+    With `only`, the BatchNorms of these names are folded and the others stay.
+    """
     work = _Work(graph)
     for old in graph.nodes:
         node = substitute(old, work.values)
-        if isinstance(node.op, ops.BatchNorm):
+        if isinstance(node.op, ops.BatchNorm) and (only is None or node.name in only):
             work.replace(old, node)
         else:
             work.nodes[node.name] = node
