@@ -9,6 +9,7 @@ from intact.observers import MinMax, Observer, Percentile
 from intact.ptq import (
     BiasCorrected,
     DeadChannelRepair,
+    FromBatchNorm,
     Nearest,
     NearestInGroups,
     PtqRule,
@@ -39,6 +40,12 @@ RECIPES: dict[str, Recipe] = {
     "W8A8-per-tensor": _integers(Nearest(Int(8, narrow=True), PerTensor()), MinMax(Int(8))),
     "W8A16": _integers(BiasCorrected(_INT8), MinMax(Int(16), symmetric=True)),
     "W4A8": _integers(BiasCorrected(_INT4), _ACTIVATION8),
+    # No calibration: ranges from BatchNorm (Nagel et al. 2019).
+    "W8A8-data-free": Recipe(
+        before=(DeadChannelRepair(),),
+        rules=(PtqRule(weight=BiasCorrected(_INT8), activation=MinMax(Int(8))),),
+        observe=FromBatchNorm(),
+    ),
     # No calibration: each layer quantizes what it reads when it runs.
     "dynamic-int8": _integers(_INT8, Dynamic(Int(8))),
     # Smaller files; the network computes in float32.

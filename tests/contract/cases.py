@@ -7,6 +7,7 @@ from intact.ptq import (
     DeadChannelRepair,
     EmpiricalBiasCorrection,
     Equalize,
+    EstimateBatchNorm,
     LeastSquares,
     Nearest,
     NearestInGroups,
@@ -49,6 +50,7 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
 # Their float outputs are unchanged, but for the rounding of float32.
 PREPARATIONS: tuple[Preparation, ...] = (
     DeadChannelRepair(),
+    EstimateBatchNorm(samples=8),
     Equalize(),
     Equalize(symmetric=False),
 )

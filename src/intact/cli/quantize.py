@@ -44,7 +44,7 @@ Chosen: TypeAlias = "str | Recipe"
 
 # \b: as it stands. The recipes themselves are not imported to show help, as torch takes seconds.
 _RECIPES = """\b
-Recipes: W8A8, W8A8-per-tensor, W8A16, W4A8, dynamic-int8,
+Recipes: W8A8, W8A8-per-tensor, W8A8-data-free, W8A16, W4A8, dynamic-int8,
 float16, bfloat16, W8, W4-g32."""
 
 _LISTED = 10  # of the layers that stay float
@@ -60,6 +60,13 @@ _LISTED = 10  # of the layers that stay float
     metavar="NAME|FUNCTION",
     help="A recipe's name, or file.py:function, which returns an intact.Recipe or rules.",
 )
+@click.option(
+    "--input-range",
+    nargs=2,
+    type=float,
+    metavar="LOW HIGH",
+    help="Of the network's inputs, for recipes that work without samples.",
+)
 @click.option("--validate", "labelled", metavar="DATA", help="Labelled samples to measure top-1.")
 @click.option("--max-drop", type=share, help="The most top-1 that may be lost: 0.5% or 0.005.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NET")
@@ -70,6 +77,7 @@ def command(
     model: str,
     calibration: str | None,
     recipe: str,
+    input_range: tuple[float, float] | None,
     labelled: str | None,
     max_drop: float | None,
     output: Path,
@@ -91,7 +99,7 @@ def command(
     reading.check(calibration, labelled)
     check_seed(seed)
     seed_everything(seed, model, calibration, labelled, recipe)
-    chosen = _recipe(recipe, calibrated=calibration is not None)
+    chosen = _recipe(recipe, input_range, calibrated=calibration is not None)
     graph = open_graph(model, calibration)
     samples = None if calibration is None else open_samples(calibration, graph.inputs, reading)
     judges = None if labelled is None else _judges(labelled, graph, reading)
@@ -104,14 +112,26 @@ def command(
     return 0 if network.validation is None or network.validation.met else 1
 
 
-def _recipe(text: str, *, calibrated: bool) -> Chosen:
+def _recipe(text: str, input_range: tuple[float, float] | None, *, calibrated: bool) -> Chosen:
     """The recipe, looked at before the network is read, which may take long."""
     from intact.recipes import recipe
 
     found = _written(text) if is_function(text) else recipe(text)
+    if input_range is not None:
+        return _with_input_range(found, input_range)
     if found.needs_samples and not calibrated:
         raise click.UsageError("this recipe observes activations: it needs --calibration DATA")
     return found if is_function(text) else text
+
+
+def _with_input_range(recipe: "Recipe", input_range: tuple[float, float]) -> "Recipe":
+    from intact.ptq import FromBatchNorm
+
+    if not isinstance(recipe.observe, FromBatchNorm):
+        raise click.UsageError(
+            "--input-range is for recipes that work without samples, such as W8A8-data-free"
+        )
+    return replace(recipe, observe=replace(recipe.observe, input_range=input_range))
 
 
 def _written(text: str) -> "Recipe":

@@ -6,6 +6,7 @@ from intact.ptq.data_free import FromBatchNorm
 from intact.ptq.dead_channels import DeadChannelRepair
 from intact.ptq.empirical_bias import EmpiricalBiasCorrection
 from intact.ptq.equalization import AbsorbBias, Equalize
+from intact.ptq.estimated_batchnorm import EstimateBatchNorm
 from intact.ptq.least_squares import LeastSquares
 from intact.ptq.nearest import Nearest, NearestInGroups
 from intact.ptq.protocol import (
@@ -27,6 +28,7 @@ __all__ = [
     "DeadChannelRepair",
     "EmpiricalBiasCorrection",
     "Equalize",
+    "EstimateBatchNorm",
     "FromBatchNorm",
     "LeastSquares",
     "Nearest",

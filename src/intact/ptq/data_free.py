@@ -8,9 +8,10 @@ gives, so that
 with n = 6, cut by the activation function behind it. What follows, sums and pooling and layers
 without BatchNorm, is `propagated`; so are the means that `BiasCorrected` weights ask for.
 
-Nothing precedes the network's input: its range must be known. Images, inputs (N, 1 or 3, H, W), are
-taken to be normalised to -2.12 .. 2.64, the range of ImageNet's usual mean and deviation, in which
--1 .. 1 and 0 .. 1 lie. Where the first BatchNorm's mean tells otherwise, that is an error.
+Nothing precedes the network's input: its range must be known. Images, inputs (N, 1 or 3, H, W),
+are taken to be normalised to -2.12 .. 2.64, the range of ImageNet's usual mean and deviation, in
+which -1 .. 1 and 0 .. 1 lie. The input's mean E[x] follows from the first layer's BatchNorm, whose
+mean is that of W x + b; where it lies outside of the range, that is an error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,8 +24,11 @@ from intact.errors import CalibrationError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Value
+from intact.numerics.arrays import F64
 from intact.numerics.formats import Float
 from intact.observers import MinMax, Observer, Statistics
+from intact.passes.chains import layer_of
+from intact.passes.channels import through
 from intact.passes.drop_dropout import drop_dropout
 from intact.passes.fold_batchnorm import output_moments
 from intact.passes.inference import for_inference
@@ -34,6 +38,7 @@ from intact.ptq.moments import Moments, normal
 from intact.ptq.propagation import propagated
 from intact.ptq.protocol import Batch, Progress, PtqRule
 
+_TELL = "give its range, as FromBatchNorm(input_range=(low, high)) or --input-range LOW HIGH"
 IMAGES = (-2.1179, 2.64)  # of pixels 0..255 after (x / 255 - mean) / deviation, ImageNet's
 
 
@@ -60,11 +65,12 @@ class FromBatchNorm:
             CalibrationError: if the inputs' range is not given and not known, or a value's cannot
                 be told from what comes before it.
         """
+        graph = drop_dropout(graph)
         reference = for_inference(graph)
         chosen = choose(reference, rules)
         known = {
-            value.name: self._input(reference, value)
-            for value in reference.inputs
+            value.name: self._input(graph, value)
+            for value in graph.inputs
             if isinstance(value.dtype, Float)
         }
         known |= batchnorm_moments(graph, reference, self.deviations)
@@ -81,13 +87,20 @@ class FromBatchNorm:
         )
 
     def _input(self, graph: Graph[FloatOp], value: Value) -> Moments:
-        """Of evenly distributed numbers in the range."""
+        """Of evenly distributed numbers in the range, with the mean that was trained on."""
         low, high = self._range(value)
         linear = any(isinstance(n.op, ops.Linear) for n in graph.consumers().get(value.name, ()))
         axis = len(value.shape) - 1 if linear else 1
         ones = np.ones(value.shape[axis])
-        deviation = (high - low) / np.sqrt(12)
-        return Moments(axis, ones * (low + high) / 2, ones * deviation, ones * low, ones * high)
+        mean = trained_mean(graph, value)
+        if mean is None:
+            mean = ones * (low + high) / 2
+        elif mean.min() < low or mean.max() > high:
+            raise CalibrationError(
+                f'the input "{value.name}" had means {np.round(mean, 2).tolist()} in training,'
+                f" outside of {low} .. {high}: {_TELL}"
+            )
+        return Moments(axis, mean, ones * (high - low) / np.sqrt(12), ones * low, ones * high)
 
     def _range(self, value: Value) -> tuple[float, float]:
         if self.input_range is not None:
@@ -96,7 +109,7 @@ class FromBatchNorm:
             return IMAGES
         raise CalibrationError(
             f'the range of the input "{value.name}" {value.shape} is not known without samples:'
-            " give it, as FromBatchNorm(input_range=(low, high)) or --input-range LOW HIGH"
+            f" {_TELL}"
         )
 
 
@@ -107,7 +120,7 @@ def batchnorm_moments(
     names = {value.name for value in folded.values()}
     instead: dict[str, str] = {}  # the layer that a BatchNorm is folded into, by the BatchNorm
     found: dict[str, Moments] = {}
-    for node in drop_dropout(graph).nodes:
+    for node in graph.nodes:
         if isinstance(node.op, ops.BatchNorm):
             layer = instead.get(node.inputs[0].name, node.inputs[0].name)
             if node.name not in names:
@@ -115,6 +128,24 @@ def batchnorm_moments(
             mean, deviation = output_moments(node, graph.constants)
             found[instead.get(node.name, node.name)] = normal(1, mean, deviation, deviations)
     return found
+
+
+def trained_mean(graph: Graph[FloatOp], value: Value) -> F64 | None:
+    """The mean of each channel of an input in training, by least squares.
+
+    From the BatchNorm behind the layer that reads it; None where there is none or it has fewer
+    outputs than the input has channels.
+    """
+    readers = [node for node in graph.nodes if value.name in {v.name for v in node.inputs}]
+    if len(readers) == 1 and isinstance(readers[0].op, ops.Pad):
+        return trained_mean(graph, readers[0].output)
+    layer = layer_of(graph, readers[0]) if len(readers) == 1 else None
+    if layer is None or layer.norm is None or layer.outputs < layer.inputs:
+        return None
+    weight, *bias = (graph.constants[v.name].astype(np.float64) for v in layer.node.inputs[1:])
+    columns = [through(layer.op, weight, unit) for unit in np.eye(layer.inputs)]
+    seen = graph.constants[layer.norm.inputs[3].name] - sum(bias)
+    return np.asarray(np.linalg.lstsq(np.stack(columns, axis=1), seen, rcond=None)[0])
 
 
 def _statistics(observer: Observer, moments: Moments) -> Statistics:

@@ -13,12 +13,11 @@ The latter follows from integrating by parts twice; a bound that is infinite dro
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi, sqrt
+from math import erf, pi, sqrt
 
 import numpy as np
 
 from intact.numerics.arrays import F64, Array
-from intact.numerics.special import erf
 
 _POINTS = 513  # of a function over 16 deviations
 
@@ -86,5 +85,9 @@ def _density(x: F64) -> F64:
     return np.exp(-(np.clip(x, -40, 40) ** 2) / 2) / sqrt(2 * pi)
 
 
+# To the last digit, or a bound that is far away would count.
+_erf = np.vectorize(erf, otypes=[np.float64])
+
+
 def _distribution(x: F64) -> F64:
-    return np.asarray((1 + erf(x / sqrt(2))) / 2)
+    return np.asarray((1 + _erf(x / sqrt(2))) / 2)
