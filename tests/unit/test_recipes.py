@@ -33,6 +33,7 @@ def graph() -> Graph[FloatOp]:
 _WEIGHTS = {
     "W8A8": Int(8, narrow=True),
     "W8A8-per-tensor": Int(8, narrow=True),
+    "W8A8-data-free": Int(8, narrow=True),
     "W8A16": Int(8, narrow=True),
     "W4A8": Int(4, narrow=True),
     "dynamic-int8": Int(8, narrow=True),
@@ -44,6 +45,7 @@ _WEIGHTS = {
 _ACTIVATIONS = {
     "W8A8": Int(8),
     "W8A8-per-tensor": Int(8),
+    "W8A8-data-free": Int(8),
     "W8A16": Int(16),
     "W4A8": Int(8),
     "dynamic-int8": Int(8),
@@ -80,6 +82,12 @@ def test_sixteen_bit_activations_are_symmetric(graph):
 def test_recipes_without_an_observer_need_no_data(graph, name):
     model = quantize(graph, recipe(name))
     assert all(isinstance(params, Dynamic) for params in model.activations.values())
+
+
+def test_data_free_ranges_need_no_data(graph):
+    assert not recipe("W8A8-data-free").needs_samples
+    model = quantize(graph, recipe("W8A8-data-free"))
+    assert all(isinstance(params, QuantParams) for params in model.activations.values())
 
 
 def test_an_unknown_recipe_names_the_nearest():
