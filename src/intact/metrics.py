@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intact.errors import CalibrationError
-from intact.numerics.arrays import Array, IntArray
+from intact.numerics.arrays import F64, Array, IntArray
 
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
@@ -24,16 +24,34 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, (centre - half) / (1 + z2)), min(1.0, (centre + half) / (1 + z2))
 
 
-def paired_difference(only_first: int, only_second: int, trials: int) -> tuple[float, float]:
-    """95 % interval of first's share minus second's on the same samples (Agresti, Min 2005).
+def paired_difference(
+    only_first: int, only_second: int, trials: int, z: float = Z95
+) -> tuple[float, float]:
+    """Interval of first's share minus second's on the same samples (Agresti, Min 2005).
 
     `only_first` counts the samples that the first alone has right. With half an observation added
     to each of the four cells, d = (b - c) / n and the half-width is z sqrt(b + c - n d^2) / n.
     """
     b, c, n = only_first + 0.5, only_second + 0.5, trials + 2
     difference = (b - c) / n
-    half = Z95 * math.sqrt(b + c - n * difference**2) / n
+    half = z * math.sqrt(b + c - n * difference**2) / n
     return max(-1.0, difference - half), min(1.0, difference + half)
+
+
+def paired_interval(first: F64, second: F64, z: float = Z95) -> tuple[float, float]:
+    """Interval of first's mean score minus second's, from the scores (N,) of the same samples.
+
+    Scores of 0 and 1 are shares: `paired_difference`. For others it is the normal distribution's,
+    mean(d) -+ z sqrt(var(d) / N) with d = first - second; infinite for fewer than two samples.
+    """
+    differences = first - second
+    if all(np.isin(scores, (0, 1)).all() for scores in (first, second)):
+        only_first, only_second = int((differences > 0).sum()), int((differences < 0).sum())
+        return paired_difference(only_first, only_second, len(first), z)
+    if len(differences) < 2:
+        return -math.inf, math.inf
+    half = z * float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return float(differences.mean()) - half, float(differences.mean()) + half
 
 
 def predictions(outputs: Array) -> IntArray:

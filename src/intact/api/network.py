@@ -17,10 +17,21 @@ from intact.model import QuantizedModel
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A recipe that was tried, and what `validate` said of the network that it gave."""
+    """A recipe that was tried, and what `validate` said of the network that it gave.
+
+    With a score for each sample, `interval` is the 95 % confidence interval of the drop, paired. A
+    network that was surely beyond the budget was given up after `samples` of them: not `whole`, and
+    `metric` is the float network's less the drop on those.
+    """
 
     recipe: str
     metric: float
+    bytes: int = 0  # stored by a device
+    cures: tuple[str, ...] = ()  # what was done beyond the recipe that was asked for, in words
+    interval: tuple[float, float] | None = None
+    samples: int | None = None  # None where validate gave one number for all
+    whole: bool = True
+    seconds: float = 0.0  # to quantize and validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,8 @@ class Validation:
     quantized_metric: float
     max_drop: float | None
     attempts: tuple[Attempt, ...]  # in order; one of them is the network that was kept
+    kept: int = 0  # which
+    out_of_time: bool = False  # the search was stopped by its time limit
 
     @property
     def drop(self) -> float:
@@ -38,9 +51,30 @@ class Validation:
         return self.float_metric - self.quantized_metric
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval of the drop, paired; None without scores of samples."""
+        return self.attempts[self.kept].interval
+
+    @property
     def met(self) -> bool:
-        """Whether the drop is within the budget; True without one."""
-        return self.max_drop is None or self.drop <= self.max_drop
+        """Whether the drop measured on all samples is within the budget; True without one."""
+        return self.max_drop is None or within(self.drop, self.max_drop)
+
+    @property
+    def certain(self) -> bool:
+        """Whether the whole interval is on the drop's side of the budget: more samples would agree.
+
+        Without a budget or an interval it is True.
+        """
+        if self.max_drop is None or self.interval is None:
+            return True
+        low, high = self.interval
+        return within(high, self.max_drop) if self.met else not within(low, self.max_drop)
+
+
+def within(drop: float, max_drop: float) -> bool:
+    """Whether a drop is no larger: 0.77 - 0.76 is no larger than 0.01, whatever floats say."""
+    return drop <= max_drop + 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

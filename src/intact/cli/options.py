@@ -1,6 +1,7 @@
 """Options that several commands share, and the text of their values."""
 
 import importlib.util
+import math
 import random
 from collections.abc import Callable
 from functools import reduce, wraps
@@ -35,6 +36,19 @@ def share(text: str) -> float:
     if not 0 <= found <= 1:
         raise click.BadParameter(f"{text!r} is not between 0 and 1 (100%)")
     return found
+
+
+def duration(text: str) -> float:
+    """Seconds: 90, 90s, 10m or 1.5h."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    unit = units.get(text[-1:])
+    try:
+        seconds = float(text) if unit is None else float(text[:-1]) * unit
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise click.BadParameter(f"{text!r} is no time like 90s, 10m or 1.5h")
+    return seconds
 
 
 def memory_size(text: str) -> int:

@@ -1,19 +1,20 @@
 """intact quantize."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from intact.api.engine import Engine
 from intact.api.layers import constant_bytes
-from intact.api.network import QuantizedNetwork, Validation
+from intact.api.network import QuantizedNetwork
+from intact.cli.attempts import show_validation, validation_document
 from intact.cli.networks import open_graph
 from intact.cli.options import (
     EPILOG,
     data_options,
+    duration,
     json_option,
     seed_everything,
     seed_option,
@@ -21,11 +22,9 @@ from intact.cli.options import (
 )
 from intact.cli.output import (
     Json,
-    Show,
     check_output,
     kilobytes,
     note,
-    percent,
     print_json,
     progress,
 )
@@ -35,7 +34,6 @@ from intact.errors import FormatError
 from intact.ir.certificate import check_seed
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
-from intact.metrics import Top1, top1
 
 if TYPE_CHECKING:
     from intact.ptq import Recipe
@@ -69,6 +67,9 @@ _LISTED = 10  # of the layers that stay float
 )
 @click.option("--validate", "labelled", metavar="DATA", help="Labelled samples to measure top-1.")
 @click.option("--max-drop", type=share, help="The most top-1 that may be lost: 0.5% or 0.005.")
+@click.option(
+    "--time", "time_limit", type=duration, help="With --max-drop: stop after 10m, 90s or 1.5h."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NET")
 @data_options
 @seed_option
@@ -80,6 +81,7 @@ def command(
     input_range: tuple[float, float] | None,
     labelled: str | None,
     max_drop: float | None,
+    time_limit: float | None,
     output: Path,
     reading: Reading,
     seed: int,
@@ -89,13 +91,17 @@ def command(
 
     --limit is about the calibration samples; to validate, all are used.
 
-    With --max-drop, other recipes are tried if the first loses more: the same with activation
-    ranges of least squared error, then recipes of more bits. The first within the budget is saved;
-    if none is, the best one, and the exit code is 1.
+    With --max-drop, cures are tried if the recipe loses more, the cheapest first: for all layers
+    scales per channel, better ranges and corrected biases, then for the layers that cause the loss
+    more bits, and float at last. The first network within the budget is saved; if none is, the
+    best one, and the exit code is 1. The best so far is saved as soon as it is found; after an
+    interruption the same command goes on from NET.journal.
     """
     check_output(output, ".intact")
     if max_drop is not None and labelled is None:
         raise click.UsageError("--max-drop needs --validate DATA, which measures what drops")
+    if time_limit is not None and max_drop is None:
+        raise click.UsageError("--time is about a search: it needs --max-drop")
     reading.check(calibration, labelled)
     check_seed(seed)
     seed_everything(seed, model, calibration, labelled, recipe)
@@ -103,7 +109,8 @@ def command(
     graph = open_graph(model, calibration)
     samples = None if calibration is None else open_samples(calibration, graph.inputs, reading)
     judges = None if labelled is None else _judges(labelled, graph, reading)
-    network = _quantized(graph, samples, chosen, judges, max_drop, seed)
+    budget = None if max_drop is None else Budget(max_drop, time_limit, output)
+    network = _quantized(graph, samples, chosen, judges, budget, seed)
     network.save(output)
     if as_json:
         print_json(document(network, graph, output))
@@ -154,40 +161,66 @@ def _judges(source: str, graph: Graph[FloatOp], reading: Reading) -> Samples:
     return judges
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a search may lose, and how long it may take."""
+
+    max_drop: float
+    time_limit: float | None
+    output: Path
+
+    @property
+    def journal(self) -> Path:
+        """From which the same command goes on."""
+        return self.output.with_name(self.output.name + ".journal")
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """Samples as `ScoredSamples` reads them."""
+
+    samples: Samples
+
+    def __iter__(self) -> Iterator[tuple[object, object]]:
+        return ((batch.inputs, batch.targets) for batch in self.samples.labelled())
+
+
 def _quantized(
     graph: Graph[FloatOp],
     samples: Samples | None,
     recipe: Chosen,
     judges: Samples | None,
-    max_drop: float | None,
+    budget: Budget | None,
     seed: int,
 ) -> QuantizedNetwork:
     from intact.api.quantize import quantize
+    from intact.api.scoring import ScoredSamples
 
+    if budget is not None and budget.journal.exists():
+        note(f"{budget.journal}: goes on with it if it is of the same network, data and options")
     with progress() as show:
+
+        def told(what: str, done: int, total: int | None = None) -> None:
+            source = judges if what.startswith("validating") else samples
+            known = source.count if source is not None and " at fault" not in what else None
+            show(what, done, total or known)
+
         return quantize(
             graph,
             () if samples is None else samples,
             recipe=recipe,
-            validate=None if judges is None else lambda engine: _top1(engine, judges, show),
-            max_drop=max_drop,
-            progress=lambda what, done, total=None: show(
-                what, done, total or (samples.count if samples else None)
-            ),
+            validate=None if judges is None else ScoredSamples(_Labelled(judges)),
+            max_drop=None if budget is None else budget.max_drop,
+            time_limit=None if budget is None else budget.time_limit,
+            journal=None if budget is None else budget.journal,
+            progress=told,
             seed=seed,
         )
 
 
-def _top1(engine: Engine, judges: Samples, show: Show) -> float:
-    tally = Top1()
-    for batch in judges.labelled(show, "validating"):
-        assert batch.targets is not None
-        tally += top1(engine.arrays(batch.inputs)[0], batch.targets)
-    return tally.share
-
-
 def document(network: QuantizedNetwork, graph: Graph[FloatOp], output: Path) -> dict[str, Json]:
     """What `--json` prints."""
+    validation = network.validation
     return {
         "output": str(output),
         "recipe": network.recipe,
@@ -196,19 +229,7 @@ def document(network: QuantizedNetwork, graph: Graph[FloatOp], output: Path) -> 
         "macs": network.macs,
         "arena_bytes": network.arena_bytes,
         "stays_float": dict(network.stays_float),
-        "validation": None if network.validation is None else _validation(network.validation),
-    }
-
-
-def _validation(validation: Validation) -> dict[str, Json]:
-    return {
-        "metric": "top1",
-        "float": validation.float_metric,
-        "quantized": validation.quantized_metric,
-        "drop": validation.drop,
-        "max_drop": validation.max_drop,
-        "met": validation.met,
-        "attempts": [{"recipe": a.recipe, "top1": a.metric} for a in validation.attempts],
+        "validation": None if validation is None else validation_document(validation),
     }
 
 
@@ -219,14 +240,5 @@ def _report(network: QuantizedNetwork, graph: Graph[FloatOp], output: Path) -> N
         click.echo(f'stays float: "{name}": {why}')
     if len(network.stays_float) > _LISTED:
         click.echo(f"and {len(network.stays_float) - _LISTED} more; --json lists them all")
-    validation = network.validation
-    if validation is None:
-        return
-    for attempt in validation.attempts:
-        note(f"tried {attempt.recipe}: top-1 {percent(attempt.metric)}")
-    click.echo(
-        f"top-1 {percent(validation.float_metric)} in float,"
-        f" {percent(validation.quantized_metric)} quantized"
-    )
-    if not validation.met:
-        note(f"the budget of {percent(validation.max_drop or 0)} was missed; saved the best")
+    if network.validation is not None:
+        show_validation(network.validation)

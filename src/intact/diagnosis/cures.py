@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from glob import escape
 from typing import TypeAlias
 
+from intact.diagnosis.blame import Blame
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.model import Dynamic
@@ -39,6 +40,7 @@ from intact.ptq.calibrate import choose
 
 Layers: TypeAlias = Collection[str] | None  # names of nodes and inputs; None: everywhere
 Apply: TypeAlias = Callable[[Recipe, Graph[FloatOp], Layers], Recipe]
+Guilt: TypeAlias = Callable[[Blame], float]
 _Change: TypeAlias = Callable[[PtqRule], PtqRule]
 
 _WIDE = MinMax(Int(16), symmetric=True)
@@ -56,7 +58,8 @@ class Cure:
     words: str  # what people read: "<layer>: <words>"
     price: str  # what it costs, for people
     apply: Apply
-    at_fault: bool  # worth it only for the layers at fault
+    guilt: Guilt | None = None  # of a layer; None: so cheap that it is done everywhere
+    most: float = 1.0  # the largest share of the layers that it is for
 
     def titled(self, layers: Layers) -> str:
         """With the number of layers, as in ``sixteen_bits(3)``."""
@@ -209,30 +212,41 @@ def _changed(recipe: Recipe, graph: Graph[FloatOp], layers: Layers, change: _Cha
 
 
 PER_CHANNEL = Cure(
-    "per_channel", "a scale for each output channel of the weight", "nothing", per_channel, False
+    "per_channel", "a scale for each output channel of the weight", "nothing", per_channel
 )
 LEAST_SQUARED_ERROR = Cure(
     "least_squared_error",
     "ranges of least squared error, which may clip",
     "nothing",
     least_squared_error,
-    False,
 )
 BIAS_CORRECTED = Cure(
     "bias_corrected",
     "a bias that makes up for the mean error of the rounded weight",
     "nothing",
     bias_corrected,
-    False,
 )
 EIGHT_BIT_WEIGHTS = Cure(
-    "eight_bit_weights", "8-bit weights", "bytes of weights", eight_bit_weights, True
+    "eight_bit_weights",
+    "8-bit weights",
+    "bytes of weights",
+    eight_bit_weights,
+    guilt=lambda blame: blame.weight,
 )
 SIXTEEN_BITS = Cure(
-    "sixteen_bits", "16-bit activations", "memory and some time", sixteen_bits, True
+    "sixteen_bits",
+    "16-bit activations",
+    "memory and some time",
+    sixteen_bits,
+    guilt=lambda blame: blame.activation,
 )
 KEEP_FLOAT = Cure(
-    "keep_float", "computed in float", "bytes, time, and integers on the device", keep_float, True
+    "keep_float",
+    "computed in float",
+    "bytes, time, and integers on the device",
+    keep_float,
+    guilt=lambda blame: blame.share,
+    most=0.5,  # more, and the network is hardly a quantized one
 )
 CURES: tuple[Cure, ...] = (  # from the cheapest
     PER_CHANNEL,

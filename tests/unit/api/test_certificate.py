@@ -148,7 +148,14 @@ def test_a_recipe_that_was_tried_later_is_certified() -> None:
     found = intact.quantize(
         network(), iter([SAMPLES]), recipe="W4A8", validate=lambda _: next(metrics), max_drop=0.2
     )
-    assert found.recipe == certificate_of(found).origin.recipe == "W8A8"
+    names = [
+        "W4A8",
+        "W4A8 + least_squared_error",
+        "W4A8 + least_squared_error + eight_bit_weights(1)",
+    ]
+    assert found.validation is not None
+    assert [attempt.recipe for attempt in found.validation.attempts] == names
+    assert found.recipe == certificate_of(found).origin.recipe == names[-1]
     assert intact.verify_certificate(found, executors=["native"]).met
 
 

@@ -112,23 +112,6 @@ def test_validation_sees_ordinary_functions() -> None:
     assert found.validation.met
 
 
-def test_fallbacks_are_tried_until_the_budget_is_met() -> None:
-    metrics = iter([1.0, 0.5, 0.6, 0.9, 0.99])
-    said: list[str] = []
-    found = intact.quantize(
-        network(),
-        [SAMPLES],
-        recipe="W4A8",
-        validate=lambda _: next(metrics),
-        max_drop=0.2,
-        progress=lambda *told: said.append(told[0]),
-    )
-    assert found.validation is not None
-    assert [a.recipe for a in found.validation.attempts] == ["W4A8", "W4A8 with Mse", "W8A8"]
-    assert (found.recipe, found.validation.quantized_metric) == ("W8A8", 0.9)
-    assert {"calibrating W8A8", "validating float"} <= set(said)
-
-
 def test_a_saved_network_is_the_same(quantized: intact.QuantizedNetwork, tmp_path: Path) -> None:
     quantized.save(tmp_path / "net.intact")
     loaded = intact.load(tmp_path / "net.intact")
