@@ -34,7 +34,8 @@ demo: system $(VENV)/demo.stamp
 
 test: CROSS := arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-arm \
   riscv64-unknown-elf-gcc:gcc-riscv64-unknown-elf qemu-system-riscv32:qemu-system-misc \
-  aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user
+  aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user \
+  chromium:chromium chromedriver:chromium-driver
 test: system lint
 	$(BIN)/python -m pytest -n 2
 
@@ -76,7 +77,7 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 # What building and the tests need from the system: a Python with venv and its headers, compilers for
-# C and C++20, and for `make test` cross compilers with their C libraries, and emulators.
+# C and C++20, and for `make test` cross compilers with their C libraries, emulators, and a browser.
 system:
 	@missing=(); \
 	test -x $(BIN)/pip || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \

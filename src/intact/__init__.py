@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
     from intact.observers import Entropy, MinMax, MovingAverage, Mse, Percentile
     from intact.ptq import BiasCorrected, Nearest, NearestInGroups, PtqRule, Recipe
+    from intact.report.write import write_report
 
 _HOME = {
     "BF16": "intact.numerics.formats",
@@ -66,6 +67,7 @@ _HOME = {
     "to_graph": "intact.api.model",
     "verify": "intact.api.verify",
     "verify_certificate": "intact.api.replay",
+    "write_report": "intact.report.write",
 }
 
 __all__ = [
@@ -106,6 +108,7 @@ __all__ = [
     "to_graph",
     "verify",
     "verify_certificate",
+    "write_report",
 ]
 
 

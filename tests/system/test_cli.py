@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MAPS = ("stays_float", "skipped", "certificate.ranges", "certificate.versions")  # keyed by names
 QUANTIZE = ["quantize", "digits.pt2", "--calibration", "calibration.npz", "-o", "digits.intact"]
 EXECUTORS = ["--executor", "native", "--executor", "onnxruntime"]
+REPORT = ["report", "digits.intact", "--model", "digits.pt2"]
 BUDGET = ["--validate", "test.npz", "--max-drop", "1%"]
 
 pytest.importorskip("onnxruntime")
@@ -61,6 +62,7 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
             ["export", "digits.intact", "--to", "onnx", "-o", "digits.onnx"],
             ["verify", "digits.intact", "--data", "test.npz", *EXECUTORS],
             ["benchmark", "digits.intact", "--rounds", "1"],
+            [*REPORT, "--data", "test.npz", "--benchmark", "-o", "digits.html"],
         )
     }
     assert set(found) == set(COMMANDS)

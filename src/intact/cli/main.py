@@ -20,9 +20,16 @@ from intact.errors import BudgetError, IntactError
 
 DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx"}
+_EXTRAS = {
+    "torch": "torch",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "altair": "report",
+    "jinja2": "report",
+    "vl_convert": "report",
+}
 
-COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark")
+COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark", "report")
 
 
 class _Lazy(click.Group):

@@ -54,11 +54,12 @@ def kernel_weight(name: str, tensor: object, op: FloatOp) -> Weight | str:
     offsets = None
     if tensor.params.zero_point is not None and tensor.params.offset.any():
         offsets = tuple(int(z) for z in np.tile(tensor.params.offset.ravel(), repeats))
-    codes = _kernel_layout(tensor.codes, op)
+    codes = kernel_layout(tensor.codes, op)
     return Weight(name, codes, format, scales, offsets)
 
 
-def _kernel_layout(codes: Codes, op: FloatOp) -> Codes:
+def kernel_layout(codes: Array, op: FloatOp) -> Array:
+    """A layer's weight with output channels first and input channels last."""
     match op:
         case ops.Conv() if codes.ndim == 3:
             return codes.transpose(0, 2, 1)[:, None]
