@@ -8,6 +8,7 @@ from intact.ptq import (
     EmpiricalBiasCorrection,
     Equalize,
     EstimateBatchNorm,
+    Gptq,
     LeastSquares,
     Nearest,
     NearestInGroups,
@@ -58,4 +59,6 @@ PREPARATIONS: tuple[Preparation, ...] = (
 REFINEMENTS: tuple[Refinement, ...] = (
     EmpiricalBiasCorrection(),
     EmpiricalBiasCorrection(samples=7, memory=0),
+    Gptq(),
+    Gptq(by_size=True, samples=7, memory=0),
 )

@@ -7,6 +7,7 @@ from intact.ptq.dead_channels import DeadChannelRepair
 from intact.ptq.empirical_bias import EmpiricalBiasCorrection
 from intact.ptq.equalization import AbsorbBias, Equalize
 from intact.ptq.estimated_batchnorm import EstimateBatchNorm
+from intact.ptq.gptq import Gptq
 from intact.ptq.least_squares import LeastSquares
 from intact.ptq.nearest import Nearest, NearestInGroups
 from intact.ptq.protocol import (
@@ -30,6 +31,7 @@ __all__ = [
     "Equalize",
     "EstimateBatchNorm",
     "FromBatchNorm",
+    "Gptq",
     "LeastSquares",
     "Nearest",
     "NearestInGroups",

@@ -9,17 +9,28 @@ with y the float network's output before the activation and y' the quantized one
 before it corrected already. Unlike the analytic correction it takes in what rounded activations,
 clipped ranges and borders add. A channel's mean is taken over samples and places alike, and over
 the same samples in both networks, so that few of them are enough.
+
+In one thing it departs from the paper: where a `Relu` or `Clamp` is fused into the layer, places
+at which both networks lie in the same flat part do not count. No error passes there, and the few
+places far in the flat part, whose errors are large, would shift all others. (MobileNetV2, W4A8 with
+`LeastSquares`, 70 photographs: SQNR of the logits 1.6 dB, 4.0 dB with all places, 7.1 dB so.)
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
 from intact.model import QuantizedModel
 from intact.numerics.arrays import F64
-from intact.ptq.bias_correction import InputMean, shift_biases
+from intact.passes.rewrite import sole_reader
+from intact.ptq.bias_correction import shift_biases
 from intact.ptq.layerwise import Env, Layerwise, Stepped, layers
 from intact.ptq.protocol import Batch, Progress
 
@@ -47,30 +58,55 @@ class EmpiricalBiasCorrection:
         walk = Layerwise((quantized, real), batches, self.samples, self.memory)
         todo = layers(model)
         for done, (index, node) in enumerate(todo):
-            progress("correcting biases", done, len(todo))
-            error = _MeanError(quantized, real, node, reference.nodes[index])
-            walk.visit(index, error.see)
+            error = _MeanError(quantized, real, index)
+            walk.visit(index, error.see, partial(progress, "correcting biases", done, len(todo)))
             quantized.shifts[node.name] = -error.mean
         return replace(model, graph=shift_biases(model.graph, quantized.shifts))
 
 
 class _MeanError:
-    """E[y'] - E[y] of each output channel of a layer."""
+    """E[y'] - E[y] of each output channel of node `index`."""
 
-    def __init__(
-        self, quantized: Stepped, real: Stepped, node: Node[FloatOp], same: Node[FloatOp]
-    ) -> None:
-        self._networks = ((quantized, node), (real, same))
-        axis = -1 if isinstance(node.op, ops.Linear) else 1
-        self._sums = InputMean(axis)
+    def __init__(self, quantized: Stepped, real: Stepped, index: int) -> None:
+        self._networks = (quantized, real)
+        self._nodes = (quantized.graph.nodes[index], real.graph.nodes[index])
+        self._fused = _fused(quantized.graph, self._nodes[0])
+        self._axis = -1 if isinstance(self._nodes[0].op, ops.Linear) else 1
+        self._total: F64 | float = 0.0
+        self._count: F64 | float = 0.0
 
     def see(self, envs: tuple[Env, ...], samples: int) -> None:
-        outputs = [
+        found, wanted = (
             network.layer(node, env, samples)
-            for (network, node), env in zip(self._networks, envs, strict=True)
-        ]
-        self._sums = self._sums.updated(outputs[0] - outputs[1])
+            for network, node, env in zip(self._networks, self._nodes, envs, strict=True)
+        )
+        passes = ~_flat(self._fused, found, wanted)
+        self._total = self._total + self._sums((found - wanted) * passes)
+        self._count = self._count + self._sums(passes.float())
+
+    def _sums(self, x: Tensor) -> F64:
+        """Of each channel; of float32 over places, then of float64 over samples."""
+        x = x.movedim(self._axis, 1)
+        places = x.reshape(*x.shape[:2], -1)
+        return np.asarray(places.sum(2).sum(0, dtype=torch.float64))
 
     @property
     def mean(self) -> F64:
-        return self._sums.mean
+        return np.asarray(self._total / np.maximum(self._count, 1))
+
+
+def _fused(graph: Graph[FloatOp], node: Node[FloatOp]) -> FloatOp | None:
+    reader = sole_reader(graph, node.output)
+    return reader.op if reader is not None else None
+
+
+def _flat(activation: FloatOp | None, found: Tensor, wanted: Tensor) -> Tensor:
+    """Where both lie in the same flat part of a `Relu` or `Clamp`."""
+    match activation:
+        case ops.Relu():
+            low, high = 0.0, np.inf
+        case ops.Clamp(below, above):
+            low, high = (-np.inf if below is None else below), (np.inf if above is None else above)
+        case _:
+            low, high = -np.inf, np.inf
+    return (torch.maximum(found, wanted) <= low) | (torch.minimum(found, wanted) >= high)

@@ -110,15 +110,18 @@ class Layerwise:
         self._count = sum(piece.samples for piece in self._pieces)
         self._alive = alive(graph)
 
-    def visit(self, index: int, see: Callable[[tuple[Env, ...], int], None]) -> None:
-        """Calls `see` for each piece of the data with what is alive before node `index`.
+    def visit(
+        self, index: int, see: Callable[[tuple[Env, ...], int], None], tell: Callable[[], None]
+    ) -> None:
+        """Calls `tell`, and `see` with what is alive before node `index`, for each piece of data.
 
-        It is given the values of each network, and how many samples they are of. From visit to
-        visit `index` rises.
+        `see` is given the values of each network, and how many samples they are of. From visit to
+        visit `index` does not fall.
         """
         names, numbers = self._alive[index]
         kept = numbers * self._count * len(self.networks) * _BYTES <= self.memory
         for piece in self._pieces:
+            tell()
             envs = tuple(
                 self._advanced(network, env, index, piece.samples)
                 for network, env in zip(self.networks, piece.envs, strict=True)
