@@ -4,11 +4,13 @@ from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, T
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
 from intact.ptq import (
+    AdaRound,
     DeadChannelRepair,
     EmpiricalBiasCorrection,
     Equalize,
     EstimateBatchNorm,
     Gptq,
+    Learning,
     LeastSquares,
     Nearest,
     NearestInGroups,
@@ -61,4 +63,5 @@ REFINEMENTS: tuple[Refinement, ...] = (
     EmpiricalBiasCorrection(samples=7, memory=0),
     Gptq(),
     Gptq(by_size=True, samples=7, memory=0),
+    AdaRound(learning=Learning(iterations=100), batch=64),
 )

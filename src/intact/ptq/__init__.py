@@ -1,5 +1,6 @@
 """Post-training quantization: a recipe and a few samples in, a `QuantizedModel` out."""
 
+from intact.ptq.adaround import AdaRound
 from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.calibrate import Observations, merge, observe
 from intact.ptq.data_free import FromBatchNorm
@@ -21,9 +22,11 @@ from intact.ptq.protocol import (
 )
 from intact.ptq.quantize import quantize_from
 from intact.ptq.recipe import Observing, Quantized, Recipe, as_recipe, quantize, run
+from intact.ptq.rounding import Learning
 
 __all__ = [
     "AbsorbBias",
+    "AdaRound",
     "Batch",
     "BiasCorrected",
     "DeadChannelRepair",
@@ -32,6 +35,7 @@ __all__ = [
     "EstimateBatchNorm",
     "FromBatchNorm",
     "Gptq",
+    "Learning",
     "LeastSquares",
     "Nearest",
     "NearestInGroups",

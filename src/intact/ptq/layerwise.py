@@ -62,6 +62,10 @@ class Stepped:
             env[value.name] = x if params is None else fake_quantize(x, params)
         return env
 
+    def constant(self, name: str) -> Tensor:
+        """A constant as the layers read it, by its name."""
+        return self._constants[name]
+
     def set_weight(self, name: str, weight: Tensor) -> None:
         """Changes a constant, by its name."""
         self._constants[name] = weight
@@ -97,6 +101,7 @@ class Layerwise:
     batches: Iterable[Batch]
     samples: int
     memory: int
+    count: int = field(default=0, init=False)  # samples that are used
     _start: int = field(default=0, init=False)  # node at which all pieces are
     _pieces: list[_Piece] = field(default_factory=list, init=False)
 
@@ -107,7 +112,7 @@ class Layerwise:
             self._pieces.append(_Piece(samples, envs))
         if not self._pieces:
             raise CalibrationError("there are no calibration samples; give at least one batch")
-        self._count = sum(piece.samples for piece in self._pieces)
+        self.count = sum(piece.samples for piece in self._pieces)
         self._alive = alive(graph)
 
     def visit(
@@ -119,7 +124,7 @@ class Layerwise:
         visit `index` does not fall.
         """
         names, numbers = self._alive[index]
-        kept = numbers * self._count * len(self.networks) * _BYTES <= self.memory
+        kept = numbers * self.count * len(self.networks) * _BYTES <= self.memory
         for piece in self._pieces:
             tell()
             envs = tuple(
