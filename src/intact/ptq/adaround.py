@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -74,13 +75,13 @@ class AdaRound:
         for done, (index, node, nearest) in enumerate(todo):
             layer = _Layer(quantized, index)
             patches = _Patches(layer, _Layer(real, index), self.positions, walk.count, generator)
-            walk.visit(index, patches.see)
-            output = _Output(layer, patches, self.batch, generator)
-            soft = SoftRounding(reference.constants[layer.weight], nearest)
 
             def tell(iteration: int, before: int = done * steps) -> None:
                 progress("learning rounding", before + iteration, len(todo) * steps)
 
+            walk.visit(index, patches.see, partial(tell, 0))
+            output = _Output(layer, patches, self.batch, generator)
+            soft = SoftRounding(reference.constants[layer.weight], nearest)
             learn({layer.weight: soft}, [output.shift], output.error, self.learning, tell)
             weights[layer.weight] = codes = soft.hard()
             quantized.set_weight(layer.weight, torch.from_numpy(codes.dequantize()))
