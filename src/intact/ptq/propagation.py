@@ -2,7 +2,9 @@
 
 Nagel et al. 2019, section 4.2.1. Numbers of different channels and values count as independent, so
 that variances add; numbers of one channel as equal, so that means and pooling over space keep the
-deviation.
+deviation. A layer's inputs are anything but independent, though: what speaks for a class comes
+together. So the range of a layer without BatchNorm reaches `TOGETHER` times as far: the largest
+logits of MobileNetV1 and V2 are at 6 and 13 of the deviations found so.
 """
 
 from collections.abc import Mapping
@@ -24,6 +26,7 @@ from intact.passes.channels import Layered, flattened, through
 from intact.passes.placement import activation_inputs
 from intact.ptq.moments import Moments, normal
 
+TOGETHER = 2.0
 _CurvedActivation = (
     ops.LeakyRelu, ops.HardSigmoid, ops.HardSwish, ops.Sigmoid, ops.Tanh, ops.Silu, ops.Gelu,
 )  # fmt: skip
@@ -120,19 +123,16 @@ class _Step:
         low = through(op, up, x.low) + through(op, down, x.high) + sum(bias)
         high = through(op, up, x.high) + through(op, down, x.low) + sum(bias)
         axis = len(self.node.output.shape) - 1 if rows else 1
-        return self._within(axis, mean, variance, low, high)
-
-    def _within(self, axis: int, mean: F64, variance: F64, low: F64, high: F64) -> Moments:
-        """A sum: normal, but within what the ranges of its terms allow."""
-        guess = normal(axis, mean, np.sqrt(variance), self.deviations)
-        return replace(guess, low=np.maximum(guess.low, low), high=np.minimum(guess.high, high))
+        guess = normal(axis, mean, np.sqrt(variance), TOGETHER * self.deviations)
+        return _within(guess, low, high)
 
     def _arithmetic(self, op: ops.Add | ops.Sub | ops.Mul, x: Moments, y: Moments) -> Moments:
         match op:
             case ops.Add():
                 low, high = x.low + y.low, x.high + y.high
-                variance = x.deviation**2 + y.deviation**2
-                return self._within(x.axis, x.mean + y.mean, variance, low, high)
+                deviation = np.sqrt(x.deviation**2 + y.deviation**2)
+                guess = normal(x.axis, x.mean + y.mean, deviation, self.deviations)
+                return _within(guess, low, high)
             case ops.Sub():
                 negative = replace(y, mean=-y.mean, low=-y.high, high=-y.low)
                 return self._arithmetic(ops.Add(), x, negative)
@@ -187,8 +187,13 @@ class _Step:
             flattened(array, size) for array in (x.mean, x.deviation, x.low, x.high)
         )
         if isinstance(node.op, ops.Mean):  # the more normal, the more numbers
-            return self._within(axis, mean, deviation**2, low, high)
+            return _within(normal(axis, mean, deviation, self.deviations), low, high)
         return Moments(axis, mean, deviation, low, high)
+
+
+def _within(guess: Moments, low: F64, high: F64) -> Moments:
+    """The range of a normal sum, but no more than those of its terms allow."""
+    return replace(guess, low=np.maximum(guess.low, low), high=np.minimum(guess.high, high))
 
 
 def _moves_channels(op: ops.Pad | ops.Slice, axis: int) -> bool:
