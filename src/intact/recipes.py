@@ -9,6 +9,7 @@ from intact.observers import MinMax, Observer, Percentile
 from intact.ptq import (
     BiasCorrected,
     DeadChannelRepair,
+    Equalize,
     FromBatchNorm,
     Nearest,
     NearestInGroups,
@@ -18,6 +19,7 @@ from intact.ptq import (
 )
 
 _INT8 = Nearest(Int(8, narrow=True), PerChannel())
+_INT8_PER_TENSOR = Nearest(Int(8, narrow=True), PerTensor())
 _INT4 = Nearest(Int(4, narrow=True), PerChannel())
 # One number in 100,000 may saturate on each side. MobileNetV2's predictions then agree with float
 # more often than with MinMax; small calibration sets are covered whole.
@@ -37,14 +39,19 @@ def _integers(weight: WeightMethod, activation: Observer | Dynamic) -> Recipe:
 RECIPES: dict[str, Recipe] = {
     # Weights and activations in integers. W8A8 is TFLite's 8-bit specification.
     "W8A8": _integers(BiasCorrected(_INT8), _ACTIVATION8),
-    "W8A8-per-tensor": _integers(Nearest(Int(8, narrow=True), PerTensor()), MinMax(Int(8))),
+    "W8A8-per-tensor": _integers(_INT8_PER_TENSOR, MinMax(Int(8))),
     "W8A16": _integers(BiasCorrected(_INT8), MinMax(Int(16), symmetric=True)),
     "W4A8": _integers(BiasCorrected(_INT4), _ACTIVATION8),
     # No calibration: ranges from BatchNorm (Nagel et al. 2019).
     "W8A8-data-free": Recipe(
         before=(DeadChannelRepair(),),
-        rules=(PtqRule(weight=BiasCorrected(_INT8), activation=MinMax(Int(8))),),
         observe=FromBatchNorm(),
+        rules=(PtqRule(weight=BiasCorrected(_INT8), activation=MinMax(Int(8))),),
+    ),
+    "W8A8-data-free-per-tensor": Recipe(
+        before=(DeadChannelRepair(), Equalize()),
+        observe=FromBatchNorm(),
+        rules=(PtqRule(weight=BiasCorrected(_INT8_PER_TENSOR), activation=MinMax(Int(8))),),
     ),
     # No calibration: each layer quantizes what it reads when it runs.
     "dynamic-int8": _integers(_INT8, Dynamic(Int(8))),
