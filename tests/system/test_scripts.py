@@ -42,6 +42,12 @@ def test_speed_benchmark_runs() -> None:
         assert network in output
 
 
+def test_data_free_ladder_runs() -> None:
+    output = run("benchmarks/reproduce/dfq.py", "--smoke")
+    assert "W8A8-data-free-per-tensor" in output
+    assert "bounds per channel, all of it" in output
+
+
 def test_startup_benchmark_runs() -> None:
     assert "first run" in run("benchmarks/startup.py", "--smoke")
 
