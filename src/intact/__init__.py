@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from intact.api.network import QuantizedNetwork, load
     from intact.api.quantize import quantize
     from intact.api.replay import verify_certificate
+    from intact.api.scoring import ScoredSamples
     from intact.api.verify import verify
     from intact.errors import (
         CalibrationError,
@@ -55,6 +56,7 @@ _HOME = {
     "QuantizedModel": "intact.model",
     "QuantizedNetwork": "intact.api.network",
     "Recipe": "intact.ptq",
+    "ScoredSamples": "intact.api.scoring",
     "Ternary": "intact.numerics.formats",
     "UnsupportedOpError": "intact.errors",
     "VerifyError": "intact.errors",
@@ -96,6 +98,7 @@ __all__ = [
     "QuantizedModel",
     "QuantizedNetwork",
     "Recipe",
+    "ScoredSamples",
     "Ternary",
     "UnsupportedOpError",
     "VerifyError",

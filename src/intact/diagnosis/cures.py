@@ -3,7 +3,8 @@
 A cure of some layers puts rules before the recipe's own that match exactly these layers and keep
 what else was decided about them. `layers` None is everywhere: the recipe's own rules are changed.
 
-1. PER_CHANNEL, LEAST_SQUARED_ERROR: nothing at run time.
+1. PER_CHANNEL, LEAST_SQUARED_ERROR: nothing at run time. EQUALIZED changes the float network
+   without changing its function, always as a whole.
 2. BIAS_CORRECTED: the mean input of each layer from calibration; nothing at run time.
 3. EIGHT_BIT_WEIGHTS: bytes, where weights had fewer bits.
 4. SIXTEEN_BITS: the output of a layer in 16 bits, for memory and time. The value that holds the
@@ -37,6 +38,7 @@ from intact.ptq import (
     WeightMethod,
 )
 from intact.ptq.calibrate import choose
+from intact.ptq.equalization import Equalize
 
 Layers: TypeAlias = Collection[str] | None  # names of nodes and inputs; None: everywhere
 Apply: TypeAlias = Callable[[Recipe, Graph[FloatOp], Layers], Recipe]
@@ -97,6 +99,17 @@ def least_squared_error(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = 
 
     recipe = _changed(recipe, graph, _sharing(graph, layers), _on_weights(searched))
     return _changed(recipe, graph, _outputs(graph, layers), squared)
+
+
+def equalized(
+    recipe: Recipe,
+    graph: Graph[FloatOp],  # noqa: ARG001
+    layers: Layers = None,  # noqa: ARG001
+) -> Recipe:
+    """Equal weight ranges for the channels between layers; of the whole network in any case."""
+    if any(isinstance(preparation, Equalize) for preparation in recipe.before):
+        return recipe
+    return replace(recipe, before=(*recipe.before, Equalize()))
 
 
 def bias_corrected(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
@@ -220,6 +233,12 @@ LEAST_SQUARED_ERROR = Cure(
     "nothing",
     least_squared_error,
 )
+EQUALIZED = Cure(
+    "equalized",
+    "weights of equal ranges in the channels between layers",
+    "nothing; a bound for each channel where a ReLU6 was",
+    equalized,
+)
 BIAS_CORRECTED = Cure(
     "bias_corrected",
     "a bias that makes up for the mean error of the rounded weight",
@@ -251,6 +270,7 @@ KEEP_FLOAT = Cure(
 CURES: tuple[Cure, ...] = (  # from the cheapest
     PER_CHANNEL,
     LEAST_SQUARED_ERROR,
+    EQUALIZED,
     BIAS_CORRECTED,
     EIGHT_BIT_WEIGHTS,
     SIXTEEN_BITS,

@@ -1,12 +1,14 @@
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
 
 import intact
 from intact.cli.main import run
+from intact.cli.options import duration
 from intact.data.user_code import load_function
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -117,3 +119,39 @@ def test_whole_numbers_are_noted(here: Path, capsys: pytest.CaptureFixture[str])
     network = ["quantize", "net.py:with_example", "--calibration", "pixels.npz"]
     assert run([*network, "-o", "net.intact"]) == 0
     assert "pixels.npz holds whole numbers" in capsys.readouterr().err
+
+
+def test_the_attempts_of_a_search_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.load("test.npz")["x"].astype(np.float32) * 1e-6
+    module, _ = load_function("net.py:without_bias")()  # type: ignore[misc]
+    with torch.no_grad():
+        np.savez("test.npz", x=x, y=module(torch.tensor(x)).argmax(1).numpy())
+    quantize = [*QUANTIZE, "--validate", "test.npz", "--max-drop", "1%", "--time", "1h"]
+    quantize[1] = "net.py:without_bias"
+    assert run(quantize) == 1
+    printed = capsys.readouterr()
+    lines = printed.err.splitlines()
+    assert lines[0].split() == ["tried", "top-1", "points", "lost,", "95", "%", "size", "time"]
+    assert lines[1].split()[0 if lines[1][0] != ">" else 1] == "W8A8"
+    assert sum(line.startswith(">") for line in lines) == 1
+    assert "budget of 1.00 % was missed" in printed.err
+    assert "points lost, 95 % interval)" in printed.out
+    assert not Path("net.intact.journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-1s", "ten", "1d", "inf"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no time like"):
+        duration(text)
+
+
+def test_a_time_limit_needs_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*QUANTIZE, "--time", "10m"]) == 2
+    assert "needs --max-drop" in capsys.readouterr().err

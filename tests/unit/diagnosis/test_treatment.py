@@ -33,11 +33,13 @@ def tried(
 
 
 def test_cheap_cures_add_up_and_others_grow_from_the_worst_layer() -> None:
-    everywhere = "start + per_channel + least_squared_error + bias_corrected"
+    ranges = "start + per_channel + least_squared_error"
+    everywhere = f"{ranges} + equalized + bias_corrected"
     assert tried({}) == [
         "start",
         "start + per_channel",
         "start + per_channel + least_squared_error",
+        f"{ranges} + equalized",
         everywhere,
         f"{everywhere} + sixteen_bits(1)",
         f"{everywhere} + sixteen_bits(2)",
@@ -76,7 +78,11 @@ def test_each_cure_takes_the_layers_that_are_guilty_of_what_it_restores() -> Non
 def test_a_cure_that_changes_nothing_is_not_tried() -> None:
     wide = Recipe(rules=(PtqRule(activation=intact.MinMax(Int(16), symmetric=True)),))
     steps = treatment(replace(START, recipe=wide), GRAPH, CURES[:-1], lambda _: BLAMES)
-    assert [next(steps).name, steps.send(0.0).name] == ["start", "start + least_squared_error"]
+    assert [next(steps).name, steps.send(0.0).name, steps.send(0.0).name] == [
+        "start",
+        "start + least_squared_error",
+        "start + least_squared_error + equalized",
+    ]
     with pytest.raises(StopIteration):
         steps.send(0.0)
 
