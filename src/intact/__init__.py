@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from intact.api.distilled import distilled_samples
     from intact.api.doctor import cure, diagnose
     from intact.api.engine import Engine, compile  # noqa: A004
     from intact.api.export import export
@@ -63,6 +64,7 @@ _HOME = {
     "compile": "intact.api.engine",
     "cure": "intact.api.doctor",
     "diagnose": "intact.api.doctor",
+    "distilled_samples": "intact.api.distilled",
     "export": "intact.api.export",
     "load": "intact.api.network",
     "quantize": "intact.api.quantize",
@@ -105,6 +107,7 @@ __all__ = [
     "compile",
     "cure",
     "diagnose",
+    "distilled_samples",
     "export",
     "load",
     "quantize",

@@ -10,6 +10,7 @@ import click
 from intact.api.layers import constant_bytes
 from intact.api.network import QuantizedNetwork
 from intact.cli.attempts import show_validation, validation_document
+from intact.cli.distilled import Distilled, Wanted, distill, wanted
 from intact.cli.networks import open_graph
 from intact.cli.options import (
     EPILOG,
@@ -50,7 +51,11 @@ _LISTED = 10  # of the layers that stay float
 
 @click.command("quantize", epilog=f"{_RECIPES}\n\n{EPILOG}")
 @click.argument("model")
-@click.option("--calibration", metavar="DATA", help="A few hundred samples like those in use.")
+@click.option(
+    "--calibration",
+    metavar="DATA|distilled[:N]",
+    help="A few hundred samples like those in use; distilled: made of what batch norms remember.",
+)
 @click.option(
     "--recipe",
     default="W8A8",
@@ -63,7 +68,7 @@ _LISTED = 10  # of the layers that stay float
     nargs=2,
     type=float,
     metavar="LOW HIGH",
-    help="Of the network's inputs, for recipes that work without samples.",
+    help="Of the network's inputs, for recipes and calibration without samples.",
 )
 @click.option("--validate", "labelled", metavar="DATA", help="Labelled samples to measure top-1.")
 @click.option("--max-drop", type=share, help="The most top-1 that may be lost: 0.5% or 0.005.")
@@ -105,9 +110,12 @@ def command(
     reading.check(calibration, labelled)
     check_seed(seed)
     seed_everything(seed, model, calibration, labelled, recipe)
-    chosen = _recipe(recipe, input_range, calibrated=calibration is not None)
-    graph = open_graph(model, calibration)
-    samples = None if calibration is None else open_samples(calibration, graph.inputs, reading)
+    made = wanted(calibration, input_range)
+    chosen = _recipe(
+        recipe, input_range if made is None else None, calibrated=calibration is not None
+    )
+    graph = open_graph(model, calibration if made is None else None)
+    samples = _calibration(calibration, made, graph, reading, seed)
     judges = None if labelled is None else _judges(labelled, graph, reading)
     budget = None if max_drop is None else Budget(max_drop, time_limit, output)
     network = _quantized(graph, samples, chosen, judges, budget, seed)
@@ -136,7 +144,8 @@ def _with_input_range(recipe: "Recipe", input_range: tuple[float, float]) -> "Re
 
     if not isinstance(recipe.observe, FromBatchNorm):
         raise click.UsageError(
-            "--input-range is for recipes that work without samples, such as W8A8-data-free"
+            "--input-range is for recipes that work without samples, such as W8A8-data-free, and"
+            " for --calibration distilled"
         )
     return replace(recipe, observe=replace(recipe.observe, input_range=input_range))
 
@@ -153,6 +162,14 @@ def _written(text: str) -> "Recipe":
     if not rules or not all(isinstance(rule, Rule) for rule in rules):
         raise FormatError(f"{text} returned no intact.Recipe or list of rules (intact.PtqRule)")
     return Recipe(rules=rules)
+
+
+def _calibration(
+    source: str | None, made: Wanted | None, graph: Graph[FloatOp], reading: Reading, seed: int
+) -> Samples | Distilled | None:
+    if made is not None:
+        return distill(graph, made, seed)
+    return None if source is None else open_samples(source, graph.inputs, reading)
 
 
 def _judges(source: str, graph: Graph[FloatOp], reading: Reading) -> Samples:
@@ -187,7 +204,7 @@ class _Labelled:
 
 def _quantized(
     graph: Graph[FloatOp],
-    samples: Samples | None,
+    samples: Samples | Distilled | None,
     recipe: Chosen,
     judges: Samples | None,
     budget: Budget | None,

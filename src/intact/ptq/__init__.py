@@ -5,6 +5,7 @@ from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.calibrate import Observations, merge, observe
 from intact.ptq.data_free import FromBatchNorm
 from intact.ptq.dead_channels import DeadChannelRepair
+from intact.ptq.distilled import Distillation
 from intact.ptq.empirical_bias import EmpiricalBiasCorrection
 from intact.ptq.equalization import AbsorbBias, Equalize
 from intact.ptq.estimated_batchnorm import EstimateBatchNorm
@@ -30,6 +31,7 @@ __all__ = [
     "Batch",
     "BiasCorrected",
     "DeadChannelRepair",
+    "Distillation",
     "EmpiricalBiasCorrection",
     "Equalize",
     "EstimateBatchNorm",

@@ -1,0 +1,162 @@
+"""Samples made of what BatchNorms remember, for users who may not share any.
+
+Cai et al. 2020, "ZeroQ: a novel zero shot quantization framework", section 3.1: a batch x of noise
+is changed by Adam until each BatchNorm reads what it read in training,
+
+    minimize over x:  mean over BatchNorms l and channels c of
+        ((m_lc(x) - mean_lc)**2 + (d_lc(x) - deviation_lc)**2) / (variance_lc + eps_l),
+
+with m and d the mean and the deviation of the batch, over samples and places. (The paper does not
+divide; here a layer of large numbers counts no more than others.) Numbers outside of the input's
+range are cut off after each step. The samples look like nothing, but activations have the ranges
+and means that they have on real ones.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from intact.capture.module import CapturedModule, from_graph
+from intact.errors import CalibrationError
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Value, with_batch
+from intact.numerics.formats import Float
+from intact.ptq.data_free import IMAGES
+from intact.ptq.protocol import Progress, silent
+from intact.ptq.samples import batch_axis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distillation:
+    """Makes samples for a network with BatchNorms; the same for the same seed."""
+
+    samples: int = 32
+    seed: int = 0
+    # Of the inputs; None: IMAGES for (N, 1 or 3, H, W), and no bound for other inputs.
+    input_range: tuple[float, float] | None = None
+    steps: int = 60
+    rate: float = 0.2  # of Adam, falling to 0 along half a cosine
+    batch: int = 16  # samples that match the statistics together
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "steps", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
+            raise ValueError(f"input_range must be (low, high), not {self.input_range}")
+
+    def __call__(
+        self, graph: Graph[FloatOp], progress: Progress = silent
+    ) -> list[tuple[Tensor, ...]]:
+        """Batches of the graph's inputs.
+
+        Args:
+            graph: The captured network, its BatchNorms not folded.
+            progress: Told of "distilling samples" and how many steps are done.
+
+        Raises:
+            CalibrationError: if there is no BatchNorm, or an input is not of real numbers.
+        """
+        match = Matching(graph)
+        generator = torch.Generator().manual_seed(self.seed)
+        sizes = self._sizes(graph.inputs)
+        found = []
+        for number, size in enumerate(sizes):
+            inputs = [self._noise(value, size, generator) for value in graph.inputs]
+
+            def told(step: int, before: int = number * self.steps) -> None:
+                progress("distilling samples", before + step, len(sizes) * self.steps)
+
+            found.append(self._optimized(match, graph.inputs, inputs, told))
+        return found
+
+    def _sizes(self, inputs: Sequence[Value]) -> list[int]:
+        """Samples of each batch; of 1 where the network's batch size is fixed."""
+        if all(batch_axis(value.shape) is None for value in inputs):
+            return [1] * self.samples
+        count = math.ceil(self.samples / self.batch)
+        return [(self.samples + i) // count for i in range(count)]
+
+    def _noise(self, value: Value, size: int, generator: torch.Generator) -> Tensor:
+        if not isinstance(value.dtype, Float):
+            raise CalibrationError(
+                f'samples of "{value.name}" are {value.dtype}, and only real numbers can be'
+                " distilled; give calibration data"
+            )
+        shape = with_batch(value.shape, size)
+        return self._bounded(value, torch.randn(shape, generator=generator))
+
+    def _bounded(self, value: Value, x: Tensor) -> Tensor:
+        image = len(value.shape) == 4 and value.shape[1] in (1, 3)
+        limits = self.input_range or (IMAGES if image else None)
+        return x if limits is None else x.clamp(*limits)
+
+    def _optimized(
+        self,
+        match: "Matching",
+        values: Sequence[Value],
+        inputs: list[Tensor],
+        told: Callable[[int], None],
+    ) -> tuple[Tensor, ...]:
+        moving = [x.requires_grad_() for x in inputs]
+        adam = torch.optim.Adam(moving, self.rate)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps)
+        for step in range(self.steps):
+            with torch.enable_grad():  # whatever the caller has switched off
+                gradients = torch.autograd.grad(match.distance(moving), moving)
+            for x, gradient in zip(moving, gradients, strict=True):
+                x.grad = gradient
+            adam.step()
+            falling.step()
+            with torch.no_grad():
+                for value, x in zip(values, moving, strict=True):
+                    x.copy_(self._bounded(value, x))
+            told(step + 1)
+        return tuple(x.detach() for x in moving)
+
+
+class Matching:
+    """How far a batch's statistics are from those that the BatchNorms of a network remember.
+
+    Raises:
+        CalibrationError: if the network has no BatchNorm.
+    """
+
+    def __init__(self, graph: Graph[FloatOp]) -> None:
+        self._module = _frozen(graph)
+        self._norms: dict[str, list[tuple[Tensor, Tensor, float]]] = {}
+        for node in graph.nodes:
+            if isinstance(node.op, ops.BatchNorm):
+                x, _, _, mean, variance = (value.name for value in node.inputs)
+                remembered = (
+                    self._module.constant(mean), self._module.constant(variance), node.op.eps
+                )  # fmt: skip
+                self._norms.setdefault(x, []).append(remembered)
+        if not self._norms:
+            raise CalibrationError(
+                "the network has no BatchNorm to distill samples from (folded ones have forgotten"
+                " their statistics); give calibration data"
+            )
+
+    def distance(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The mean squared distance, in variances; differentiable."""
+        terms: list[Tensor] = []
+
+        def see(name: str, x: Tensor) -> None:
+            for mean, variance, eps in self._norms.get(name, ()):
+                rest = [axis for axis in range(x.ndim) if axis != 1]
+                spread, centre = torch.var_mean(x, rest, correction=0)
+                deviations = (spread + eps).sqrt() - (variance + eps).sqrt()
+                squares = (centre - mean).square() + deviations.square()
+                terms.append((squares / (variance + eps)).mean())
+
+        self._module.run(inputs, see)
+        return torch.stack(terms).mean()
+
+
+def _frozen(graph: Graph[FloatOp]) -> CapturedModule:
+    return from_graph(graph).eval().requires_grad_(requires_grad=False)
