@@ -7,9 +7,10 @@ is changed by Adam until each BatchNorm reads what it read in training,
         ((m_lc(x) - mean_lc)**2 + (d_lc(x) - deviation_lc)**2) / (variance_lc + eps_l),
 
 with m and d the mean and the deviation of the batch, over samples and places. (The paper does not
-divide; here a layer of large numbers counts no more than others.) Numbers outside of the input's
-range are cut off after each step. The samples look like nothing, but activations have the ranges
-and means that they have on real ones.
+divide; here a layer of large numbers counts no more than others.) The noise is even over the
+input's range, and what leaves it is cut off after each step: of the input itself nothing is
+remembered. Without a range the noise is normal. The samples look like nothing, but activations have
+the ranges and means that they have on real ones.
 """
 
 import math
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from intact.capture.module import CapturedModule, from_graph
 from intact.errors import CalibrationError
@@ -87,13 +89,16 @@ class Distillation:
                 f'samples of "{value.name}" are {value.dtype}, and only real numbers can be'
                 " distilled; give calibration data"
             )
-        shape = with_batch(value.shape, size)
-        return self._bounded(value, torch.randn(shape, generator=generator))
+        shape, limits = with_batch(value.shape, size), self._limits(value)
+        noise = _octaves(shape, generator)
+        if limits is None:
+            return noise
+        middle, deviation = sum(limits) / 2, (limits[1] - limits[0]) / math.sqrt(12)
+        return (middle + deviation * noise).clamp(*limits)
 
-    def _bounded(self, value: Value, x: Tensor) -> Tensor:
+    def _limits(self, value: Value) -> tuple[float, float] | None:
         image = len(value.shape) == 4 and value.shape[1] in (1, 3)
-        limits = self.input_range or (IMAGES if image else None)
-        return x if limits is None else x.clamp(*limits)
+        return self.input_range or (IMAGES if image else None)
 
     def _optimized(
         self,
@@ -114,7 +119,9 @@ class Distillation:
             falling.step()
             with torch.no_grad():
                 for value, x in zip(values, moving, strict=True):
-                    x.copy_(self._bounded(value, x))
+                    limits = self._limits(value)
+                    if limits is not None:
+                        x.clamp_(*limits)
             told(step + 1)
         return tuple(x.detach() for x in moving)
 
@@ -156,6 +163,24 @@ class Matching:
 
         self._module.run(inputs, see)
         return torch.stack(terms).mean()
+
+
+def _octaves(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Normal noise (N, C, *space), of images as much at each scale as at any other.
+
+    Photographs are so (their amplitudes fall with 1 / frequency); white noise has no differences
+    between samples left where places are averaged.
+    """
+    noise = torch.randn(*shape, generator=generator)
+    if len(shape) != 4:
+        return noise
+    size, count = max(shape[2:]), 1
+    while size > 1:
+        size, count = size // 2, count + 1
+        coarse = [max(1, n * size // max(shape[2:])) for n in shape[2:]]
+        wave = torch.randn(*shape[:2], *coarse, generator=generator)
+        noise += functional.interpolate(wave, tuple(shape[2:]), mode="bilinear")
+    return noise / math.sqrt(count)
 
 
 def _frozen(graph: Graph[FloatOp]) -> CapturedModule:
