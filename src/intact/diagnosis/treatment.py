@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from intact.diagnosis.blame import Blame
-from intact.diagnosis.cures import Cure, Layers
+from intact.diagnosis.cures import Cure
+from intact.diagnosis.rewriting import Layers
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.ptq import Recipe

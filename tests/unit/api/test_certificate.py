@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import intact
 from intact.api.certify import described
+from intact.diagnosis.cures import EIGHT_BIT_WEIGHTS, LEAST_SQUARED_ERROR
 from intact.ir.boundary import code_boundary
 from intact.ir.certificate import MOST_VECTORS, Certificate, OutputHash
 from intact.ir.hashing import codes_sha256
@@ -146,7 +147,12 @@ def test_float_outputs_have_no_vectors() -> None:
 def test_a_recipe_that_was_tried_later_is_certified() -> None:
     metrics = iter([1.0, 0.5, 0.6, 0.9])
     found = intact.quantize(
-        network(), iter([SAMPLES]), recipe="W4A8", validate=lambda _: next(metrics), max_drop=0.2
+        network(),
+        iter([SAMPLES]),
+        recipe="W4A8",
+        validate=lambda _: next(metrics),
+        max_drop=0.2,
+        cures=(LEAST_SQUARED_ERROR, EIGHT_BIT_WEIGHTS),
     )
     names = [
         "W4A8",

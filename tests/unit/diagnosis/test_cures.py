@@ -10,7 +10,8 @@ from torch import nn
 import intact
 from intact.capture.export import capture
 from intact.diagnosis import cures
-from intact.diagnosis.cures import CURES, stored_output
+from intact.diagnosis.cures import CURES
+from intact.diagnosis.rewriting import stored_output
 from intact.exec import reference
 from intact.exec.native import engine
 from intact.ir.float_ops import FloatOp
@@ -20,6 +21,7 @@ from intact.numerics.formats import Int
 from intact.passes.inference import for_inference
 from intact.passes.placement import placement
 from intact.ptq import BiasCorrected, LeastSquares, Nearest, PtqRule, Recipe, quantize
+from intact.ptq.adaround import AdaRound
 from intact.recipes import recipe
 from intact.rules import select
 
@@ -63,7 +65,10 @@ def test_every_cure_everywhere_changes_the_rules_or_has_nothing_to_do(
 ) -> None:
     start = recipe("W8A8-per-tensor")
     changed = {cure.name: cure.apply(start, graph, None) for cure in CURES}
-    assert [name for name, new in changed.items() if new == start] == ["eight_bit_weights"]
+    assert [name for name, new in changed.items() if new == start] == [
+        "learned_rounding",
+        "eight_bit_weights",
+    ]
     finer = PtqRule(weight=Nearest(Int(8, narrow=True)), activation=start.rules[0].activation)
     assert changed["per_channel"] == replace(start, rules=(finer,))
     squared = changed["least_squared_error"].rules[0]
@@ -83,6 +88,18 @@ def test_rules_name_exactly_the_layers_and_keep_the_rest(graph: Graph[FloatOp]) 
     assert found["stem"].weight.method == Nearest(Int(8, narrow=True))
     assert cures.eight_bit_weights(both, graph, ["stem"]) == both
     assert len(both.rules) == 3
+
+
+def test_rounding_is_learned_of_coarse_weights(graph: Graph[FloatOp]) -> None:
+    start = recipe("W4A8")
+    one = cures.learned_rounding(start, graph, ["b", "x"])
+    assert one.after == (AdaRound(match=("b",)),)
+    assert cures.learned_rounding(one, graph, ["b"]) == one
+    assert cures.learned_rounding(start, graph, None).after == (
+        AdaRound(match=("stem", "a", "b", "fc")),
+    )
+    for name in ("W8A8", "float16"):
+        assert cures.learned_rounding(recipe(name), graph, None) == recipe(name)
 
 
 def test_names_with_wildcards_match_themselves_only(graph: Graph[FloatOp]) -> None:
