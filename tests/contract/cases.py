@@ -16,6 +16,7 @@ from intact.ptq import (
     NearestInGroups,
     Preparation,
     Refinement,
+    SmoothQuant,
     WeightMethod,
 )
 
@@ -52,6 +53,7 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
 
 # Their float outputs are unchanged, but for the rounding of float32.
 PREPARATIONS: tuple[Preparation, ...] = (
+    SmoothQuant(),
     DeadChannelRepair(),
     EstimateBatchNorm(samples=8),
     Equalize(),

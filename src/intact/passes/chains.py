@@ -66,6 +66,20 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class NormChain:
+    """Layers that read a normalization, whose gamma and beta may be scaled instead of a layer."""
+
+    norm: Node[FloatOp]  # a LayerNorm of one axis, a GroupNorm, or a BatchNorm behind no layer
+    between: tuple[Node[FloatOp], ...]  # in execution order
+    second: tuple[Layer, ...]
+
+    @property
+    def channels(self) -> int:
+        """How many they have in common."""
+        return self.norm.output.shape[_axis_of_norm(self.norm)]
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Layers whose common channels may be scaled."""
 
@@ -93,9 +107,35 @@ def layer_of(graph: Graph[FloatOp], node: Node[FloatOp]) -> Layer | None:
 
 def chains(graph: Graph[FloatOp]) -> list[Chain]:
     """All chains, in the order of their first layers."""
-    layers = {node.name: layer for node in graph.nodes if (layer := layer_of(graph, node))}
+    layers = _layers(graph)
     search = _Search(graph, layers)
-    return [chain for layer in layers.values() if (chain := search.behind(layer))]
+    ends = ((layer, search.behind(layer.output, layer.axis)) for layer in layers.values())
+    return [Chain(layer, *found) for layer, found in ends if found is not None]
+
+
+def norm_chains(graph: Graph[FloatOp]) -> list[NormChain]:
+    """All chains that begin at a normalization, in the order of these."""
+    layers = _layers(graph)
+    search = _Search(graph, layers)
+    folded = {layer.norm.name for layer in layers.values() if layer.norm is not None}
+    norms = [
+        node
+        for node in graph.nodes
+        if isinstance(node.op, ops.LayerNorm | ops.GroupNorm | ops.BatchNorm)
+        and node.name not in folded
+        and not (isinstance(node.op, ops.LayerNorm) and node.op.axes > 1)
+        and _owns(graph, node)
+    ]
+    ends = ((node, search.behind(node.output, _axis_of_norm(node))) for node in norms)
+    return [NormChain(node, *found) for node, found in ends if found is not None]
+
+
+def _axis_of_norm(node: Node[FloatOp]) -> int:
+    return len(node.output.shape) - 1 if isinstance(node.op, ops.LayerNorm) else 1
+
+
+def _layers(graph: Graph[FloatOp]) -> dict[str, Layer]:
+    return {node.name: layer for node in graph.nodes if (layer := layer_of(graph, node))}
 
 
 def _owns(graph: Graph[FloatOp], node: Node[FloatOp]) -> bool:
@@ -114,14 +154,16 @@ class _Search:
         self._readers = graph.consumers()
         self._outputs = {value.name for value in graph.outputs}
 
-    def behind(self, layer: Layer) -> Chain | None:
-        found = list(self._follow(layer.output, layer.axis))
+    def behind(
+        self, value: Value, axis: int
+    ) -> tuple[tuple[Node[FloatOp], ...], tuple[Layer, ...]] | None:
+        """The nodes on the way and the layers at its ends; None where there is no chain."""
+        found = list(self._follow(value, axis))
         nodes = [node for node in found if isinstance(node, Node)]
         second = tuple(node for node in found if isinstance(node, Layer))
         if None in found or not second:
             return None
-        between = tuple(sorted(nodes, key=lambda node: self._order[node.name]))
-        return Chain(layer, between, second)
+        return tuple(sorted(nodes, key=lambda node: self._order[node.name])), second
 
     def _follow(self, value: Value, axis: int) -> Iterator[Node[FloatOp] | Layer | None]:
         """Nodes on the way, layers at its ends, and None where it leads nowhere."""

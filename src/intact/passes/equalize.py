@@ -25,7 +25,7 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.numerics.arrays import F32, F64, Array
 from intact.passes.bounds import with_bounds
-from intact.passes.chains import Chain, Layer, chains
+from intact.passes.chains import Chain, Layer, NormChain, chains
 from intact.passes.channels import by_channels, flattened, scaled
 from intact.passes.fold_batchnorm import affine
 
@@ -121,17 +121,18 @@ def _step(chain: Chain, sides: Mapping[str, _Side], total: F64) -> float:
     return float(np.abs(np.log(s)).max())
 
 
-def rescaled(graph: Graph[FloatOp], chain: Chain, s: Array) -> Graph[FloatOp]:
+def rescaled(graph: Graph[FloatOp], chain: Chain | NormChain, s: Array) -> Graph[FloatOp]:
     """The same function with the chain's channels divided by s (C,) between its layers."""
     constants = dict(graph.constants)
-    first = chain.first
-    if first.norm is None:
-        weight, *bias = (value.name for value in first.node.inputs[1:])
+    if isinstance(chain, NormChain):
+        smaller = [value.name for value in chain.norm.inputs[1:3]]
+    elif chain.first.norm is not None:
+        smaller = [value.name for value in chain.first.norm.inputs[1:3]]
+    else:
+        first = chain.first
+        weight, *smaller = (value.name for value in first.node.inputs[1:])
         ones = np.ones(first.inputs)
         constants[weight] = _float32(scaled(first.op, constants[weight], 1 / s, ones))
-        smaller = bias
-    else:
-        smaller = [value.name for value in first.norm.inputs[1:3]]
     for name in smaller:
         constants[name] = _float32(constants[name] / s)
     for layer in chain.second:

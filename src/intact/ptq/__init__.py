@@ -24,6 +24,7 @@ from intact.ptq.protocol import (
 from intact.ptq.quantize import quantize_from
 from intact.ptq.recipe import Observing, Quantized, Recipe, as_recipe, quantize, run
 from intact.ptq.rounding import Learning
+from intact.ptq.smooth_quant import SmoothQuant
 
 __all__ = [
     "AbsorbBias",
@@ -49,6 +50,7 @@ __all__ = [
     "Quantized",
     "Recipe",
     "Refinement",
+    "SmoothQuant",
     "WeightMethod",
     "as_recipe",
     "merge",
