@@ -1,15 +1,13 @@
 """Finds out everything that a report says."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from intact.api.engine import Engine
 from intact.api.engine import compile as compile_engine
 from intact.api.layers import constant_bytes
-from intact.api.network import QuantizedNetwork, Validation
+from intact.api.network import QuantizedNetwork
 from intact.data.batch import Batch
-from intact.diagnosis.noise import LayerNoise, layer_noise
 from intact.ir.certificate import Certificate
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
@@ -17,25 +15,24 @@ from intact.ir.int_ops import Program
 from intact.ir.memory import plan
 from intact.passes.inference import for_inference
 from intact.ptq import Progress, silent
+from intact.report.accuracy import accuracy, candidates, outputs
 from intact.report.contents import (
     Accuracy,
-    Candidate,
     Latency,
     Memory,
     Missing,
     Origin,
-    Outputs,
     Place,
     Report,
     Size,
 )
+from intact.report.diagnosis import Examined, examine
 from intact.report.operations import operations
-from intact.report.running import Judged, batches_of, count_values, judge_all, tensors
+from intact.report.running import Judged, batches_of, count_values, judge_all
 from intact.report.tensors import Counted, activations, grids, weights
 from intact.report.verdict import verdict
 
 ANALYSED = 64  # samples that histograms are of; accuracy is measured on all
-TRACED = 16  # that the reference runs to measure each layer's noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,45 +53,47 @@ def collect(sources: Sources, progress: Progress = silent) -> Report:
 
     Raises:
         CalibrationError: if the samples do not fit the network.
+        FormatError: if the float network is another one.
     """
     network, program = sources.network, sources.network.program
     graph = None if sources.model is None else for_inference(sources.model)
     first: list[Batch] = []
     judged = _judged(sources, graph, first, progress)
+    examined: Examined | None = None
     counted: Mapping[str, Counted] = {}
-    noise: Sequence[LayerNoise] = ()
-    if graph is not None and first:
+    if sources.model is not None and first:
+        examined = examine(sources.model, network, first, progress)
         names = {name for _, name in grids(program)}
-        counted = count_values(graph, names, first, progress)
-        noise = layer_noise(graph, program, tensors(_head(first, TRACED)), progress)
-    latency: Latency | None = None
-    times: Mapping[str, float] = {}
-    if sources.latency:
-        latency, times = _timed(sources, graph, progress)
-    prepared = graph if network.model is None else network.model.graph
-    size = Size(
-        network.bytes,
-        None if graph is None else constant_bytes(graph),
-        network.arena_bytes,
-        network.macs,
-    )
-    accuracy = _accuracy(network.validation, judged[0])
-    outputs = _outputs(judged[0])
+        counted = count_values(examined.prepared, names, first, progress)
+    latency, times = _timed(sources, graph, progress)
+    prepared = graph if examined is None else examined.prepared
+    size = _size(network, graph)
+    measured, close = accuracy(network.validation, judged[0]), outputs(judged[0])
+    findings = None if examined is None else examined.findings
     return Report(
         name=sources.name,
         recipe=network.recipe,
-        verdict=verdict(size, accuracy, outputs, latency, network.stays_float),
+        verdict=verdict(size, measured, close, latency, network.stays_float),
         size=size,
-        accuracy=accuracy,
-        outputs=outputs,
+        accuracy=measured,
+        outputs=close,
         latency=latency,
-        layers=operations(network, noise, times),
-        tensors=(*weights(program, prepared), *activations(program, network.certificate, counted)),
+        findings=findings,
+        layers=operations(network, () if examined is None else examined.noise, times),
+        tensors=(
+            *weights(program, prepared if network.model is None else network.model.graph),
+            *activations(program, network.certificate, counted),
+        ),
         memory=_memory(program),
-        candidates=tuple(_candidates(sources, judged)),
+        candidates=tuple(candidates({sources.name: network, **sources.others}, judged)),
         origin=None if network.certificate is None else _origin(network.certificate),
-        missing=tuple(_missing(sources, accuracy)),
+        missing=tuple(_missing(sources, measured)),
     )
+
+
+def _size(network: QuantizedNetwork, graph: Graph[FloatOp] | None) -> Size:
+    before = None if graph is None else constant_bytes(graph)
+    return Size(network.bytes, before, network.arena_bytes, network.macs)
 
 
 def _judged(
@@ -118,14 +117,6 @@ def _float_engine(graph: Graph[FloatOp] | None) -> Engine | None:
     return float_engine(graph)
 
 
-def _head(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
-    for batch in batches:
-        if count <= 0:
-            return
-        yield batch.head(count)
-        count -= len(batch)
-
-
 def _keeping(batches: Iterator[Batch], first: list[Batch]) -> Iterator[Batch]:
     for batch in batches:
         left = ANALYSED - sum(map(len, first))
@@ -136,46 +127,13 @@ def _keeping(batches: Iterator[Batch], first: list[Batch]) -> Iterator[Batch]:
 
 def _timed(
     sources: Sources, graph: Graph[FloatOp] | None, progress: Progress
-) -> tuple[Latency, Mapping[str, float]]:
+) -> tuple[Latency | None, Mapping[str, float]]:
+    if not sources.latency:
+        return None, {}
     from intact.report.latency import time_network
 
     progress("timing", 0)
     return time_network(sources.network.program, graph, sources.threads)
-
-
-def _accuracy(validation: Validation | None, judged: Judged) -> Accuracy | None:
-    """What `validate` said, or else top-1 on the samples."""
-    if validation is not None:
-        before, after = validation.float_metric, validation.quantized_metric
-        budget = validation.max_drop
-        return Accuracy("validation", None, before, after, None, after - before, None, budget)
-    own, original, comparison = judged.own, judged.original, judged.comparison
-    if own is None:
-        return None
-    if original is None or comparison is None:
-        return Accuracy("top-1", own.samples, None, own.share, own.interval, None, None, None)
-    return Accuracy(
-        "top-1",
-        own.samples,
-        original.share,
-        own.share,
-        own.interval,
-        comparison.difference,
-        comparison.difference_interval,
-        None,
-    )
-
-
-def _outputs(judged: Judged) -> Outputs | None:
-    comparison = judged.comparison
-    if comparison is None:
-        return None
-    noisy = math.isfinite(comparison.sqnr_db)
-    return Outputs(
-        judged.samples,
-        comparison.sqnr_db if noisy else None,
-        comparison.agreement if judged.classifies else None,
-    )
 
 
 def _memory(program: Program) -> Memory:
@@ -196,25 +154,6 @@ def _memory(program: Program) -> Memory:
     )
 
 
-def _candidates(sources: Sources, judged: Sequence[Judged]) -> Iterator[Candidate]:
-    """The network, what was tried on the way to it, and the others."""
-    networks = {sources.name: sources.network, **sources.others}
-    for (name, network), found in zip(networks.items(), judged, strict=True):
-        outputs, validation = _outputs(found), network.validation
-        accuracy = _accuracy(validation, found)
-        yield Candidate(
-            name,
-            network.bytes,
-            None if accuracy is None else accuracy.quantized,
-            None if outputs is None else outputs.sqnr_db,
-            network is sources.network,
-        )
-    validation = sources.network.validation
-    for attempt in () if validation is None else validation.attempts:
-        if attempt.recipe != sources.network.recipe:
-            yield Candidate(attempt.recipe, None, attempt.metric, None, shown=False)
-
-
 def _origin(certificate: Certificate) -> Origin:
     origin, vectors = certificate.origin, certificate.vectors
     calibration = origin.calibration
@@ -228,7 +167,7 @@ def _origin(certificate: Certificate) -> Origin:
     )
 
 
-def _missing(sources: Sources, accuracy: Accuracy | None) -> Iterator[Missing]:
+def _missing(sources: Sources, measured: Accuracy | None) -> Iterator[Missing]:
     if sources.model is None:
         yield Missing(
             "The size of the float network, noise of layers and float values of tensors",
@@ -239,7 +178,7 @@ def _missing(sources: Sources, accuracy: Accuracy | None) -> Iterator[Missing]:
             "Accuracy, noise of layers and histograms of activations",
             "give samples: --data DATA, or samples= in Python",
         )
-    elif accuracy is None:
+    elif measured is None:
         yield Missing(
             "Accuracy", "give samples of a classifier with labels, or quantize with validate="
         )

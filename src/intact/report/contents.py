@@ -85,6 +85,27 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A layer at fault, why, and what cures it; those that cost most come first.
+
+    The SQNRs of the outputs are with this layer's noise alone.
+    """
+
+    layer: str
+    title: str
+    op: str
+    cause: str  # its name
+    cause_title: str
+    evidence: str
+    share: float  # of the noise that all layers cause in the outputs
+    own_sqnr_db: float
+    output_sqnr_db: float
+    cure: str | None  # its name
+    cure_words: str | None
+    cured_sqnr_db: float | None  # of the outputs, after the cure
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """The real numbers that codes stand for; of several scales the widest range, finest step."""
 
@@ -201,6 +222,7 @@ class Report:
     accuracy: Accuracy | None
     outputs: Outputs | None
     latency: Latency | None
+    findings: tuple[Finding, ...] | None  # None: not looked for
     layers: tuple[Layer, ...]
     tensors: tuple[Tensor, ...]
     memory: Memory

@@ -66,6 +66,8 @@ def _sections(report: Report) -> Iterator[Section]:
     accuracy = report.accuracy
     if waterfall is not None:
         yield Section("noise", "Noise", (waterfall,))
+    if report.findings is not None:
+        yield Section("findings", "Findings")
     if report.tensors:
         yield Section("tensors", "Tensors")
     if spread is not None:
@@ -133,7 +135,12 @@ def _quantity(number: float) -> str:
 def _environment() -> jinja2.Environment:
     loader = jinja2.FunctionLoader(_asset)
     found = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    found.filters["quantity"] = _quantity
+    found.filters |= {
+        "capital": capital,
+        "decibel": lambda number: f"{number:.1f} dB",
+        "quantity": _quantity,
+        "share": lambda number: f"{number:.1%}",
+    }
     return found
 
 

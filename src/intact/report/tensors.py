@@ -94,7 +94,10 @@ def weights(program: Program, reference: Graph[FloatOp] | None) -> Iterator[Tens
         real = params.dequantize(codes)
         original = None
         if reference is not None and name in layers:
-            original = _original(reference.constants[name], layers[name].op, real)
+            stored = reference.constants[name]
+            integer = isinstance(node.op, _LAYERS)  # others keep the float network's layout
+            weight = kernel_layout(stored, layers[name].op) if integer else stored
+            original = weight if _same(weight, real) else None
         yield _weight(name, codes, params, real, original)
 
 
@@ -124,12 +127,9 @@ def _by_weight(graph: Graph[FloatOp]) -> dict[str, Node[FloatOp]]:
     }
 
 
-def _original(stored: Array, op: FloatOp, real: F32) -> Array | None:
-    """The float weight as the kernel has it; None if it is not what was quantized."""
-    weight = stored if stored.shape == real.shape else kernel_layout(stored, op)
-    if weight.shape != real.shape or sqnr_db(real, weight) < _SAME_WEIGHT:
-        return None
-    return weight
+def _same(weight: Array, real: F32) -> bool:
+    """Whether the codes were made of this weight, and not of what a recipe made of it."""
+    return weight.shape == real.shape and sqnr_db(real, weight) >= _SAME_WEIGHT
 
 
 def _weight(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from intact.api.network import within
 from intact.report.contents import Accuracy, Latency, Outputs, Size, State, Verdict
 
 _KEPT = 0.01  # a smaller drop of a share is called kept where nothing else was asked for
@@ -31,7 +32,7 @@ def _judged(accuracy: Accuracy | None, outputs: Outputs | None) -> tuple[State, 
     if accuracy.difference == 0:
         words = f"{accuracy.metric} is unchanged"
     if accuracy.max_drop is not None:
-        met = drop <= accuracy.max_drop
+        met = within(drop, accuracy.max_drop)
         budget = f"{'within' if met else 'more than'} the budget of {_points(accuracy.max_drop)}"
         return ("kept" if met else "lost"), f"{words}, {budget}"
     interval = accuracy.difference_interval

@@ -111,3 +111,21 @@ def test_infinities_are_null(made: Made, tmp_path: Path) -> None:
     found = json.loads(text(replace(report, layers=(layer,))))
     assert found["layers"][0]["sqnr_db"] is None
     assert get_args(get_type_hints(contents.Layer)["sqnr_db"]) == (float, type(None))
+
+
+def test_findings_name_the_layer_and_its_cure(made: Made, tmp_path: Path) -> None:
+    constants = {name: array.copy() for name, array in made.graph.constants.items()}
+    constants["2.weight"][0] *= 300  # an outlier channel, of the same function:
+    constants["2.bias"][0] *= 300
+    constants["4.weight"][:, :16] /= 300
+    graph = replace(made.graph, constants=constants)
+    network = intact.quantize(graph, made.samples, recipe="W8A8-per-tensor")
+    report = intact.write_report(network, tmp_path / "a.html", model=graph, samples=made.samples)
+    assert report.findings
+    first = report.findings[0]
+    assert first.layer == "2"
+    assert "outlier" in first.cause
+    assert first.cure_words
+    html = (tmp_path / "a.html").read_text()
+    assert first.evidence in html
+    assert 'id="findings"' in html
