@@ -48,6 +48,11 @@ def test_data_free_ladder_runs() -> None:
     assert "bounds per channel, all of it" in output
 
 
+def test_automatic_mode_runs() -> None:
+    output = run("benchmarks/reproduce/automatic.py", "--smoke")
+    assert "points met" in output
+
+
 def test_startup_benchmark_runs() -> None:
     assert "first run" in run("benchmarks/startup.py", "--smoke")
 
