@@ -1,5 +1,6 @@
 """intact report."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,5 +92,25 @@ def _summary(report: Report, output: Path) -> None:
     click.echo(f"{output}: {report.verdict.headline}")
     for detail in report.verdict.details:
         click.echo(detail)
+    _bars(report)
     for part in report.missing:
         note(f"not in the report: {part.what}; {part.how}")
+
+
+def _bars(report: Report) -> None:
+    """The noise of each layer, where it was measured."""
+    measured = [layer for layer in report.layers if layer.sqnr_db is not None]
+    if not measured:
+        return
+    from intact.diagnosis.noise import LayerNoise, bars
+
+    noises = [
+        LayerNoise(
+            layer.title,
+            layer.op,
+            layer.sqnr_db or 0.0,
+            math.nan if layer.own_sqnr_db is None else layer.own_sqnr_db,
+        )
+        for layer in measured
+    ]
+    click.echo(bars(noises))

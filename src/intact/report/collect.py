@@ -73,7 +73,7 @@ def collect(sources: Sources, progress: Progress = silent) -> Report:
     return Report(
         name=sources.name,
         recipe=network.recipe,
-        verdict=verdict(size, measured, close, latency, network.stays_float),
+        verdict=verdict(size, measured, close, latency, network.stays_float, len(findings or ())),
         size=size,
         accuracy=measured,
         outputs=close,

@@ -15,13 +15,14 @@ def verdict(
     outputs: Outputs | None,
     latency: Latency | None,
     stays_float: Mapping[str, str],
+    at_fault: int,
 ) -> Verdict:
     """A drop within the budget, or the interval of which holds 0, is none.
 
     Without a budget one of at most 1 point is kept, of at most 5 is reduced.
     """
     state, headline = _judged(accuracy, outputs)
-    return Verdict(state, headline, tuple(_details(size, outputs, latency, stays_float)))
+    return Verdict(state, headline, tuple(_details(size, outputs, latency, stays_float, at_fault)))
 
 
 def _judged(accuracy: Accuracy | None, outputs: Outputs | None) -> tuple[State, str]:
@@ -54,12 +55,20 @@ def _unmeasured(accuracy: Accuracy | None, outputs: Outputs | None) -> str:
     return f"Outputs are {outputs.sqnr_db:.1f} dB above their noise; accuracy has not been measured"
 
 
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
+
+
 def _points(share: float) -> str:
     return f"{100 * share:.2f} points"
 
 
 def _details(
-    size: Size, outputs: Outputs | None, latency: Latency | None, stays_float: Mapping[str, str]
+    size: Size,
+    outputs: Outputs | None,
+    latency: Latency | None,
+    stays_float: Mapping[str, str],
+    at_fault: int,
 ) -> Iterator[str]:
     if size.float_bytes:
         yield f"{size.float_bytes / size.stored_bytes:.1f} times smaller than the float network"
@@ -70,6 +79,8 @@ def _details(
     if outputs is not None and outputs.agreement is not None:
         yield f"chooses the float network's class for {outputs.agreement:.1%} of the samples"
     if stays_float:
-        yield f"{len(stays_float)} operations compute in float"
+        yield f"{_counted(len(stays_float), 'operation computes', 'operations compute')} in float"
     else:
         yield "every operation computes in integers"
+    if at_fault:
+        yield f"{_counted(at_fault, 'layer is', 'layers are')} at fault: see the findings"

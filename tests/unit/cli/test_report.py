@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_people_read_the_verdict_and_what_is_missing(
     assert run(FULL) == 0
     out, err = capsys.readouterr()
     assert "page.html: top-1" in out
+    assert re.search(r"^0 \+ 1 +█.* dB", out, re.MULTILINE)  # noise as bars
     assert "--model MODEL" not in err
 
 

@@ -31,15 +31,18 @@ def accuracy(
     ],
 )
 def test_a_verdict_weighs_the_drop(measured: Accuracy | None, state: str, words: str) -> None:
-    found = verdict(SIZE, measured, None, None, {})
+    found = verdict(SIZE, measured, None, None, {}, 0)
     assert found.state == state
     assert words in found.headline
     assert found.details[0] == "4.0 times smaller than the float network"
 
 
 def test_outputs_stand_in_for_accuracy() -> None:
-    found = verdict(SIZE, None, Outputs(10, 21.5, 0.9), Latency(1, 1, 0.01, 0.02), {"a": "float"})
+    found = verdict(
+        SIZE, None, Outputs(10, 21.5, 0.9), Latency(1, 1, 0.01, 0.02), {"a": "float"}, 2
+    )
     assert found.state == "unmeasured"
     assert "21.5 dB" in found.headline
     assert "2.0 times faster than float in torch" in found.details
-    assert "1 operations compute in float" in found.details
+    assert "1 operation computes in float" in found.details
+    assert "2 layers are at fault: see the findings" in found.details

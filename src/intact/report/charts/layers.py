@@ -27,6 +27,7 @@ _CLASSES = (  # most bits, words, colour
     (16, "9 to 16 bits", ORANGE),
     (64, "more than 16 bits", PURPLE),
 )
+_LONGEST = 26  # characters of a name
 _LEFT = 76  # pixels: both charts' columns lie above each other
 _COLOUR = alt.Color(
     "class:N",
@@ -39,7 +40,12 @@ _COLOUR = alt.Color(
 
 def labels(layers: Sequence[Layer]) -> list[str]:
     """Short names with their number, which makes them unique."""
-    return [f"{number} {shortened(layer.title)}" for number, layer in enumerate(layers, 1)]
+    return [f"{number} {_short(layer.title)}" for number, layer in enumerate(layers, 1)]
+
+
+def _short(title: str) -> str:
+    """Where it is long, without the activation that is fused into it."""
+    return shortened(title if len(title) <= _LONGEST else title.partition(" + ")[0], _LONGEST)
 
 
 def bits(layers: Sequence[Layer]) -> Figure:

@@ -39,7 +39,7 @@ def _bars() -> alt.Chart:
             x=alt.X(
                 "low:Q",
                 title="real value",
-                axis=alt.Axis(offset=12, grid=False),  # room for the grid's ticks
+                axis=alt.Axis(offset=12, grid=False, tickCount=8),  # room for the grid's ticks
                 scale=alt.Scale(zero=False, nice=False, padding=6),
             ),
             x2="high:Q",
