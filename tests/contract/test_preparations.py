@@ -66,4 +66,5 @@ def test_without_samples_it_works_or_says_so(prepare: Preparation) -> None:
     else:
         error = None
         assert prepared.outputs == graph.outputs
+    assert (error is not None) == prepare.needs_samples
     assert error is None or "no calibration samples" in str(error)

@@ -10,7 +10,7 @@ from intact.ir.graph import Graph
 from intact.model import Dynamic
 from intact.numerics.formats import BF16, FP16, Int
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.ptq import quantize
+from intact.ptq import Gptq, Recipe, SmoothQuant, quantize
 from intact.recipes import RECIPES, recipe
 
 _X = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -95,3 +95,9 @@ def test_data_free_ranges_need_no_data(graph):
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(ValueError, match=r'"w8a8".*W8A8'):
         recipe("w8a8")
+
+
+def test_an_iterator_of_samples_need_not_be_kept_in_memory() -> None:
+    assert not any(RECIPES[name].rereads_samples for name in ("W8A8", "W8A8-per-tensor", "W8A16"))
+    assert Recipe(rules=(), before=(SmoothQuant(),)).rereads_samples
+    assert Recipe(rules=(), after=(Gptq(),)).rereads_samples

@@ -55,9 +55,8 @@ def quantize(
     Args:
         model: An `nn.Module`, an exported program, a Graph, or the path of an .onnx or .pt2 file.
         calibration: Batches as a `DataLoader` gives them, arrays or tensors: inputs, or pairs
-            (input, target) whose target is not looked at. It is read as often as the recipe and
-            each other that is tried need it; an iterator is then kept in memory. May be empty if
-            the recipe needs none.
+            (input, target) whose target is not looked at. If the recipe or a search needs it more
+            than once, an iterator is kept in memory. May be empty if the recipe needs none.
         example_input: What an `nn.Module` is called with; by default the first calibration batch.
         recipe: A name of `intact.recipes.RECIPES`, a `Recipe`, or rules.
         validate: `ScoredSamples`; or a function that is called with an engine, which maps a float
@@ -86,8 +85,8 @@ def quantize(
     name, chosen = named(recipe)
     if seed is not None:
         check_seed(seed)
-    several = max_drop is not None or chosen.before or chosen.after  # readings of the samples
-    batches = list(calibration) if several and isinstance(calibration, Iterator) else calibration
+    again = max_drop is not None or chosen.rereads_samples
+    batches = list(calibration) if again and isinstance(calibration, Iterator) else calibration
     if example_input is None and isinstance(model, nn.Module):
         graph, batches = from_first_batch(model, batches)
     else:

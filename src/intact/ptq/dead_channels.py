@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
@@ -12,6 +13,8 @@ from intact.ptq.protocol import Batch, Progress
 @dataclass(frozen=True, slots=True)
 class DeadChannelRepair:
     """`repair_dead_channels`: BatchNorm channels whose variance is at most `threshold` * eps."""
+
+    needs_samples: ClassVar[bool] = False
 
     threshold: float = THRESHOLD
 

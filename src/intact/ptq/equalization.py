@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
@@ -19,6 +20,8 @@ class Equalize:
     `symmetric`: the ranges are those of weights without zero point. `keep_bounds`: ReLU6 becomes a
     bound for each channel; otherwise it becomes ReLU first, as in the paper, which costs accuracy.
     """
+
+    needs_samples: ClassVar[bool] = False
 
     symmetric: bool = True
     keep_bounds: bool = True
@@ -40,6 +43,8 @@ class Equalize:
 @dataclass(frozen=True, slots=True)
 class AbsorbBias:
     """Moves what a ReLU leaves alone into the next layer's bias, as `absorb_bias` says."""
+
+    needs_samples: ClassVar[bool] = False
 
     deviations: float = 3.0
     across_borders: bool = False

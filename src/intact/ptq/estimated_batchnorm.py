@@ -11,6 +11,7 @@ and these mean and variance of its input changes nothing, and is folded like any
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +39,8 @@ class EstimateBatchNorm:
     `samples` are enough; the others are not read. A layer that gives the network's output gets
     none, as values keep their names.
     """
+
+    needs_samples: ClassVar[bool] = True
 
     samples: int = 64
 

@@ -1,7 +1,7 @@
 """What post-training quantization asks of its parts: each is settings, called with data."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from torch import Tensor
 
@@ -41,6 +41,8 @@ class WeightMethod(Protocol):
 
 class Preparation(Protocol):
     """Settings of a change of the float network before anything is quantized."""
+
+    needs_samples: ClassVar[bool]  # whether it reads calibration data
 
     def __call__(
         self, graph: Graph[FloatOp], batches: Iterable[Batch], progress: Progress

@@ -52,7 +52,16 @@ class Recipe:
 
     @property
     def needs_samples(self) -> bool:
-        """Whether calibration data are read for the ranges of activations."""
+        """Whether calibration data are read at all."""
+        return self.rereads_samples or self._observes_samples
+
+    @property
+    def rereads_samples(self) -> bool:
+        """Whether calibration data may be read more than once."""
+        return bool(self.after) or any(prepare.needs_samples for prepare in self.before)
+
+    @property
+    def _observes_samples(self) -> bool:
         if self.observe is not observe:
             return False
         observers = [rule.activation for rule in self.rules]
@@ -80,7 +89,7 @@ def run(
         recipe: The settings.
         graph: The captured network.
         batches: Calibration data, one tensor or a tuple of tensors (in the order of the graph's
-            inputs) a batch. They are read once if the recipe has nothing `before` and `after`.
+            inputs) a batch. They are read once unless the recipe `rereads_samples`.
         progress: Told of what takes long.
 
     Raises:

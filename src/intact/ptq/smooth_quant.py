@@ -16,6 +16,7 @@ calibration and W_j the weights that read it,
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from intact.ptq.protocol import Batch, Progress
 @dataclass(frozen=True, slots=True)
 class SmoothQuant:
     """Moves what makes activations hard to quantize into weights; the function stays the same."""
+
+    needs_samples: ClassVar[bool] = True
 
     alpha: float = 0.5  # 0: activations are left wide; 1: all of their differences move
 
