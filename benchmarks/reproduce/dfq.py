@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from intact.metrics import Z95
 from intact.numerics.formats import Int
 from intact.numerics.granularity import PerTensor
 from intact.observers import MinMax
+from intact.passes.absorb_bias import absorb_bias
+from intact.passes.equalize import equalize
 from intact.passes.relu6_to_relu import relu6_to_relu
 from intact.recipes import RECIPES
 
@@ -55,20 +58,19 @@ class Step:
     equalized: bool = False
     absorbed: bool = False
     corrected: bool = False
-    brief: bool = False  # is measured on slow networks, too
+    brief: bool = False  # its symmetric row is measured on slow networks, too
 
-    @property
-    def changes(self) -> tuple[bool, bool, bool]:
+    def changes(self, symmetric: bool) -> tuple[bool, bool, bool, bool]:
         """What the float network depends on."""
-        return self.relu, self.equalized, self.absorbed
+        return self.relu, self.equalized, self.absorbed, self.equalized and symmetric
 
     def prepare(self, graph: Graph[FloatOp], symmetric: bool) -> Graph[FloatOp]:
         """The float network."""
         if self.relu:
             graph = relu6_to_relu(graph)
         if self.equalized:
-            graph = ptq.Equalize(symmetric=symmetric)(graph, (), ptq.silent)
-        return ptq.AbsorbBias()(graph, (), ptq.silent) if self.absorbed else graph
+            graph = equalize(graph, symmetric=symmetric)
+        return absorb_bias(graph) if self.absorbed else graph
 
     def recipe(self, symmetric: bool) -> ptq.Recipe:
         """How the network is quantized."""
@@ -118,32 +120,27 @@ class Ladder:
             "step": name, "weights": weights, "samples": len(differences), **metric,
             "difference": mean, "interval": [mean - half, mean + half],
         }  # fmt: skip
-        print(json.dumps(row), file=sys.stderr)
         return row
 
-    def rows(self, brief: bool) -> Rows:
+    def rows(self, brief: bool) -> Iterator[dict[str, Any]]:
         """The whole ladder."""
-        metric = self._reference[1]
-        rows: Rows = [
-            {"step": "original", "weights": "float", "samples": len(self.images), **metric}
-        ]
-        floats: set[tuple[bool, bool, bool]] = {(False, False, False)}
+        first = {"step": "original", "weights": "float", "samples": len(self.images)}
+        yield {**first, **self._reference[1]}
+        prepared = {LADDER[0].changes(symmetric=True): self._graph}
         for step in LADDER:
-            if brief and not step.brief:
-                continue
             for symmetric in (True, False):
-                graph = step.prepare(self._graph, symmetric)
-                if step.changes not in floats:
-                    floats.add(step.changes)
-                    rows.append(
-                        self.row(step.name, "float", float_engine(from_graph(graph).eval()))
-                    )
-                engine = self._quantized(graph, step.recipe(symmetric))
-                rows.append(self.row(step.name, _weights(symmetric), engine))
+                if brief and not (step.brief and symmetric):
+                    continue
+                key = step.changes(symmetric)
+                if key not in prepared:
+                    prepared[key] = step.prepare(self._graph, symmetric)
+                    engine = float_engine(from_graph(prepared[key]).eval())
+                    yield self.row(step.name, f"float, {_weights(symmetric)}", engine)
+                engine = self._quantized(prepared[key], step.recipe(symmetric))
+                yield self.row(step.name, _weights(symmetric), engine)
         for name in ("W8A8-data-free-per-tensor", "W8A8-data-free"):
             engine = self._quantized(self._graph, RECIPES[name])
-            rows.append(self.row(name, _weights(symmetric=True), engine))
-        return rows
+            yield self.row(name, _weights(symmetric=True), engine)
 
     def _quantized(self, graph: Graph[FloatOp], recipe: ptq.Recipe) -> Engine:
         recipe = replace(recipe, observe=ptq.FromBatchNorm(input_range=self._range))
@@ -238,11 +235,13 @@ def main() -> None:
             continue
         start = time.perf_counter()
         ladder = Ladder(task, arguments.limit, arguments.threads, INPUTS.get(task.name, (-1, 1)))
-        rows = ladder.rows(brief=task.name in BRIEF)
+        rows: Rows = []
+        for row in ladder.rows(brief=task.name in BRIEF):
+            rows.append(row)
+            print(f"{time.perf_counter() - start:.0f} s {json.dumps(row)}", file=sys.stderr)
+            if arguments.json:
+                save(arguments.json, task.name, rows)
         show(task.name, rows)
-        print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
-        if arguments.json:
-            save(arguments.json, task.name, rows)
 
 
 if __name__ == "__main__":

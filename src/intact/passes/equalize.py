@@ -66,10 +66,12 @@ def equalize(
 
 @dataclass
 class _Side:
-    """The folded weight of a layer, reduced to what ranges need; scaled in place."""
+    """The folded weight of a layer, reduced to what ranges need, and its factors so far."""
 
-    low: F64  # (groups, outputs of a group, inputs of a group): smallest of the taps, at most 0
-    high: F64  # largest of them, at least 0
+    low: F64 | None  # (groups, outputs of a group, inputs of a group): smallest tap, at most 0
+    high: F64  # largest of the taps, at least 0; without `low` the largest magnitude
+    written: F64  # factor of each output channel: (groups, outputs of a group, 1)
+    read: F64  # of each input channel: (groups, 1, inputs of a group)
 
     @classmethod
     def of(
@@ -81,23 +83,26 @@ class _Side:
             factor, _ = affine(layer.norm, graph.constants)
             taps = taps * factor.reshape(*taps.shape[:2], 1, 1)
         low, high = np.minimum(taps.min(axis=3), 0), np.maximum(taps.max(axis=3), 0)
+        groups, outputs, inputs = high.shape
+        written, read = np.ones((groups, outputs, 1)), np.ones((groups, 1, inputs))
         if symmetric:
-            high = np.maximum(-low, high)
-            low = np.zeros_like(high)
-        return cls(low, high)
+            return cls(None, np.maximum(-low, high), written, read)
+        return cls(low, high, written, read)
 
     def outputs(self) -> F64:
         """Range of each output channel."""
-        return np.asarray((self.high.max(axis=2) - self.low.min(axis=2)).ravel())
+        largest = self._largest(self.read, 2)
+        return np.asarray((largest * self.written[:, :, 0]).ravel())
 
     def inputs(self) -> F64:
         """Range of each input channel."""
-        return np.asarray((self.high.max(axis=1) - self.low.min(axis=1)).ravel())
+        largest = self._largest(self.written, 1)
+        return np.asarray((largest * self.read[:, 0]).ravel())
 
-    def scale(self, factor: F64) -> None:
-        """Multiplies by a factor of shape (groups, outputs or 1, inputs or 1)."""
-        self.low *= factor
-        self.high *= factor
+    def _largest(self, factor: F64, axis: int) -> F64:
+        high = (self.high * factor).max(axis=axis)
+        low = 0.0 if self.low is None else (self.low * factor).min(axis=axis)
+        return np.asarray(high - low)
 
 
 def _channels_read(layer: Layer, found: list[Chain]) -> int:
@@ -114,9 +119,9 @@ def _step(chain: Chain, sides: Mapping[str, _Side], total: F64) -> float:
     alive = (r1 > DEAD * r1.max()) & (r2 > DEAD * r2.max())
     s = np.sqrt(np.divide(r1, r2, where=alive, out=np.ones_like(r1)))
     s = np.clip(total * s, SMALLEST, LARGEST) / total
-    first.scale(1 / s.reshape(*first.low.shape[:2], 1))
+    first.written /= s.reshape(first.written.shape)
     for side in second:
-        side.scale(s.reshape(side.low.shape[0], 1, -1))
+        side.read *= s.reshape(side.read.shape)
     total *= s
     return float(np.abs(np.log(s)).max())
 
