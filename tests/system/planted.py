@@ -6,7 +6,7 @@ takes away: the faults spoil quantization alone.
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -141,14 +141,15 @@ _CLIPPED = intact.PtqRule(
     weight=RECIPES["W8A8"].rules[0].weight,
     activation=intact.Percentile(intact.Int(8), q=70.0),
 )
+_UNPREPARED = intact.Recipe(rules=RECIPES["W8A8-per-tensor"].rules)  # which would repair it
 FAULTS = (
     Fault("outlier channel", outlier_channel, "W8A8", "pointwise", "outlier_channel"),
-    Fault("dead channel", dead_channel, "W8A8-per-tensor", "last", "dead_channel"),
+    Fault("dead channel", dead_channel, _UNPREPARED, "last", "dead_channel"),
     Fault("tiny-scale sum", tiny_sum, "W8A8", "add", "tiny_addend"),
     Fault(
         "clipped range",
         nothing,
-        intact.Recipe(rules=(_CLIPPED, *RECIPES["W8A8"].rules)),
+        replace(RECIPES["W8A8"], rules=(_CLIPPED, *RECIPES["W8A8"].rules)),
         "pointwise",
         "range_clipped",
     ),

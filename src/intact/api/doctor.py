@@ -1,7 +1,7 @@
 """diagnose: which layers cost a quantized network its accuracy, why, and what cures them; cure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +12,11 @@ from intact.api.model import Example, Model, to_graph
 from intact.api.network import QuantizedNetwork
 from intact.api.quantize import from_first_batch, named, quantize
 from intact.data.function import item_inputs
-from intact.diagnosis.cures import CURES
 from intact.diagnosis.evidence import Evidence, examine
-from intact.diagnosis.findings import Finding, findings, with_gains
+from intact.diagnosis.findings import Finding, findings, with_cures
+from intact.diagnosis.gain import OnSamples, Trial
 from intact.diagnosis.noise import LayerNoise
+from intact.diagnosis.saturation import ForeignSaturation, foreign_saturation
 from intact.diagnosis.walk import Walk
 from intact.errors import CalibrationError, FormatError
 from intact.ir.float_ops import FloatOp
@@ -37,6 +38,7 @@ class Diagnosis:
     sqnr_db: float  # of the network's outputs against those of the float network
     layers: tuple[LayerNoise, ...]  # in execution order
     findings: tuple[Finding, ...]  # the most harmful first
+    warnings: tuple[ForeignSaturation, ...]  # of runtimes that may compute something else
     recipe_name: str | None  # None: the network was made by rules that nobody knows
     recipe: Recipe  # that made it; or W8A8, to start from
     cured: Recipe  # with all cures
@@ -86,10 +88,9 @@ def diagnose(
         CalibrationError: if the samples do not fit the network, or there are none.
         ValueError: if there is no such recipe.
     """
-    held = list(samples)
-    graph = _graph(model, example_input, held)
+    graph, samples = _graph(model, example_input, samples)
     name, chosen = _recipe_of(network, recipe)
-    batches = _batches(graph, held, most_samples)
+    batches = _batches(graph, samples, most_samples)
     prepared = graph
     for prepare in chosen.before:
         prepared = prepare(prepared, batches, progress)
@@ -102,12 +103,14 @@ def diagnose(
     examined = examine(walk, batches, progress)
     origin = None if network.certificate is None else network.certificate.origin
     found = findings(walk, examined, prepared, origin)
-    found = with_gains(walk, found, chosen, _few(batches[0], graph))
+    trial = Trial(OnSamples(prepared, _few(batches[0], graph)), chosen)
+    found = with_cures(walk, found, trial)
     return Diagnosis(
         examined.samples,
         examined.outputs.db,
         tuple(map(_noise, examined.layers)),
         found,
+        foreign_saturation(network.program, {layer.node.name: layer for layer in examined.layers}),
         name,
         chosen,
         _cured(chosen, walk.reference, found),
@@ -125,8 +128,8 @@ def cure(
 ) -> Cured:
     """Applies the cures that `diagnose` names and quantizes again, up to three times.
 
-    A cure that changes nothing, or did not help before, is followed by the next dearer one. The
-    network with the cleanest outputs is kept.
+    A layer that is still at fault gets the next dearer cure. The network with the cleanest outputs
+    is kept.
 
     Args:
         model: As for `diagnose`.
@@ -139,8 +142,8 @@ def cure(
     Raises:
         FormatError, CalibrationError, ValueError: as `diagnose`.
     """
-    held = list(samples)
-    graph = _graph(model, example_input, held)
+    held = list(samples) if isinstance(samples, Iterator) else samples
+    graph, held = _graph(model, example_input, held)
     before = diagnose(graph, network, held, recipe=recipe, progress=progress)
     best = Cured(network, before, before)
     last = before
@@ -155,13 +158,12 @@ def cure(
 
 
 def _graph(
-    model: Model,
-    example_input: Example | tuple[Example, ...] | None,
-    samples: Sequence[object],
-) -> Graph[FloatOp]:
+    model: Model, example_input: Example | tuple[Example, ...] | None, samples: Iterable[object]
+) -> tuple[Graph[FloatOp], Iterable[object]]:
+    """The captured network, and the samples, of which the first may be the example."""
     if example_input is None and isinstance(model, nn.Module):
-        return from_first_batch(model, samples)[0]
-    return to_graph(model, example_input)
+        return from_first_batch(model, samples)
+    return to_graph(model, example_input), samples
 
 
 def _recipe_of(
@@ -179,7 +181,7 @@ def _recipe_of(
 
 
 def _batches(
-    graph: Graph[FloatOp], samples: Sequence[object], most: int
+    graph: Graph[FloatOp], samples: Iterable[object], most: int
 ) -> list[tuple[Tensor, ...]]:
     """The first samples as tensors."""
     batches: list[tuple[Tensor, ...]] = []
@@ -209,13 +211,8 @@ def _noise(found: Evidence) -> LayerNoise:
 
 
 def _cured(recipe: Recipe, graph: Graph[FloatOp], found: Sequence[Finding]) -> Recipe:
-    """The recipe with the cure of each finding, or the next one that changes something."""
+    """The recipe with the cure of each finding."""
     for finding in found:
-        if finding.cure is None:
-            continue
-        for cure_ in CURES[CURES.index(finding.cure) :]:
-            changed = cure_.apply(recipe, graph, [finding.layer])
-            if changed != recipe:
-                recipe = changed
-                break
+        if finding.cure is not None:
+            recipe = finding.cure.apply(recipe, graph, [finding.layer])
     return recipe

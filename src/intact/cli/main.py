@@ -29,7 +29,10 @@ _EXTRAS = {
     "vl_convert": "report",
 }
 
-COMMANDS = ("quantize", "evaluate", "inspect", "export", "verify", "benchmark", "report")
+COMMANDS = (
+    "quantize", "evaluate", "inspect", "doctor", "export", "verify", "benchmark",
+    "report",
+)  # fmt: skip
 
 
 class _Lazy(click.Group):

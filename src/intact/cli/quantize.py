@@ -111,7 +111,7 @@ def command(
     check_seed(seed)
     seed_everything(seed, model, calibration, labelled, recipe)
     made = wanted(calibration, input_range)
-    chosen = _recipe(
+    chosen = chosen_recipe(
         recipe, input_range if made is None else None, calibrated=calibration is not None
     )
     graph = open_graph(model, calibration if made is None else None)
@@ -127,7 +127,9 @@ def command(
     return 0 if network.validation is None or network.validation.met else 1
 
 
-def _recipe(text: str, input_range: tuple[float, float] | None, *, calibrated: bool) -> Chosen:
+def chosen_recipe(
+    text: str, input_range: tuple[float, float] | None = None, *, calibrated: bool
+) -> Chosen:
     """The recipe, looked at before the network is read, which may take long."""
     from intact.recipes import recipe
 

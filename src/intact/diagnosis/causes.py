@@ -6,221 +6,36 @@ is how many steps of the codes it reaches, of the 127 that 8 bits have on either
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import ClassVar, TypeAlias
 
+from intact.diagnosis.channel_causes import (
+    DeadChannel,
+    FoldBlowUp,
+    OutlierChannel,
+    PerTensorWeight,
+    Tensor,
+    UnevenInputs,
+)
+from intact.diagnosis.range_causes import CalibrationTooNarrow, RangeClipped, RangeTooWide
+from intact.diagnosis.wording import num, percent, steps
 
-class Tensor(Enum):
-    """Which tensor of a layer."""
-
-    WEIGHT = "weight"
-    OUTPUT = "output"
-
-
-@dataclass(frozen=True, slots=True)
-class OutlierChannel:
-    """One or a few channels are far larger than the others, which share a scale with them."""
-
-    name: ClassVar[str] = "outlier_channel"
-    tensor: Tensor
-    channel: int
-    range: float
-    median_range: float
-    levels: float  # of the median channel
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return f"outlier channel in its {self.tensor.value}"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        return (
-            f"channel {self.channel} of its {self.tensor.value} reaches {_g(self.range)}, the"
-            f" median channel {_g(self.median_range)}: all share one scale, which leaves"
-            f" {_steps(self.levels)} for the median channel"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class UnevenInputs:
-    """The weights of some input channels are far larger than those of others beside them."""
-
-    name: ClassVar[str] = "uneven_inputs"
-    channel: int  # the one that is far from the median
-    range: float  # of the weights that read it
-    median_range: float
-    levels: float  # of the smaller of both
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "outlier channel in its input"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        return (
-            f"the weights that read input channel {self.channel} reach {_g(self.range)}, those of"
-            f" the median channel {_g(self.median_range)}: both are in the same scale, which leaves"
-            f" {_steps(self.levels)} for the smaller"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PerTensorWeight:
-    """One scale for a weight whose channels have very different ranges."""
-
-    name: ClassVar[str] = "per_tensor_weight"
-    depthwise: bool
-    range: float
-    median_range: float
-    levels: float  # of the median channel
-    starved: int  # channels that reach fewer than 8 levels
-    channels: int
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "per-tensor depthwise weight" if self.depthwise else "per-tensor weight"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        return (
-            f"one scale for all {self.channels} channels of its weight: the largest reaches"
-            f" {_g(self.range)}, the median {_g(self.median_range)}, which is"
-            f" {_steps(self.levels)}; {self.starved} channels reach fewer than 8 steps"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class DeadChannel:
-    """A channel whose output never changes has the largest weights: BatchNorm divided by ~0."""
-
-    name: ClassVar[str] = "dead_channel"
-    channel: int
-    variance: float | None  # BatchNorm's; None where it was folded before
-    range: float
-    median_range: float
-    levels: float  # of the median channel
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "dead channel"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        why = "" if self.variance is None else f" (its BatchNorm has variance {_g(self.variance)})"
-        return (
-            f"channel {self.channel} always gives the same number, yet its weights reach"
-            f" {_g(self.range)}{why}, those of the median channel {_g(self.median_range)}: all"
-            f" share one scale, which leaves {_steps(self.levels)} for the median channel"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FoldBlowUp:
-    """BatchNorm multiplies the weights of a channel by far more than those of the others."""
-
-    name: ClassVar[str] = "fold_blow_up"
-    channel: int
-    factor: float  # gamma / sqrt(variance + eps)
-    median_factor: float
-    levels: float  # of the median channel
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "fold blow-up"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        return (
-            f"BatchNorm multiplies the weights of channel {self.channel} by {_g(self.factor)},"
-            f" those of the median channel by {_g(self.median_factor)}: all share one scale, which"
-            f" leaves {_steps(self.levels)} for the median channel"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class RangeClipped:
-    """The codes of the output end where its numbers do not."""
-
-    name: ClassVar[str] = "range_clipped"
-    low: float
-    high: float
-    seen_low: float
-    seen_high: float
-    share: float  # of the numbers that are cut off
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "range clipped"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        return (
-            f"its codes reach from {_g(self.low)} to {_g(self.high)}, but its numbers from"
-            f" {_g(self.seen_low)} to {_g(self.seen_high)}: {_percent(self.share)} of them are cut"
-            " off"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationTooNarrow:
-    """The same, because the calibration samples gave only smaller numbers than those seen now."""
-
-    name: ClassVar[str] = "calibration_too_narrow"
-    low: float  # in calibration
-    high: float
-    seen_low: float
-    seen_high: float
-    share: float  # of the numbers that are cut off
-    samples: int | None  # of the calibration
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "calibration samples unlike these"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        match self.samples:
-            case None:
-                given = "the calibration samples"
-            case 1:
-                given = "the only calibration sample"
-            case _:
-                given = f"the {self.samples} calibration samples"
-        return (
-            f"{given} gave numbers from {_g(self.low)} to {_g(self.high)}, those here from"
-            f" {_g(self.seen_low)} to {_g(self.seen_high)}: {_percent(self.share)} of them are cut"
-            " off"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class RangeTooWide:
-    """The codes of the output reach far beyond the numbers that occur."""
-
-    name: ClassVar[str] = "range_too_wide"
-    low: float
-    high: float
-    seen_low: float
-    seen_high: float
-
-    @property
-    def title(self) -> str:
-        """In a few words."""
-        return "range too wide"
-
-    def __str__(self) -> str:
-        """As a sentence."""
-        return (
-            f"its codes reach from {_g(self.low)} to {_g(self.high)}, but its numbers only from"
-            f" {_g(self.seen_low)} to {_g(self.seen_high)}: most codes are never used"
-        )
+__all__ = [
+    "CalibrationTooNarrow",
+    "Cause",
+    "DeadChannel",
+    "FewBits",
+    "FixedTail",
+    "FoldBlowUp",
+    "OutlierChannel",
+    "PerTensorWeight",
+    "RangeClipped",
+    "RangeTooWide",
+    "RareLargeValues",
+    "ShiftedMean",
+    "Tensor",
+    "TinyAddend",
+    "UnevenInputs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +56,8 @@ class TinyAddend:
     def __str__(self) -> str:
         """As a sentence."""
         return (
-            f'"{self.operand}" reaches {_g(self.range)}, but the sum {_g(self.output_range)}, so'
-            f" that its codes are {_g(self.step)} apart: {_steps(self.range / self.step)} are left"
+            f'"{self.operand}" reaches {num(self.range)}, but the sum {num(self.output_range)}, so'
+            f" that its codes are {num(self.step)} apart: {steps(self.range / self.step)} are left"
             " for that operand"
         )
 
@@ -265,8 +80,8 @@ class FixedTail:
     def __str__(self) -> str:
         """As a sentence."""
         return (
-            f"the codes of a {self.op} are {_g(self.step)} apart: {_percent(self.share)} of its"
-            f" numbers, {_percent(self.mass)} of their sum, are smaller than half of that and"
+            f"the codes of a {self.op} are {num(self.step)} apart: {percent(self.share)} of its"
+            f" numbers, {percent(self.mass)} of their sum, are smaller than half of that and"
             " become 0"
         )
 
@@ -286,7 +101,7 @@ class ShiftedMean:
     def __str__(self) -> str:
         """As a sentence."""
         return (
-            f"rounding the weights moves the means of the output's channels: {_percent(self.share)}"
+            f"rounding the weights moves the means of the output's channels: {percent(self.share)}"
             " of this layer's noise is such a constant error"
         )
 
@@ -330,8 +145,8 @@ class RareLargeValues:
     def __str__(self) -> str:
         """As a sentence."""
         return (
-            f"its {self.tensor.value} reaches {_g(self.range)}, but its usual numbers (root mean"
-            f" square) {_g(self.typical)}, which is {_steps(self.levels)}"
+            f"its {self.tensor.value} reaches {num(self.range)}, but its usual numbers (root mean"
+            f" square) {num(self.typical)}, which is {steps(self.levels)}"
         )
 
 
@@ -350,15 +165,3 @@ Cause: TypeAlias = (
     | FewBits
     | RareLargeValues
 )
-
-
-def _g(number: float) -> str:
-    return f"{number:.3g}"
-
-
-def _steps(levels: float) -> str:
-    return "1 step of the codes" if levels == 1 else f"{levels:.2g} steps of the codes"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"

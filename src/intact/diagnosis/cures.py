@@ -3,8 +3,8 @@
 A cure of some layers puts rules before the recipe's own that match exactly these layers and keep
 what else was decided about them. `layers` None is everywhere: the recipe's own rules are changed.
 
-1. PER_CHANNEL, LEAST_SQUARED_ERROR: nothing at run time. EQUALIZED changes the float network
-   without changing its function, always as a whole.
+1. PER_CHANNEL, LEAST_SQUARED_ERROR: nothing at run time. EQUALIZED and REPAIRED change the float
+   network without changing its function, always as a whole.
 2. BIAS_CORRECTED: the mean input of each layer from calibration; nothing at run time.
 3. LEARNED_ROUNDING: time to quantize, where weights have fewer than 8 bits; with 8 the noise of
    rounding them is small beside that of activations.
@@ -41,6 +41,7 @@ from intact.observers import MinMax, Mse
 from intact.passes.placement import HasWeight
 from intact.ptq import (
     BiasCorrected,
+    DeadChannelRepair,
     LeastSquares,
     Nearest,
     NearestInGroups,
@@ -123,6 +124,17 @@ def equalized(
     return replace(recipe, before=(*recipe.before, Equalize()))
 
 
+def repaired(
+    recipe: Recipe,
+    graph: Graph[FloatOp],  # noqa: ARG001
+    layers: Layers = None,  # noqa: ARG001
+) -> Recipe:
+    """Dead channels become constants, everywhere; their weights would stretch a shared range."""
+    if any(isinstance(preparation, DeadChannelRepair) for preparation in recipe.before):
+        return recipe
+    return replace(recipe, before=(*recipe.before, DeadChannelRepair()))
+
+
 def bias_corrected(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = None) -> Recipe:
     """Biases that make up for the mean error of rounded weights."""
 
@@ -203,6 +215,12 @@ EQUALIZED = Cure(
     "weights of equal ranges in the channels between layers",
     "nothing; a bound for each channel where a ReLU6 was",
     equalized,
+)
+REPAIRED = Cure(
+    "repaired",
+    "channels without variance become the constants that they are",
+    "nothing",
+    repaired,
 )
 BIAS_CORRECTED = Cure(
     "bias_corrected",

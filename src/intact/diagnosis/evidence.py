@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from intact.diagnosis.noise import Tally, tally
-from intact.diagnosis.walk import LayerRun, Piece, Walk
+from intact.diagnosis.walk import LayerRun, Piece, Walk, disturbed
 from intact.ir import float_ops as ops
 from intact.ir import int_ops
 from intact.ir.graph import Node
@@ -165,7 +165,7 @@ def examine(
     names = [value.name for value in walk.reference.outputs]
     for piece in walk.runs(batches):
         injecting = injected < most_injected
-        clean = walk.outputs(piece.inputs, {}) if injecting else []
+        clean = disturbed(walk.module, piece.inputs, {}) if injecting else []
         for number, layer in enumerate(piece.layers):
             found = layers[layer.name]
             found.add(layer)
@@ -187,5 +187,5 @@ def _cost(walk: Walk, piece: Piece, layer: LayerRun, clean: list[Array]) -> Tall
     error = np.asarray(layer.alone - layer.alone_real, np.float32)
     if not error.any():
         return sum((tally(x, x) for x in clean), Tally())
-    outputs = walk.outputs(piece.inputs, {layer.name: error})
+    outputs = disturbed(walk.module, piece.inputs, {layer.name: error})
     return sum((tally(x, y) for x, y in zip(outputs, clean, strict=True)), Tally())

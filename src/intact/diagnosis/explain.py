@@ -35,7 +35,7 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
 from intact.numerics.arrays import F64, Array
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import ScaledTensor
+from intact.numerics.qtensor import QuantParams
 from intact.passes.fold_batchnorm import affine
 from intact.passes.placement import HasWeight
 
@@ -53,7 +53,8 @@ class Subject:
 
     evidence: Evidence
     layer: Node[FloatOp] | None  # of the float network, if it has a weight
-    weight: ScaledTensor | None  # as the Program has it, in the order of its kernels
+    weight: F64 | None  # of the float layer, (outputs, inputs, ...)
+    params: QuantParams | None  # that its codes have, if it has any
     graph: Graph[FloatOp]  # the float network with its BatchNorms, as it was captured
     operands: Mapping[str, float]  # largest magnitude of the values that it reads
     origin: Origin | None  # what the certificate says
@@ -138,58 +139,50 @@ def _tail(evidence: Evidence, found: Grid) -> Cause:
 
 
 def _coarse_weight(subject: Subject) -> Cause:
-    evidence, weight = subject.evidence, subject.weight
-    if weight is not None and isinstance(weight.params.format, Int):
-        cause = _uneven(subject, weight)
+    evidence, weight, params = subject.evidence, subject.weight, subject.params
+    if weight is not None and params is not None and isinstance(params.format, Int):
+        cause = _uneven(subject, weight, params)
         if cause is not None:
             return cause
     shift = evidence.shift / evidence.weights if evidence.weights else 0.0
     if shift > 0.5:
         return ShiftedMean(evidence.shift / evidence.own.noise)
-    if weight is None:
+    if weight is None or params is None:
         bits = evidence.grid.bits if evidence.grid is not None else 32
         return FewBits(Tensor.OUTPUT, bits)
-    if weight.params.format.bits < 8:
-        return FewBits(Tensor.WEIGHT, weight.params.format.bits)
-    return _rare_weights(weight)
+    if params.format.bits < 8:
+        return FewBits(Tensor.WEIGHT, params.format.bits)
+    typical = float(np.sqrt((weight**2).mean()))
+    levels = typical / float(np.median(params.scale))
+    return RareLargeValues(Tensor.WEIGHT, float(np.abs(weight).max()), typical, levels)
 
 
-def _rare_weights(weight: ScaledTensor) -> Cause:
-    real = weight.dequantize().astype(np.float64)
-    typical = float(np.sqrt((real**2).mean()))
-    step = float(np.median(weight.params.scale))
-    return RareLargeValues(Tensor.WEIGHT, float(np.abs(real).max()), typical, typical / step)
-
-
-def _uneven(subject: Subject, weight: ScaledTensor) -> Cause | None:
+def _uneven(subject: Subject, weight: F64, params: QuantParams) -> Cause | None:
     """One scale for channels of different ranges, along outputs or along inputs."""
-    real = np.abs(weight.dequantize().astype(np.float64))
-    outputs = real.reshape(len(real), -1).max(axis=1)
-    step = float(weight.params.scale.max())
-    if weight.params.scale.size == 1 and len(outputs) > 1:
-        cause = _uneven_outputs(subject, outputs, step)
+    real = np.abs(weight).reshape(len(weight), weight.shape[1], -1).max(axis=2)
+    outputs = real.max(axis=1)
+    if params.scale.size == 1 and len(outputs) > 1:
+        cause = _uneven_outputs(subject, outputs, float(params.scale.reshape(())))
         if cause is not None:
             return cause
-    if real.shape[-1] < 2:
+    if real.shape[1] < 2 or params.scale.size not in (1, len(real)):
         return None
-    scales = weight.params.scale.astype(np.float64).reshape(-1, *[1] * (real.ndim - 1))
-    inputs = (real / scales).reshape(-1, real.shape[-1]).max(axis=0)
-    return _uneven_inputs(inputs, real)
+    return _uneven_inputs(real, real / params.scale.astype(np.float64).reshape(-1, 1))
 
 
-def _uneven_inputs(levels: F64, real: Array) -> Cause | None:
+def _uneven_inputs(real: F64, levels: F64) -> Cause | None:
     """Input channels whose weights have few levels because others' are far larger, or they tiny."""
-    reach = real.reshape(-1, real.shape[-1]).max(axis=0)
-    median = float(np.median(levels))
-    if median < FEW_LEVELS and levels.max() > OUTLIER * median:
-        channel = int(reach.argmax())
-        return UnevenInputs(channel, float(reach[channel]), float(np.median(reach)), median)
-    alive = np.where(levels > 0, levels, np.inf)
-    if alive.min() < STARVED / 2 and alive.min() * OUTLIER < median:
+    ranges, reached = real.max(axis=0), levels.max(axis=0)
+    median = float(np.median(reached))
+    if median < FEW_LEVELS and reached.max() > OUTLIER * median:
+        channel, left = int(reached.argmax()), median
+    else:
+        alive = np.where(reached > 0, reached, np.inf)
         channel = int(alive.argmin())
-        ranges = float(reach[channel]), float(np.median(reach))
-        return UnevenInputs(channel, *ranges, float(levels[channel]))
-    return None
+        left = float(alive[channel])
+        if not (left < STARVED / 2 and left * OUTLIER < median):
+            return None
+    return UnevenInputs(channel, float(ranges[channel]), float(np.median(ranges)), left)
 
 
 def _uneven_outputs(subject: Subject, ranges: F64, step: float) -> Cause | None:

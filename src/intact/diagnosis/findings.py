@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import numpy as np
-from torch import Tensor as TorchTensor
 
 from intact.diagnosis.causes import (
     CalibrationTooNarrow,
@@ -27,26 +26,30 @@ from intact.diagnosis.causes import (
 from intact.diagnosis.cures import (
     BIAS_CORRECTED,
     EIGHT_BIT_WEIGHTS,
+    EQUALIZED,
+    KEEP_FLOAT,
     LEAST_SQUARED_ERROR,
     PER_CHANNEL,
+    REPAIRED,
     SIXTEEN_BITS,
     Cure,
 )
 from intact.diagnosis.evidence import Evidence, Examination
 from intact.diagnosis.explain import Subject, explain, weighted_layer
-from intact.diagnosis.gain import cured_outputs
-from intact.diagnosis.walk import Walk
+from intact.diagnosis.gain import Trial
+from intact.diagnosis.walk import Part, Walk
 from intact.ir.certificate import Origin
-from intact.ir.float_ops import FloatOp
+from intact.ir.float_ops import ConvTranspose, FloatOp
 from intact.ir.graph import Graph, Node
-from intact.ir.int_ops import IntOp, Program
-from intact.numerics.qtensor import ScaledTensor
-from intact.ptq import Recipe
+from intact.ir.int_ops import Dequantize, IntOp, Program
+from intact.numerics.arrays import F64
+from intact.numerics.qtensor import QuantParams
 
 # Networks of 8 bits that lose nothing have outputs of about 20 dB and more, each layer alone 27.
 AT_FAULT_DB = 20.0  # of the outputs, with this layer's noise alone
 POOR_DB = 15.0  # of the outputs with all noise: then also layers that cause a good share of it
 GOOD_SHARE = 0.1
+ENOUGH_DB = 26.0  # of the outputs, with this layer's noise alone after a cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,8 @@ class Finding:
     own_sqnr_db: float  # of the layer's output, from its own noise alone
     output_sqnr_db: float  # of the network's outputs, from this noise alone
     share: float  # of the noise that all layers cause in the outputs
-    cure: Cure | None  # None: quantize again with samples like these
     value: str  # that the layer writes, in the float network
+    cure: Cure | None = None  # None: quantize again with samples like these
     cured_db: float | None = None  # `output_sqnr_db` after the cure; None: not measured
 
     @property
@@ -116,8 +119,9 @@ def _finding(
     layer = weighted_layer(part.graph)
     read = [walk.known(value) for value in part.sources]
     operands = {name: ranges[name] for name in read if name in ranges}
-    weight = stored_weight(walk.program, found.node)
-    cause = explain(Subject(found, layer, weight, graph, operands, origin))
+    weight = None if layer is None else float_weight(walk.reference, layer)
+    params = weight_params(walk.program, found.node)
+    cause = explain(Subject(found, layer, weight, params, graph, operands, origin))
     name = found.name if layer is None else layer.name
     return Finding(
         name,
@@ -127,49 +131,73 @@ def _finding(
         found.own.db,
         found.outputs.db,
         share,
-        cure_of(cause),
         found.name,
     )
 
 
-def with_gains(
-    walk: Walk, found: Sequence[Finding], recipe: Recipe, inputs: Sequence[TorchTensor]
-) -> tuple[Finding, ...]:
-    """The findings, each with what its cure gains on some samples."""
+def with_cures(walk: Walk, found: Sequence[Finding], trial: Trial) -> tuple[Finding, ...]:
+    """The findings, each with the cheapest cure that is enough, or else the one that gains most."""
     parts = {name: walk.parts[node.name] for name, node in walk.layers if node.name in walk.parts}
-    return tuple(
-        replace(
-            finding,
-            cured_db=cured_outputs(
-                walk, parts[finding.value], finding.layer, finding.cure, recipe, inputs
-            ).db,
-        )
-        for finding in found
-    )
+    return tuple(_with_cure(finding, parts[finding.value], trial) for finding in found)
 
 
-def stored_weight(program: Program, node: Node[IntOp]) -> ScaledTensor | None:
-    """The codes of a layer's weight, output channels first, input channels last."""
+def _with_cure(finding: Finding, part: Part, trial: Trial) -> Finding:
+    read = [value.name for value in part.graph.inputs]
+    tried: list[Finding] = []
+    for cure in cures_of(finding.cause):
+        cured = trial.cured(cure, finding.layer)
+        if cured is None:
+            continue
+        outputs = cured.outputs(read, finding.value)
+        tried.append(replace(finding, cure=cure, cured_db=outputs.db))
+        if outputs.db >= ENOUGH_DB:
+            break
+    return max(tried, key=_cleanest, default=finding)
+
+
+def _cleanest(finding: Finding) -> float:
+    assert finding.cured_db is not None
+    return finding.cured_db
+
+
+def weight_params(program: Program, node: Node[IntOp]) -> QuantParams | None:
+    """What the codes of a layer's weight mean; None if it has none."""
+    made = program.producers()
     for value in node.inputs[1:2]:
-        if value.name in program.constants and value.params is not None:
-            return ScaledTensor(np.asarray(program.constants[value.name]), value.params)
+        source = made.get(value.name)
+        if source is not None and isinstance(source.op, Dequantize):  # of a float layer
+            return source.op.params
+        if value.name in program.constants:
+            return value.params
     return None
 
 
-def cure_of(cause: Cause) -> Cure | None:
-    """The cheapest cure of a cause."""
+def float_weight(reference: Graph[FloatOp], layer: Node[FloatOp]) -> F64:
+    """(outputs, inputs, ...) of a float layer."""
+    weight = reference.constants[layer.inputs[1].name].astype(np.float64)
+    return np.asarray(weight.swapaxes(0, 1) if isinstance(layer.op, ConvTranspose) else weight)
+
+
+def cures_of(cause: Cause) -> tuple[Cure | None, ...]:
+    """What may cure it, the cheapest first; None: quantize again with samples like these."""
     match cause:
-        case PerTensorWeight() | DeadChannel() | FoldBlowUp() | OutlierChannel(Tensor.WEIGHT):
-            return PER_CHANNEL
-        case RangeClipped() | RangeTooWide() | RareLargeValues():
-            return LEAST_SQUARED_ERROR
+        case DeadChannel():
+            return REPAIRED, PER_CHANNEL, KEEP_FLOAT
+        case PerTensorWeight() | FoldBlowUp() | OutlierChannel(Tensor.WEIGHT):
+            return PER_CHANNEL, EIGHT_BIT_WEIGHTS, KEEP_FLOAT
         case CalibrationTooNarrow():
-            return None
+            return None, LEAST_SQUARED_ERROR, SIXTEEN_BITS
+        case RangeClipped() | RangeTooWide() | RareLargeValues(Tensor.OUTPUT):
+            return LEAST_SQUARED_ERROR, SIXTEEN_BITS, KEEP_FLOAT
         case ShiftedMean():
-            return BIAS_CORRECTED
-        case FewBits(Tensor.WEIGHT):
-            return EIGHT_BIT_WEIGHTS
-        case OutlierChannel() | UnevenInputs() | TinyAddend() | FixedTail() | FewBits():
-            return SIXTEEN_BITS
+            return BIAS_CORRECTED, PER_CHANNEL, KEEP_FLOAT
+        case FewBits(Tensor.WEIGHT) | RareLargeValues():
+            return PER_CHANNEL, LEAST_SQUARED_ERROR, EIGHT_BIT_WEIGHTS, KEEP_FLOAT
+        case UnevenInputs():
+            return EQUALIZED, KEEP_FLOAT
+        case OutlierChannel():
+            return EQUALIZED, SIXTEEN_BITS, KEEP_FLOAT
+        case TinyAddend() | FixedTail() | FewBits():
+            return SIXTEEN_BITS, KEEP_FLOAT
         case _:
             assert_never(cause)

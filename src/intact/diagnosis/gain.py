@@ -1,59 +1,111 @@
 """What a cure gains: the layer alone is quantized again with it, and its noise added as before."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from glob import escape
 
 import numpy as np
 import torch
 
+from intact.capture.module import CapturedModule, from_graph
 from intact.diagnosis.cures import Cure
 from intact.diagnosis.noise import Tally, tally
-from intact.diagnosis.walk import Part, Piece, Walk
+from intact.diagnosis.walk import Walk, disturbed, values_of
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph
 from intact.lower.lower import lower
+from intact.model import Dynamic
 from intact.numerics.arrays import Array
-from intact.ptq import PtqRule, Recipe, quantize
+from intact.passes.extract import extract
+from intact.passes.inference import for_inference
+from intact.ptq import PtqRule, Recipe, quantize, silent
 from intact.ptq.calibrate import choose
 
 
-def cured_outputs(
-    walk: Walk,
-    part: Part,
-    layer: str,
-    cure: Cure | None,
-    recipe: Recipe,
-    inputs: Sequence[torch.Tensor],
-) -> Tally:
-    """The noise of the network's outputs if only one layer makes some, after a cure.
+@dataclass(frozen=True)  # no slots: what is computed once is kept
+class OnSamples:
+    """A float network and some samples."""
 
-    Args:
-        walk: The networks.
-        part: The layer between the values that it reads and its output.
-        layer: What the cure changes.
-        cure: A change of the recipe; None: as the recipe says, only calibrated on these samples.
-        recipe: That made the network.
-        inputs: Samples of the network.
-    """
-    changed = recipe if cure is None else cure.apply(recipe, walk.reference, [layer])
-    chosen = choose(walk.reference, changed.rules)
-    names = [value.name for value in (*part.graph.inputs, *(n.output for n in part.graph.nodes))]
-    rules = [_exactly(chosen[name], name) for name in names if name in chosen]
-    values = walk.values(inputs, names)
-    batch = tuple(values[value.name] for value in part.graph.inputs)
-    alone = Walk(part.graph, lower(quantize(part.graph, rules, [batch])))
-    # One batch may run in several pieces; their errors lie behind each other.
-    errors = [error for piece in alone.runs([batch]) for error in _last_error(piece)]
-    name = part.graph.outputs[0].name
-    outputs = walk.outputs(inputs, {name: np.concatenate(errors)})
-    clean = walk.outputs(inputs, {})
-    return sum((tally(x, y) for x, y in zip(outputs, clean, strict=True)), Tally())
+    graph: Graph[FloatOp]  # with its BatchNorms
+    inputs: tuple[torch.Tensor, ...]
+
+    @cached_property
+    def reference(self) -> Graph[FloatOp]:
+        """Without BatchNorm."""
+        return for_inference(self.graph)
+
+    @cached_property
+    def module(self) -> CapturedModule:
+        """In torch."""
+        return from_graph(self.reference).eval()
+
+    @cached_property
+    def outputs(self) -> list[Array]:
+        """What it computes."""
+        return disturbed(self.module, self.inputs, {})
 
 
-def _last_error(piece: Piece) -> list[Array]:
-    *_, last = piece.layers
-    assert last.alone is not None
-    assert last.alone_real is not None
-    return [np.asarray(last.alone - last.alone_real, np.float32)]
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The float network that a recipe prepared, on which cures of single layers are tried."""
+
+    network: OnSamples
+    recipe: Recipe
+
+    def cured(self, cure: Cure | None, layer: str) -> "Trial | None":
+        """With the cure of a layer; None if it changes nothing. Without a cure itself."""
+        if cure is None:
+            return self
+        changed = cure.apply(self.recipe, self.network.reference, [layer])
+        if changed == self.recipe:
+            return None
+        network = self.network
+        for prepare in changed.before[len(self.recipe.before) :]:
+            graph = prepare(network.graph, [network.inputs], silent)
+            network = OnSamples(graph, network.inputs)
+        return Trial(network, changed)
+
+    def outputs(self, read: Sequence[str], value: str) -> Tally:
+        """The noise of the outputs if only the layer between some values makes some."""
+        network = self.network
+        part = extract(network.reference, read, [value])
+        chosen = choose(network.reference, self.recipe.rules)
+        names = [v.name for v in (*part.inputs, *(node.output for node in part.nodes))]
+        rules = {name: _exactly(chosen[name], name) for name in names if name in chosen}
+        values = values_of(network.module, network.inputs, read)
+        batch = tuple(values[name] for name in read)
+        if part.nodes:
+            error = _error(part, tuple(rules.values()), batch)
+        else:
+            error = _rounding(rules[value], batch[0])
+        made = disturbed(network.module, network.inputs, {value: error})
+        return sum((tally(x, y) for x, y in zip(made, network.outputs, strict=True)), Tally())
+
+
+def _error(
+    part: Graph[FloatOp], rules: Sequence[PtqRule], batch: tuple[torch.Tensor, ...]
+) -> Array:
+    """The own noise of a layer that is quantized and calibrated on what it reads."""
+    alone = Walk(part, lower(quantize(part, rules, [batch])))
+    errors = []
+    for piece in alone.runs([batch]):  # one batch may run in several
+        *_, last = piece.layers
+        assert last.alone is not None
+        assert last.alone_real is not None
+        errors.append(last.alone - last.alone_real)
+    return np.asarray(np.concatenate(errors), np.float32)
+
+
+def _rounding(rule: PtqRule, x: torch.Tensor) -> Array:
+    """The same of an input of the network, which is only rounded."""
+    if rule.activation is None or isinstance(rule.activation, Dynamic):
+        return np.zeros(tuple(x.shape), np.float32)
+    statistics = rule.activation.begin()
+    statistics.update(x)
+    params = statistics.params()
+    rounded = params.dequantize(params.quantize(x.numpy()))
+    return np.asarray(rounded - x.numpy(), np.float32)
 
 
 def _exactly(rule: PtqRule, name: str) -> PtqRule:

@@ -91,7 +91,7 @@ class Walk:
         self._constants, self._nodes = fold(program)
         self._steps = [prepare(node, self._constants) for node in self._nodes]
         self._known = _matching(reference, program)
-        self._module = from_graph(reference).eval()
+        self.module = from_graph(reference).eval()
         self.parts = self._float_layers()  # by the Program's name of the layer
 
     def known(self, value: Value) -> str:
@@ -117,29 +117,6 @@ class Walk:
         for inputs, samples in pieces(self.reference.inputs, batches, max(1, _PIECE // total)):
             yield Piece(inputs, samples, self._run(inputs, samples))
 
-    def outputs(self, inputs: Sequence[torch.Tensor], error: Mapping[str, Array]) -> list[Array]:
-        """The float network's outputs with an error added to some of its values, by name."""
-
-        def disturbed(name: str, x: torch.Tensor) -> torch.Tensor | None:
-            return x + torch.from_numpy(error[name]) if name in error else None
-
-        with torch.inference_mode():
-            return [output.numpy() for output in self._module.run(inputs, disturbed)]
-
-    def values(
-        self, inputs: Sequence[torch.Tensor], names: Container[str]
-    ) -> dict[str, torch.Tensor]:
-        """Some of the float network's values, by name."""
-        found: dict[str, torch.Tensor] = {}
-
-        def keep(name: str, x: torch.Tensor) -> None:
-            if name in names:
-                found[name] = x
-
-        with torch.inference_mode():
-            self._module.run(inputs, keep)
-        return found
-
     def _run(self, inputs: Sequence[torch.Tensor], samples: int) -> Iterator[LayerRun]:
         real: dict[str, Array] = {}
 
@@ -147,7 +124,7 @@ class Walk:
             real[name] = x.numpy()
 
         with torch.inference_mode():
-            self._module.run(inputs, keep)
+            self.module.run(inputs, keep)
         codes = {**self._constants, **{v.name: real[v.name] for v in self.program.inputs}}
         rounded = dict(codes)  # the float network's values as codes
         for node, step in zip(self._nodes, self._steps, strict=True):
@@ -222,6 +199,33 @@ class Walk:
             elif value.name in made:
                 waiting += made[value.name].inputs
         return tuple(found.values())
+
+
+def disturbed(
+    network: CapturedModule, inputs: Sequence[torch.Tensor], error: Mapping[str, Array]
+) -> list[Array]:
+    """A float network's outputs with an error added to some of its values, by name."""
+
+    def add(name: str, x: torch.Tensor) -> torch.Tensor | None:
+        return x + torch.from_numpy(error[name]) if name in error else None
+
+    with torch.inference_mode():
+        return [output.numpy() for output in network.run(inputs, add)]
+
+
+def values_of(
+    network: CapturedModule, inputs: Sequence[torch.Tensor], names: Container[str]
+) -> dict[str, torch.Tensor]:
+    """Some of a float network's values, by name."""
+    found: dict[str, torch.Tensor] = {}
+
+    def keep(name: str, x: torch.Tensor) -> None:
+        if name in names:
+            found[name] = x
+
+    with torch.inference_mode():
+        network.run(inputs, keep)
+    return found
 
 
 def _matching(reference: Graph[FloatOp], program: Program) -> dict[str, Known]:
