@@ -62,9 +62,15 @@ class FromBatchNorm:
         """What BatchNorm knows.
 
         Raises:
-            CalibrationError: if the inputs' range is not given and not known, or a value's cannot
-                be told from what comes before it.
+            CalibrationError: if the network has no BatchNorm, the inputs' range is not given and
+                not known, or a value's cannot be told from what comes before it.
         """
+        if not any(isinstance(node.op, ops.BatchNorm) for node in graph.nodes):
+            raise CalibrationError(
+                "the network has no BatchNorm that knows its activations: they may be folded into"
+                " its layers, as exporting to ONNX does. Quantize the network before that, or let a"
+                " few samples tell (a recipe with EstimateBatchNorm() before, or W8A8)"
+            )
         graph = drop_dropout(graph)
         reference = for_inference(graph)
         chosen = choose(reference, rules)

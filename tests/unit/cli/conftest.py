@@ -20,6 +20,12 @@ def with_example():
     return network(), torch.zeros(1, 1, 6, 6)
 
 
+def with_batchnorm():
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
+    return nn.Sequential(*layers).eval(), torch.zeros(1, 1, 6, 6)
+
+
 def without_bias():
     torch.manual_seed(0)
     layers = nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3, bias=False)

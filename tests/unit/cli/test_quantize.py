@@ -43,12 +43,19 @@ def test_recipes_without_observers_need_no_samples() -> None:
 
 
 def test_the_data_free_recipe_needs_no_samples(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["quantize", "net.py:with_example", "-o", "net.intact", "--recipe"]
+    arguments = ["quantize", "net.py:with_batchnorm", "-o", "net.intact", "--recipe"]
+    assert run([*arguments, "W8A8-data-free"]) == 0
     assert run([*arguments, "W8A8-data-free", "--input-range", "-1", "1"]) == 0
     outputs = intact.compile(intact.load("net.intact"))(np.zeros((2, 1, 6, 6)))
     assert outputs.shape == (2, 3)
     assert run([*arguments, "W8", "--input-range", "-1", "1"]) == 2
     assert "W8A8-data-free" in capsys.readouterr().err
+
+
+def test_the_data_free_recipe_needs_batchnorm(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["quantize", "net.py:with_example", "-o", "net.intact", "--recipe"]
+    assert run([*arguments, "W8A8-data-free"]) == 2
+    assert "no BatchNorm" in capsys.readouterr().err
 
 
 def test_a_module_alone_learns_its_input_from_the_samples() -> None:

@@ -128,6 +128,12 @@ def test_a_network_without_samples_is_nearly_float(
     assert sqnr_db(intact.compile(network)(x.numpy()), real) > 20
 
 
+def test_a_network_without_batchnorm_is_refused() -> None:
+    graph = capture(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), _samples(2))
+    with pytest.raises(CalibrationError, match=r"no BatchNorm.*EstimateBatchNorm"):
+        FromBatchNorm()(graph, _RULES, (), silent)
+
+
 def test_an_input_that_is_no_image_must_be_told() -> None:
     graph = capture(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).eval(), torch.zeros(2, 4))
     recipe = Recipe(rules=_RULES, observe=FromBatchNorm())
