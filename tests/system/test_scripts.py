@@ -53,6 +53,16 @@ def test_automatic_mode_runs() -> None:
     assert "points met" in output
 
 
+def test_separable_convolutions_train() -> None:
+    output = run("benchmarks/reproduce/sheng.py", "--smoke")
+    assert "original, repaired" in output
+    assert "L2 penalty" in output
+
+
+def test_distilled_samples_are_compared(data_dir: Path) -> None:  # noqa: ARG001
+    assert "distilled" in run("benchmarks/distilled.py", "--smoke")
+
+
 def test_startup_benchmark_runs() -> None:
     assert "first run" in run("benchmarks/startup.py", "--smoke")
 

@@ -21,8 +21,11 @@ from intact.passes.relu6_to_relu import relu6_to_relu
 from intact.passes.rewrite import sole_reader, substitute
 
 
-def separable(graph: Graph[FloatOp]) -> Graph[FloatOp]:
-    """The network with rewritten blocks; it has to be trained, from the start or further."""
+def separable(graph: Graph[FloatOp], *, keep_relu6: bool = False) -> Graph[FloatOp]:
+    """The network with rewritten blocks; it has to be trained, from the start or further.
+
+    With `keep_relu6`, case 3 is left out.
+    """
     norms: set[str] = set()
     dropped: set[str] = set()
     for node in graph.nodes:
@@ -34,7 +37,8 @@ def separable(graph: Graph[FloatOp]) -> Graph[FloatOp]:
             reader = sole_reader(graph, reader.output)
         if reader is not None and isinstance(reader.op, ops.Relu | ops.Clamp):
             dropped.add(reader.name)
-    return relu6_to_relu(_without(fold_batchnorm(graph, norms), dropped))
+    rewritten = _without(fold_batchnorm(graph, norms), dropped)
+    return rewritten if keep_relu6 else relu6_to_relu(rewritten)
 
 
 def is_depthwise(node: Node[FloatOp]) -> bool:

@@ -6,11 +6,14 @@ is changed by Adam until each BatchNorm reads what it read in training,
     minimize over x:  mean over BatchNorms l and channels c of
         ((m_lc(x) - mean_lc)**2 + (d_lc(x) - deviation_lc)**2) / (variance_lc + eps_l),
 
-with m and d the mean and the deviation of the batch, over samples and places. (The paper does not
-divide; here a layer of large numbers counts no more than others.) The noise is even over the
-input's range, and what leaves it is cut off after each step: of the input itself nothing is
-remembered. Without a range the noise is normal. The samples look like nothing, but activations have
-the ranges and means that they have on real ones.
+with m and d the mean and the deviation of the batch, over samples and places. (ZeroQ does not
+divide; here a layer of large numbers counts no more than others.) To this a classifier adds w times
+the cross-entropy of a class drawn for each sample (Yin et al. 2020, "Dreaming to distill", section
+3.2): otherwise no sample is of any class, and ranges behind the last BatchNorm become too small.
+
+The noise is even over the input's range, and what leaves it is cut off after each step: of the
+input itself nothing is remembered. Without a range the noise is normal. The samples look like
+nothing, but activations have the ranges and means that they have on real ones.
 """
 
 import math
@@ -43,6 +46,7 @@ class Distillation:
     steps: int = 60
     rate: float = 0.2  # of Adam, falling to 0 along half a cosine
     batch: int = 16  # samples that match the statistics together
+    classes: float = 0.02  # w above; 0 leaves the term out
 
     def __post_init__(self) -> None:
         for name in ("samples", "steps", "batch"):
@@ -73,7 +77,8 @@ class Distillation:
             def told(step: int, before: int = number * self.steps) -> None:
                 progress("distilling samples", before + step, len(sizes) * self.steps)
 
-            found.append(self._optimized(match, graph.inputs, inputs, told))
+            drawn = torch.rand(size, generator=generator)
+            found.append(self._optimized(match, graph.inputs, inputs, drawn, told))
         return found
 
     def _sizes(self, inputs: Sequence[Value]) -> list[int]:
@@ -105,6 +110,7 @@ class Distillation:
         match: "Matching",
         values: Sequence[Value],
         inputs: list[Tensor],
+        drawn: Tensor,
         told: Callable[[int], None],
     ) -> tuple[Tensor, ...]:
         moving = [x.requires_grad_() for x in inputs]
@@ -112,7 +118,8 @@ class Distillation:
         falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, self.steps)
         for step in range(self.steps):
             with torch.enable_grad():  # whatever the caller has switched off
-                gradients = torch.autograd.grad(match.distance(moving), moving)
+                loss = match.loss(moving, drawn, self.classes)
+                gradients = torch.autograd.grad(loss, moving)
             for x, gradient in zip(moving, gradients, strict=True):
                 x.grad = gradient
             adam.step()
@@ -151,6 +158,18 @@ class Matching:
 
     def distance(self, inputs: Sequence[Tensor]) -> Tensor:
         """The mean squared distance, in variances; differentiable."""
+        return self._run(inputs)[0]
+
+    def loss(self, inputs: Sequence[Tensor], drawn: Tensor, weight: float) -> Tensor:
+        """With a classifier's cross-entropy of the classes at `drawn` (N,), numbers 0 to 1."""
+        distance, outputs = self._run(inputs)
+        logits = outputs[0]
+        if logits.ndim != 2 or len(logits) != len(drawn) or logits.shape[1] < 2:
+            return distance
+        classes = (drawn * logits.shape[1]).long()
+        return distance + weight * functional.cross_entropy(logits, classes)
+
+    def _run(self, inputs: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         terms: list[Tensor] = []
 
         def see(name: str, x: Tensor) -> None:
@@ -161,8 +180,8 @@ class Matching:
                 squares = (centre - mean).square() + deviations.square()
                 terms.append((squares / (variance + eps)).mean())
 
-        self._module.run(inputs, see)
-        return torch.stack(terms).mean()
+        outputs = self._module.run(inputs, see)
+        return torch.stack(terms).mean(), outputs
 
 
 def _octaves(shape: Sequence[int], generator: torch.Generator) -> Tensor:

@@ -35,6 +35,8 @@ def captured(model: nn.Module) -> Graph[FloatOp]:
 def test_no_norm_and_no_activation_behind_the_depthwise_convolution() -> None:
     graph = separable(captured(block()))
     assert op_names(graph) == ["Conv", "BatchNorm", "Relu", "Conv", "Conv", "BatchNorm", "Relu"]
+    kept = separable(captured(block()), keep_relu6=True)
+    assert op_names(kept) == ["Conv", "BatchNorm", "Clamp", "Conv", "Conv", "BatchNorm", "Clamp"]
 
 
 def test_it_computes_what_the_equation_says() -> None:

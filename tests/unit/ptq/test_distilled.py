@@ -52,6 +52,17 @@ def test_distance_by_hand() -> None:
     assert match.distance([x]).item() == pytest.approx(13 / 25)
 
 
+def test_a_classifier_is_shown_a_class_in_each_sample() -> None:
+    drawn = torch.tensor([0.0, 0.3, 0.6, 0.99])  # classes 0 to 3
+    match = Matching(GRAPH)
+    samples = SAMPLES[:4]
+    with torch.no_grad():
+        logits = torch.from_numpy(intact.compile(GRAPH)(samples.numpy()))
+        entropy = nn.functional.cross_entropy(logits, torch.arange(4))
+        expected = match.distance([samples]) + 0.5 * entropy
+        torch.testing.assert_close(match.loss([samples], drawn, 0.5), expected)
+
+
 def test_the_same_seed_gives_the_same_samples() -> None:
     first, second, other = (
         torch.cat([x for (x,) in Distillation(samples=3, steps=2, seed=seed)(GRAPH)])
