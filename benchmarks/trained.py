@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import cifar
 from examples import deeplab, imagenet
-from intact.metrics import right
+from intact.metrics import compare, right
 
 DATA = Path(os.environ.get("INTACT_DATA", "../shared/data"))
 CIFAR_CALIBRATION = 300  # the first of the training images, which are shuffled
 Engine = Callable[[np.ndarray], np.ndarray]
+Difference: TypeAlias = tuple[float, float, float]  # and its 95 % interval
+_PIXEL_MEASURES = {"pixel_accuracy": deeplab.pixel_accuracy, "mean_iou": deeplab.mean_iou}
 
 
 class Scoring(Protocol):
@@ -37,6 +39,11 @@ class Scoring(Protocol):
 
     def metric(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named numbers for all samples, 0 to 1."""
+
+    def differences(
+        self, outputs: np.ndarray, reference: np.ndarray, targets: np.ndarray
+    ) -> dict[str, Difference]:
+        """Each of `metric`'s numbers minus the reference's on the same samples."""
 
 
 class Top1:
@@ -54,6 +61,13 @@ class Top1:
         """The mean score."""
         return {"top1": float(self.scores(outputs, targets).mean())}
 
+    def differences(
+        self, outputs: np.ndarray, reference: np.ndarray, targets: np.ndarray
+    ) -> dict[str, Difference]:
+        """With the interval of Agresti and Min (2005)."""
+        tally = compare(outputs, reference, targets)
+        return {"top1": (tally.difference, *tally.difference_interval)}
+
 
 class Pixels:
     """Each labelled pixel's class, of 21."""
@@ -70,10 +84,24 @@ class Pixels:
     def metric(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Over the pixels of all photographs together."""
         confusion = deeplab.confusions(self.answers(outputs), targets).sum(0)
-        return {
-            "pixel_accuracy": deeplab.pixel_accuracy(confusion),
-            "mean_iou": deeplab.mean_iou(confusion),
-        }
+        return {name: measure(confusion) for name, measure in _PIXEL_MEASURES.items()}
+
+    def differences(
+        self, outputs: np.ndarray, reference: np.ndarray, targets: np.ndarray
+    ) -> dict[str, Difference]:
+        """With the percentiles of 1000 draws of as many photographs (bootstrap)."""
+        ours, theirs = (deeplab.confusions(self.answers(x), targets) for x in (outputs, reference))
+        count = len(targets)
+        drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), 1000)
+        found = {}
+        for name, measure in _PIXEL_MEASURES.items():
+            differences = [
+                measure(np.tensordot(times, ours, 1)) - measure(np.tensordot(times, theirs, 1))
+                for times in drawn
+            ]
+            low, high = np.percentile(differences, [2.5, 97.5])
+            found[name] = (measure(ours.sum(0)) - measure(theirs.sum(0)), float(low), float(high))
+        return found
 
 
 @dataclass(frozen=True)
@@ -122,6 +150,12 @@ class Task:
     def metric(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Named numbers for all samples, 0 to 1: top1, or pixel_accuracy and mean_iou."""
         return self.scoring.metric(outputs, targets)
+
+    def differences(
+        self, outputs: np.ndarray, reference: np.ndarray, targets: np.ndarray
+    ) -> dict[str, Difference]:
+        """Each of `metric`'s numbers minus the reference's on the same samples, paired."""
+        return self.scoring.differences(outputs, reference, targets)
 
 
 def float_engine(module: nn.Module) -> Engine:

@@ -114,6 +114,13 @@ def test_a_script_without_data_says_so(tmp_path: Path, script: str) -> None:
     assert done.returncode == 0
 
 
+def test_ptq_comparison_runs() -> None:
+    pytest.importorskip("onnxscript")
+    output = run("benchmarks/compare_ptq.py", "--smoke", "--methods", "intact", "onnxruntime")
+    assert "smoke" in output
+    assert output.count("onnxruntime") == 2  # with its own time in all
+
+
 def test_deeplab_example_runs_in_integers(data_dir: Path) -> None:
     output = run(
         "examples/deeplab.py", "--data", str(data_dir), "--samples", "2", "--limit", "1",

@@ -1,0 +1,79 @@
+"""The table of `compare_ptq.py`, on the terminal and in a Markdown file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+COLUMNS = (
+    "network", "method", "accuracy", "points to float (95 %)", "as it comes", "s", "CPU s", "MB",
+)  # fmt: skip
+LEFT = 2  # columns of words
+MEASURES = {"top1": "top-1", "pixel_accuracy": "pixels", "mean_iou": "mIoU"}
+
+
+def cells(row: dict[str, Any]) -> list[list[str]]:
+    """The lines of one contestant: one for each measure."""
+    lines = []
+    for number, (name, value) in enumerate(row["measures"].items()):
+        difference = row.get("differences", {}).get(name)
+        plain = row.get("as_it_comes", {}).get(name)
+        line = [row["network"], row["method"], f"{MEASURES[name]} {value:.2%}"]
+        line.append("" if difference is None else _points(*difference))
+        line.append("" if plain is None else f"{plain:.2%}")
+        first = number == 0 and "seconds" in row
+        keys = ("seconds", "cpu_seconds", "peak_mb")
+        lines.append(line + [f"{row[key]:.0f}" if first else "" for key in keys])
+    return lines
+
+
+def _points(difference: float, low: float, high: float) -> str:
+    return f"{100 * difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
+
+
+def totals(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Seconds of each method over the networks that all methods have quantized."""
+    timed = [row for row in rows if "seconds" in row]
+    methods = list(dict.fromkeys(row["method"] for row in timed))
+    networks = set.intersection(
+        *({row["network"] for row in timed if row["method"] == method} for method in methods)
+    ) if methods else set()  # fmt: skip
+    lines = []
+    for method in methods:
+        own = [row for row in timed if row["method"] == method and row["network"] in networks]
+        sums = [f"{sum(row[key] for row in own):.0f}" for key in ("seconds", "cpu_seconds")]
+        largest = max((row["peak_mb"] for row in own), default=0)
+        lines.append(["all", method, "", "", "", *sums, f"{largest:.0f}"])
+    return lines
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    return [line for row in rows for line in cells(row)] + totals(rows)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Prints the table."""
+    table = Table(title="post-training quantization")
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if index < LEFT else "right")
+    for line in _lines(rows):
+        table.add_row(*line)
+    Console(width=140).print(table)
+
+
+def document(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Puts the table between the two marks of a Markdown file.
+
+    Raises:
+        ValueError: if the file has no such marks.
+    """
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    ruler = [":--"] * LEFT + ["--:"] * (len(COLUMNS) - LEFT)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in [list(COLUMNS), ruler, *_lines(rows)])
+    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
