@@ -74,6 +74,7 @@ class Cure:
     apply: Apply
     guilt: Guilt | None = None  # of a layer; None: so cheap that it is done everywhere
     most: float = 1.0  # the largest share of the layers that it is for
+    growth: int = 2  # the next set of layers is so many times as large
 
     def titled(self, layers: Layers) -> str:
         """With the number of layers, as in ``sixteen_bits(3)``."""
@@ -234,6 +235,7 @@ LEARNED_ROUNDING = Cure(
     "time to quantize",
     learned_rounding,
     guilt=lambda blame: blame.weight,
+    growth=8,  # a larger set costs nothing on the device, a further candidate much time
 )
 EIGHT_BIT_WEIGHTS = Cure(
     "eight_bit_weights",

@@ -4,7 +4,7 @@
 2. Cures that cost nothing at run time, everywhere, one on top of the other; one that makes the
    metric worse is left out again.
 3. The others, each from the result of those before it: for the worst layer, the worst 2, 4, 8, ...
-   of the layers at fault, the guiltiest of what the cure restores first.
+   (of LEARNED_ROUNDING 8) and all layers at fault, the guiltiest of what the cure restores first.
 
 Whoever drives the treatment measures each candidate, and stops when one is good enough.
 """
@@ -75,7 +75,10 @@ def _at_fault(cure: Cure, blames: Sequence[Blame]) -> list[list[str]]:
     guilty = [blame for blame in blames if cure.guilt(blame) > 0]
     names = [blame.layer for blame in sorted(guilty, key=cure.guilt, reverse=True)]
     limit = min(len(names), max(1, int(cure.most * len(blames))))
-    sizes = [1 << power for power in range(limit.bit_length()) if 1 << power < limit]
+    sizes, size = [], 1
+    while size < limit:
+        sizes.append(size)
+        size *= cure.growth
     return [names[:size] for size in (*sizes, limit) if size]
 
 

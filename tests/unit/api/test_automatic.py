@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ from intact.diagnosis.cures import (
     SIXTEEN_BITS,
     Cure,
 )
+from intact.model import QuantizedModel
 from intact.numerics.formats import Int
-from intact.ptq import Nearest, PtqRule, Recipe
+from intact.ptq import Nearest, Progress, PtqRule, Recipe
 from intact.recipes import recipe
 
 SAMPLES = torch.randn(256, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -259,3 +260,39 @@ def test_a_lost_network_is_built_once_more(tmp_path: Path, damage: str) -> None:
 def test_custom_cures_are_objects() -> None:
     nothing = Cure("nothing", "nothing at all", "nothing", lambda recipe, *_: recipe)
     assert recipes_of(searched(TWO_BITS, cures=(nothing,))) == ["recipe"]
+
+
+class Moved:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Lasting:
+    """A refinement that lasts a thousand seconds."""
+
+    clock: Moved
+
+    def __call__(
+        self, model: QuantizedModel, reference: object, batches: object, progress: Progress
+    ) -> QuantizedModel:
+        """The same model."""
+        del reference, batches
+        self.clock.now += 1000
+        progress("lasting", 0)
+        return model
+
+
+def test_a_candidate_that_lasts_too_long_is_abandoned() -> None:
+    clock = Moved()
+    slow = Cure("slow", "slow", "time", lambda r, *_: replace(r, after=(Lasting(clock),)))
+    found = searched(TWO_BITS, cures=(slow, BIAS_CORRECTED), clock=clock, time_limit=600)
+    assert recipes_of(found) == ["recipe"]
+    assert found.validation is not None
+    assert found.validation.out_of_time
+    assert recipes_of(searched(TWO_BITS, cures=(slow,), clock=clock)) == ["recipe", "recipe + slow"]
