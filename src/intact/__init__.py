@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from intact.api.compare import compare
     from intact.api.distilled import distilled_samples
     from intact.api.doctor import cure, diagnose
     from intact.api.engine import Engine, compile  # noqa: A004
@@ -61,6 +62,7 @@ _HOME = {
     "Ternary": "intact.numerics.formats",
     "UnsupportedOpError": "intact.errors",
     "VerifyError": "intact.errors",
+    "compare": "intact.api.compare",
     "compile": "intact.api.engine",
     "cure": "intact.api.doctor",
     "diagnose": "intact.api.doctor",
@@ -104,6 +106,7 @@ __all__ = [
     "Ternary",
     "UnsupportedOpError",
     "VerifyError",
+    "compare",
     "compile",
     "cure",
     "diagnose",

@@ -20,7 +20,7 @@ from intact.cli.main import COMMANDS, run
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ELSEWHERE = {"doctor"}  # test_cli_doctor.py
+ELSEWHERE = {"doctor", "compare"}  # in test_cli_doctor.py and test_cli_compare.py
 MAPS = (  # keyed by names
     "stays_float", "skipped", "certificate.ranges", "certificate.versions",
     "findings[].evidence", "top1", "fixed.findings",

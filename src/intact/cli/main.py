@@ -30,7 +30,7 @@ _EXTRAS = {
 }
 
 COMMANDS = (
-    "quantize", "evaluate", "inspect", "doctor", "export", "verify", "benchmark",
+    "quantize", "evaluate", "inspect", "doctor", "compare", "export", "verify", "benchmark",
     "report",
 )  # fmt: skip
 
