@@ -103,8 +103,8 @@ class Ladder:
         module, example = task.load()
         self._reference = self._scores(float_engine(module))
         self._graph = capture(module, example)
-        batches = [] if task.name == "tiny" else task.calibration()
-        self._graph = ptq.EstimateBatchNorm()(self._graph, batches, ptq.silent)
+        samples = task.calibrating(task.data)
+        self._graph = ptq.EstimateBatchNorm()(self._graph, samples, ptq.silent)
 
     def _scores(self, engine: Engine) -> tuple[np.ndarray, dict[str, float]]:
         outputs = self._task.run(engine, self.images)

@@ -255,3 +255,12 @@ def test_rescaled_channels_collapse_and_recover() -> None:
     assert _sqnr(of(planted), per_tensor) < 3
     assert _sqnr(of(planted), Nearest(Int(8, narrow=True), PerChannel())) < 6
     assert _sqnr(of(equalize(planted)), per_tensor) > 35
+
+
+def test_equalizing_again_changes_nothing() -> None:
+    graph, _ = _network("separable")
+    once = equalize(graph)
+    twice = equalize(once)
+    assert [type(node.op) for node in once.nodes] == [type(node.op) for node in twice.nodes]
+    for name, array in once.constants.items():
+        np.testing.assert_allclose(twice.constants[name], array, rtol=0.01, atol=1e-6)
