@@ -152,8 +152,9 @@ def _batch_size(values: Sequence[Value], inputs: Sequence[Tensor]) -> int:
     if len(inputs) != len(values):
         raise ValueError(f"the network has {len(values)} inputs, not {len(inputs)}")
     for value, x in zip(values, inputs, strict=True):
-        if value.shape[:1] == (-1,) and x.dim():
-            batch = len(x)
+        grows = [size // -dim for dim, size in zip(value.shape, x.shape, strict=False) if dim < 0]
+        if grows:  # along any axis: a part of a network may begin with (tokens, N, width)
+            batch = grows[0]
             break
     for value, x in zip(values, inputs, strict=True):
         expected = with_batch(value.shape, batch)

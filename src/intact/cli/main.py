@@ -20,14 +20,7 @@ from intact.errors import BudgetError, IntactError
 
 DONE, MISSED, UNUSABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
-_EXTRAS = {
-    "torch": "torch",
-    "onnx": "onnx",
-    "onnxruntime": "onnx",
-    "altair": "report",
-    "jinja2": "report",
-    "vl_convert": "report",
-}
+_EXTRAS = {"torch": "torch", "onnx": "onnx", "onnxruntime": "onnx"}
 
 COMMANDS = (
     "quantize", "evaluate", "inspect", "doctor", "compare", "export", "verify", "benchmark",

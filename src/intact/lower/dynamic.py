@@ -25,7 +25,7 @@ def lower_dynamic(build: Builder, node: Node[FloatOp]) -> str | None:
         return "its weights are asymmetric"
     if _overflows(weight, dynamic.format):
         return f"a sum of {weight.codes[0].size} products overflows its accumulator"
-    codes = build.constant(name, weight.codes, weight.format)
+    codes = build.constant(name, weight.codes, weight.format, weight.params())
     channels = weight.codes.shape[0]
     scale = np.broadcast_to(weight.scale, (channels,))
     scales = build.constant(f"{name}.scale", scale, FP32)

@@ -36,7 +36,7 @@ def cards(report: Report) -> Iterator[Card]:
     if report.accuracy is not None:
         yield _accuracy(report.accuracy)
     elif report.outputs is not None and report.outputs.sqnr_db is not None:
-        note = f"of the first output, on {report.outputs.samples:,} samples"
+        note = f"of the first output, on {counted(report.outputs.samples, 'sample')}"
         yield Card("Output SQNR", f"{report.outputs.sqnr_db:.1f}", "dB", (), note)
     if report.latency is not None:
         yield _latency(report.latency)
@@ -53,7 +53,7 @@ def _bars(before: float, after: float, words: tuple[str, str]) -> tuple[Bar, ...
 
 def _size(size: Size) -> Card:
     before, after = size.float_bytes, size.stored_bytes
-    note = f"{size.macs:,} multiply-accumulates a sample"
+    note = f"{_millions(size.macs)} multiply-accumulates a sample"
     if before is None:
         return Card("Size", *_bytes(after), (), note)
     bars = _bars(before, after, (" ".join(_bytes(before)), " ".join(_bytes(after))))
@@ -62,7 +62,7 @@ def _size(size: Size) -> Card:
 
 def _accuracy(accuracy: Accuracy) -> Card:
     title = capital(accuracy.metric)
-    note = "" if accuracy.samples is None else f"{accuracy.samples:,} samples"
+    note = "" if accuracy.samples is None else counted(accuracy.samples, "sample")
     if accuracy.difference is None or accuracy.original is None:
         return Card(title, f"{accuracy.quantized:.2%}", "", (), note)
     if accuracy.difference_interval is not None:
@@ -78,8 +78,7 @@ def _signed(share: float) -> str:
 
 
 def _latency(latency: Latency) -> Card:
-    threads = "1 thread" if latency.threads == 1 else f"{latency.threads} threads"
-    note = f"one sample, {threads}, median"
+    note = f"one sample, {counted(latency.threads, 'thread')}, median"
     before, after = latency.float_seconds, latency.quantized_seconds
     if before is None:
         return Card("Latency", f"{1000 * after:.2f}", "ms", (), note)
@@ -101,6 +100,15 @@ def _bytes(count: int) -> tuple[str, str]:
     if count < 1_000_000:
         return f"{count / 1000:.1f}", "kB"
     return f"{count / 1_000_000:.2f}", "MB"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f} million" if count >= 1e6 else f"{count:,}"
+
+
+def counted(count: int, word: str) -> str:
+    """The number with its noun, as in 2 samples."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def capital(words: str) -> str:

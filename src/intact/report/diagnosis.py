@@ -14,7 +14,8 @@ from intact.ptq import Progress
 from intact.report.contents import Finding
 from intact.report.running import tensors
 
-TRACED = 16  # samples that the reference runs
+MOST_TRACED = 16  # samples that the reference runs
+_MACS = 8_000_000_000  # that it may take for them, or it would take many minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def examine(
         FormatError: if the network was not made from this float network.
     """
     samples = [batch.inputs for batch in batches]
-    found = diagnose(graph, network, samples, most_samples=TRACED, progress=progress)
+    few = min(MOST_TRACED, max(1, _MACS // max(network.macs, 1)))
+    found = diagnose(graph, network, samples, most_samples=few, progress=progress)
     for prepare in found.recipe.before:
         graph = prepare(graph, tensors(batches), progress)
     return Examined(found.layers, tuple(_findings(found)), for_inference(graph))

@@ -10,7 +10,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from intact.report.cards import capital, cards
+from intact.report.cards import capital, cards, counted
 from intact.report.charts import layers, memory, noise, ranges, tensors, tradeoff
 from intact.report.charts.theme import CONFIG, Figure, Spec, Table
 from intact.report.contents import Layer, Report, State
@@ -113,7 +113,7 @@ def _origin(report: Report) -> Iterator[tuple[str, str]]:
     yield "Recipe", origin.recipe
     for number, rule in enumerate(origin.rules, 1):
         yield f"Rule {number}", rule
-    yield "Calibration", f"{origin.calibration_samples:,} samples"
+    yield "Calibration", counted(origin.calibration_samples, "sample")
     if origin.calibration_sha256 is not None:
         yield "SHA-256 of the samples", origin.calibration_sha256
     if origin.vectors_sha256 is not None:

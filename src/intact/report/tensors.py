@@ -20,6 +20,7 @@ from intact.report.contents import Channel, Grid, Histogram, Tensor
 
 MOST_BINS = 96
 MOST_CHANNELS = 64  # that are kept of a layer: more are not told apart by eye
+_ALL_CHANNELS = 10_000  # of all layers, so that the page stays small
 _SAME_WEIGHT = 6.0  # dB; below, the float weight is not the one that was quantized
 _LAYERS = (
     int_ops.QConv2d, int_ops.QConvTranspose2d, int_ops.QLinear, int_ops.QEmbedding,
@@ -84,21 +85,18 @@ def weights(program: Program, reference: Graph[FloatOp] | None) -> Iterator[Tens
     """
     made = program.producers()
     layers = {} if reference is None else _by_weight(reference)
-    done: set[str] = set()
-    for node in program.nodes:
-        found = _stored(node, made, program.constants)
-        if found is None or found[0] in done:
-            continue
-        name, codes, params = found
-        done.add(name)
+    stored = [(node, _stored(node, made, program.constants)) for node in program.nodes]
+    known = {found[0]: (node, *found) for node, found in stored if found is not None}
+    most = most_channels(len(known))
+    for node, name, codes, params in known.values():
         real = params.dequantize(codes)
         original = None
         if reference is not None and name in layers:
-            stored = reference.constants[name]
-            integer = isinstance(node.op, _LAYERS)  # others keep the float network's layout
-            weight = kernel_layout(stored, layers[name].op) if integer else stored
+            weight = reference.constants[name]
+            if isinstance(node.op, _LAYERS):  # others keep the float network's layout
+                weight = kernel_layout(weight, layers[name].op)
             original = weight if _same(weight, real) else None
-        yield _weight(name, codes, params, real, original)
+        yield _weight(name, codes, params, original, most)
 
 
 def _stored(
@@ -132,9 +130,15 @@ def _same(weight: Array, real: F32) -> bool:
     return weight.shape == real.shape and sqnr_db(real, weight) >= _SAME_WEIGHT
 
 
+def most_channels(weights: int) -> int:
+    """How many channels are kept of each of so many weights."""
+    return max(8, min(MOST_CHANNELS, _ALL_CHANNELS // max(weights, 1)))
+
+
 def _weight(
-    name: str, codes: Codes, params: QuantParams, real: F32, original: Array | None
+    name: str, codes: Codes, params: QuantParams, original: Array | None, most: int
 ) -> Tensor:
+    real = params.dequantize(codes)
     shown = real if original is None else original
     grid = _grid(params)
     low, high = float(shown.min()), float(shown.max())
@@ -149,7 +153,7 @@ def _weight(
         sqnr_db=None if original is None else sqnr_db(real, original),
         histogram=_histogram(shown, low, high),
         channel_count=codes.shape[0],
-        channels=_channels(shown, params),
+        channels=_channels(shown, params, most),
     )
 
 
@@ -193,13 +197,13 @@ def _outside(values: Array, params: QuantParams) -> float:
     return float((below | (values > stretch(high + half, values.shape))).mean())
 
 
-def _channels(values: Array, params: QuantParams) -> tuple[Channel, ...]:
-    """Of at most `MOST_CHANNELS` channels from the widest range to the narrowest, both with it."""
+def _channels(values: Array, params: QuantParams, most: int) -> tuple[Channel, ...]:
+    """Of so many channels at most, from the widest range to the narrowest, both with it."""
     rows = values.reshape(len(values), -1)
     five = np.quantile(rows, (0, 0.25, 0.5, 0.75, 1), axis=1).T
     low, high = (_of_channels(end, values.shape) for end in _extremes(params)[:2])
     widest = np.argsort(-np.abs(rows).max(axis=1), kind="stable")
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), MOST_CHANNELS)).round().astype(int)
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
     return tuple(
         Channel(int(i), *_five(five[i]), float(low[i].min()), float(high[i].max()))
         for i in widest[chosen]

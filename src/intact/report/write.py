@@ -1,6 +1,7 @@
 """write_report: a page about a quantized network."""
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,20 @@ from intact.report.contents import Report
 if TYPE_CHECKING:
     from intact.api.model import Example, Model
     from intact.ptq import Progress
+
+
+_PACKAGES = {"altair": "altair", "jinja2": "jinja2", "vl_convert": "vl-convert-python"}
+
+
+def _require_packages() -> None:
+    """Before anything is measured.
+
+    Raises:
+        ImportError: if one is not installed.
+    """
+    missing = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise ImportError(f"a report needs {', '.join(missing)}: pip install 'intact[report]'")
 
 
 def write_report(
@@ -53,6 +68,7 @@ def write_report(
         ImportError: without `intact[report]`.
         OSError: if the file cannot be written.
     """
+    _require_packages()
     from intact.ptq import silent
     from intact.report.page import page
 

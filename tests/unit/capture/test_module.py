@@ -212,3 +212,14 @@ def test_dilation_of_a_kernel_of_one_is_harmless_channels_last() -> None:
         for _ in range(50):
             images = x.contiguous(memory_format=torch.channels_last)
             assert torch.equal(captured(images), captured(images))
+
+
+def test_the_batch_may_lie_along_any_axis() -> None:
+    """A part of a transformer begins with (tokens, N, width)."""
+    x = Value("x", (5, -1, 4), FP32)
+    flat = Node(ops.Reshape((5, -4)), (x,), Value("flat", (5, -4), FP32))
+    module = from_graph(Graph((x,), (flat.output,), (flat,), {}))
+    (out,) = module.run([torch.zeros(5, 3, 4)])
+    assert out.shape == (5, 12)
+    with pytest.raises(ValueError, match=r"has shape \(6, 3, 4\), but the network takes"):
+        module.run([torch.zeros(6, 3, 4)])

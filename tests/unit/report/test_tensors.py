@@ -6,7 +6,7 @@ from intact.numerics.qtensor import QuantParams
 from intact.passes.inference import for_inference
 from intact.report.contents import Tensor
 from intact.report.running import batches_of, count_values
-from intact.report.tensors import MOST_CHANNELS, Counted, activations, grids, weights
+from intact.report.tensors import MOST_CHANNELS, Counted, activations, grids, most_channels, weights
 from tests.unit.report.conftest import Made
 
 
@@ -86,8 +86,9 @@ def test_of_many_channels_the_widest_and_the_narrowest_are_kept() -> None:
 
     values = np.arange(1, 1001, dtype=np.float32)[:, None] * np.array([-1, 0, 1], np.float32)
     params = QuantParams(Int(8), np.full((1000, 1), 0.5, np.float32))
-    found = _channels(values, params)
+    found = _channels(values, params, MOST_CHANNELS)
     assert len(found) == MOST_CHANNELS
     assert (found[0].index, found[-1].index) == (999, 0)
     assert (found[0].grid_low, found[0].grid_high) == (-64.0, 63.5)
+    assert [most_channels(weights) for weights in (0, 50, 600, 9000)] == [64, 64, 16, 8]
     assert (found[0].minimum, found[0].median, found[0].maximum) == (-1000.0, 0.0, 1000.0)

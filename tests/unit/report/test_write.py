@@ -1,16 +1,23 @@
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+import torch
+from torch import nn
 
 import intact
 from intact.report import contents
+from intact.report.contents import Histogram
 from intact.report.document import SCHEMA, VERSION, document, text
 from intact.report.page import page
+from intact.report.tensors import MOST_BINS, most_channels
 from tests.unit.report.conftest import Made
+
+SAMPLE = torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
 
 
 def test_equal_arguments_give_equal_bytes(made: Made, tmp_path: Path) -> None:
@@ -85,6 +92,41 @@ def test_a_page_is_written_whole_or_not_at_all(made: Made, tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r"saved as \.html"):
         intact.write_report(made.network, tmp_path / "a.pdf")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_not_installed_is_said_first(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(ImportError, match=r"needs vl-convert-python: pip install 'intact"):
+        intact.write_report(made.network, tmp_path / "a.html", samples=[])
+
+
+@pytest.mark.parametrize("recipe", ["dynamic-int8", "W4-g32", "float16", "W8A16"])
+def test_every_recipe_has_a_page(tmp_path: Path, recipe: str) -> None:
+    torch.manual_seed(0)
+    graph = intact.to_graph(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 3)), SAMPLE)
+    network = intact.quantize(graph, [SAMPLE], recipe=recipe)
+    report = intact.write_report(network, tmp_path / "a.html", model=graph, samples=[SAMPLE])
+    weights = [tensor for tensor in report.tensors if tensor.kind == "weight"]
+    assert [weight.name for weight in weights] == ["0.weight", "2.weight"]
+    assert all((weight.sqnr_db or 0) > 10 for weight in weights)
+    assert report.outputs is not None
+    assert (report.outputs.sqnr_db or 0) > 10
+
+
+def test_the_page_of_a_large_network_is_below_six_megabytes(made: Made, tmp_path: Path) -> None:
+    report = intact.write_report(made.network, tmp_path / "a.html", samples=made.samples)
+    weight = next(tensor for tensor in report.tensors if tensor.kind == "weight")
+    shares = tuple(1 / (number + 3) for number in range(MOST_BINS))
+    kept = range(most_channels(600))
+    channels = tuple(replace(weight.channels[0], index=i, minimum=i / 7) for i in kept)
+    histogram = Histogram(0.1, 0.2, shares)
+    wide = replace(weight, histogram=histogram, channels=channels)
+    layers = tuple(replace(report.layers[0], name=f"blocks.{i}.conv") for i in range(300))
+    tensors = tuple(replace(wide, name=layer.name) for layer in layers)
+    html = page(replace(report, layers=layers, tensors=2 * tensors))
+    assert len(html.encode()) < 6_000_000
 
 
 def test_names_cannot_end_the_script(made: Made, tmp_path: Path) -> None:
