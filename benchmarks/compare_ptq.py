@@ -94,10 +94,10 @@ def write(task: Task, files: Files) -> None:
     np.save(files.samples, torch.cat(task.calibration()).numpy())
 
 
-def ours(task: Task, recipe: str, files: Files, target: Path) -> None:
+def ours(task: Task, recipe: str, source: Path, target: Path) -> None:
     """Quantizes with intact in this process, and says what `rivals.py` says."""
     module, example = task.load()
-    samples = torch.from_numpy(np.load(files.samples)).split(10)
+    samples = torch.from_numpy(np.load(source)).split(10)
     torch.export.export(torch.nn.Identity(), (example,))  # imports what torch imports late
     made, numbers = measured(
         lambda: intact.quantize(module, samples, example_input=example, recipe=recipe)
@@ -169,6 +169,7 @@ class Judge:
         return {
             "measures": self.task.metric(answers, self.targets),
             "differences": self.task.differences(answers, self.reference, self.targets),
+            "agreement": self.task.agreement(answers, self.reference),
         }
 
 
@@ -221,7 +222,7 @@ def main() -> None:
     if arguments.worker:
         name, recipe, samples, target = arguments.worker
         task = _SMOKE if name == "smoke" else TASKS[name]
-        ours(task, recipe, Files(Path(samples).parent), Path(target))
+        ours(task, recipe, Path(samples), Path(target))
         return
     if arguments.smoke:
         arguments.networks = ["smoke"]

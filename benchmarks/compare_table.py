@@ -9,7 +9,8 @@ from rich.table import Table
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 COLUMNS = (
-    "network", "method", "accuracy", "points to float (95 %)", "as it comes", "s", "CPU s", "MB",
+    "network", "method", "accuracy", "points to float (95 %)", "agreement", "as it comes",
+    "s", "CPU s", "MB",
 )  # fmt: skip
 LEFT = 2  # columns of words
 MEASURES = {"top1": "top-1", "pixel_accuracy": "pixels", "mean_iou": "mIoU"}
@@ -23,8 +24,9 @@ def cells(row: dict[str, Any]) -> list[list[str]]:
         plain = row.get("as_it_comes", {}).get(name)
         line = [row["network"], row["method"], f"{MEASURES[name]} {value:.2%}"]
         line.append("" if difference is None else _points(*difference))
-        line.append("" if plain is None else f"{plain:.2%}")
         first = number == 0 and "seconds" in row
+        line.append(f"{row['agreement']:.2%}" if first else "")
+        line.append("" if plain is None else f"{plain:.2%}")
         keys = ("seconds", "cpu_seconds", "peak_mb")
         lines.append(line + [f"{row[key]:.0f}" if first else "" for key in keys])
     return lines
@@ -46,7 +48,7 @@ def totals(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
         own = [row for row in timed if row["method"] == method and row["network"] in networks]
         sums = [f"{sum(row[key] for row in own):.0f}" for key in ("seconds", "cpu_seconds")]
         largest = max((row["peak_mb"] for row in own), default=0)
-        lines.append(["all", method, "", "", "", *sums, f"{largest:.0f}"])
+        lines.append(["all", method, "", "", "", "", *sums, f"{largest:.0f}"])
     return lines
 
 

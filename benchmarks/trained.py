@@ -45,6 +45,9 @@ class Scoring(Protocol):
     ) -> dict[str, Difference]:
         """Each of `metric`'s numbers minus the reference's on the same samples."""
 
+    def agreement(self, outputs: np.ndarray, reference: np.ndarray) -> float:
+        """The share of decisions, right or wrong, that are the reference's."""
+
 
 class Top1:
     """A classifier's largest logit is the label's."""
@@ -67,6 +70,10 @@ class Top1:
         """With the interval of Agresti and Min (2005)."""
         tally = compare(outputs, reference, targets)
         return {"top1": (tally.difference, *tally.difference_interval)}
+
+    def agreement(self, outputs: np.ndarray, reference: np.ndarray) -> float:
+        """Of samples."""
+        return compare(outputs, reference).agreement
 
 
 class Pixels:
@@ -102,6 +109,10 @@ class Pixels:
             low, high = np.percentile(differences, [2.5, 97.5])
             found[name] = (measure(ours.sum(0)) - measure(theirs.sum(0)), float(low), float(high))
         return found
+
+    def agreement(self, outputs: np.ndarray, reference: np.ndarray) -> float:
+        """Of pixels."""
+        return float((self.answers(outputs) == self.answers(reference)).mean())
 
 
 @dataclass(frozen=True)
@@ -156,6 +167,10 @@ class Task:
     ) -> dict[str, Difference]:
         """Each of `metric`'s numbers minus the reference's on the same samples, paired."""
         return self.scoring.differences(outputs, reference, targets)
+
+    def agreement(self, outputs: np.ndarray, reference: np.ndarray) -> float:
+        """The share of samples (of pixels) whose class is the reference's, right or wrong."""
+        return self.scoring.agreement(outputs, reference)
 
 
 def float_engine(module: nn.Module) -> Engine:

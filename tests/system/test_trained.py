@@ -51,3 +51,18 @@ def test_pixels_take_logits_or_classes() -> None:
     assert answers.dtype == np.uint8
     assert scoring.metric(logits, truth) == scoring.metric(answers, truth)
     assert scoring.scores(answers, truth).shape == (2,)
+    assert scoring.agreement(logits, answers) == 1
+
+
+def test_differences_of_equal_networks_are_zero() -> None:
+    logits = np.random.default_rng(0).normal(size=(3, CLASSES, 4, 5))
+    truth = np.random.default_rng(1).integers(0, CLASSES, (3, 4, 5))
+    differences = Pixels().differences(logits, logits, truth)
+    assert differences == {"pixel_accuracy": (0, 0, 0), "mean_iou": (0, 0, 0)}
+
+
+def test_the_interval_of_a_paired_difference_holds_it() -> None:
+    truth = np.random.default_rng(1).integers(0, 3, (20, 4, 5))
+    worse = np.where(np.random.default_rng(2).random(truth.shape) < 0.1, 3, truth)
+    for difference, low, high in Pixels().differences(worse, truth, truth).values():
+        assert -0.2 < low < difference < high < 0
