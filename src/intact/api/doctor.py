@@ -25,8 +25,8 @@ from intact.passes.inference import for_inference
 from intact.ptq import Progress, PtqRule, Recipe, silent
 from intact.recipes import RECIPES
 
-MOST_SAMPLES = 32  # more say the same
-_GAIN_SAMPLES = 8
+MOST_SAMPLES = 16  # more say the same
+_GAIN_SAMPLES = 4
 _ROUNDS = 3
 
 

@@ -65,7 +65,7 @@ def command(
 ) -> int:
     """Find the layers of NET that lose what MODEL computes, say why, and what cures them.
 
-    32 samples are looked at; with labels, top-1 is measured on all. --fix quantizes MODEL again
+    16 samples are looked at; with labels, top-1 is measured on all. --fix quantizes MODEL again
     with the cures, calibrated on DATA, and saves the result. The exit code is 1 if layers at fault
     remain.
     """

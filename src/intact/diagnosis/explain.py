@@ -42,6 +42,7 @@ from intact.passes.placement import HasWeight
 FEW_LEVELS = 16.0  # steps of a grid
 STARVED = 8.0
 OUTLIER = 4.0  # times the median
+MATTERS = 0.1  # of the largest product of weight and input
 CONSTANT = 1e-3  # of the median channel's span: an output that never changes
 _NARROW = 0.67  # of the range that is seen now
 _FIXED = (int_ops.QSoftmax, int_ops.Lookup)
@@ -56,6 +57,7 @@ class Subject:
     weight: F64 | None  # of the float layer, (outputs, inputs, ...)
     params: QuantParams | None  # that its codes have, if it has any
     graph: Graph[FloatOp]  # the float network with its BatchNorms, as it was captured
+    inputs: F64 | None  # root of the sums of squares of each channel of what it reads first
     operands: Mapping[str, float]  # largest magnitude of the values that it reads
     origin: Origin | None  # what the certificate says
 
@@ -167,22 +169,29 @@ def _uneven(subject: Subject, weight: F64, params: QuantParams) -> Cause | None:
             return cause
     if real.shape[1] < 2 or params.scale.size not in (1, len(real)):
         return None
-    return _uneven_inputs(real, real / params.scale.astype(np.float64).reshape(-1, 1))
+    levels = real / params.scale.astype(np.float64).reshape(-1, 1)
+    return _uneven_inputs(real, levels, subject.inputs)
 
 
-def _uneven_inputs(real: F64, levels: F64) -> Cause | None:
-    """Input channels whose weights have few levels because others' are far larger, or they tiny."""
+def _uneven_inputs(real: F64, levels: F64, inputs: F64 | None) -> Cause | None:
+    """Input channels whose weights have few levels because others' are far larger, or they tiny.
+
+    Tiny weights matter where their inputs are as much larger.
+    """
     ranges, reached = real.max(axis=0), levels.max(axis=0)
     median = float(np.median(reached))
     if median < FEW_LEVELS and reached.max() > OUTLIER * median:
-        channel, left = int(reached.argmax()), median
-    else:
-        alive = np.where(reached > 0, reached, np.inf)
-        channel = int(alive.argmin())
-        left = float(alive[channel])
-        if not (left < STARVED / 2 and left * OUTLIER < median):
-            return None
-    return UnevenInputs(channel, float(ranges[channel]), float(np.median(ranges)), left)
+        channel = int(reached.argmax())
+        return UnevenInputs(channel, float(ranges[channel]), float(np.median(ranges)), median)
+    if inputs is None or inputs.size != ranges.size:
+        return None
+    products = ranges * inputs
+    left = np.where(products >= MATTERS * products.max(), reached, np.inf)
+    channel = int(left.argmin())
+    if left[channel] >= STARVED / 2 or left[channel] * OUTLIER >= median:
+        return None
+    ends = float(ranges[channel]), float(np.median(ranges))
+    return UnevenInputs(channel, *ends, float(left[channel]))
 
 
 def _uneven_outputs(subject: Subject, ranges: F64, step: float) -> Cause | None:
@@ -191,9 +200,9 @@ def _uneven_outputs(subject: Subject, ranges: F64, step: float) -> Cause | None:
         return None
     median = float(np.median(alive))
     starved = int((alive < STARVED * step).sum())
-    if median >= FEW_LEVELS * step and starved <= len(ranges) // 10:
-        return None
     channel = int(ranges.argmax())
+    if ranges[channel] <= OUTLIER * median:
+        return None
     largest, levels = float(ranges[channel]), median / step
     factors, variances = batchnorm_of(subject)
     if _never_changes(subject.evidence, channel):

@@ -49,7 +49,7 @@ from intact.numerics.qtensor import QuantParams
 AT_FAULT_DB = 20.0  # of the outputs, with this layer's noise alone
 POOR_DB = 15.0  # of the outputs with all noise: then also layers that cause a good share of it
 GOOD_SHARE = 0.1
-ENOUGH_DB = 26.0  # of the outputs, with this layer's noise alone after a cure
+ENOUGH_DB = 23.0  # of the outputs, with this layer's noise alone after a cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ def findings(
         origin: What the certificate says, if there is one.
     """
     whole = sum(found.outputs.noise for found in examined.layers)
-    ranges = {found.name: float(found.magnitude.max(initial=0.0)) for found in examined.layers}
+    known = {found.name: found for found in examined.layers}
     made: list[Finding] = []
     for found in examined.layers:
         share = found.outputs.noise / whole if whole else 0.0
         if not at_fault(found, share, examined.outputs.db):
             continue
-        made.append(_finding(walk, found, share, ranges, graph, origin))
+        made.append(_finding(walk, found, share, known, graph, origin))
     return tuple(sorted(made, key=lambda finding: -finding.share))
 
 
@@ -111,17 +111,18 @@ def _finding(
     walk: Walk,
     found: Evidence,
     share: float,
-    ranges: Mapping[str, float],
+    known: Mapping[str, Evidence],
     graph: Graph[FloatOp],
     origin: Origin | None,
 ) -> Finding:
     part = walk.parts[found.node.name]
     layer = weighted_layer(part.graph)
     read = [walk.known(value) for value in part.sources]
-    operands = {name: ranges[name] for name in read if name in ranges}
+    operands = {n: float(known[n].magnitude.max(initial=0.0)) for n in read if n in known}
+    inputs = np.sqrt(known[read[0]].square) if read and read[0] in known else None
     weight = None if layer is None else float_weight(walk.reference, layer)
     params = weight_params(walk.program, found.node)
-    cause = explain(Subject(found, layer, weight, params, graph, operands, origin))
+    cause = explain(Subject(found, layer, weight, params, graph, inputs, operands, origin))
     name = found.name if layer is None else layer.name
     return Finding(
         name,
