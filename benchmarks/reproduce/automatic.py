@@ -1,13 +1,16 @@
 """Automatic mode on trained networks: what is tried until a budget holds, and how long it takes.
 
     python benchmarks/reproduce/automatic.py [--network mobilenet_v1] [--recipe W8A8-per-tensor]
-        [--max-drop 0.01] [--time SECONDS] [--limit N] [--threads N] [--smoke]
+        [--plain] [--max-drop 0.01] [--time SECONDS] [--limit N] [--threads N] [--smoke]
         [--json benchmarks/results/automatic.json]
 
 Every candidate is quantized with the calibration samples, run by the native integer engine and
 judged beside the float network on the same samples: the loss has a 95 % interval, paired. A
 candidate with * was given up after some samples, surely beyond the budget. The seconds are those of
 the whole call, the float network's evaluation included.
+
+With --plain only the recipe's rules are taken, and not what it does to the float network before
+(named recipes repair dead channels, without which per-tensor weights leave nothing of MobileNetV1).
 
 The data lie at $INTACT_DATA. The rows are written to --json, beside those of other searches there.
 """
@@ -29,6 +32,7 @@ import intact
 from benchmarks.trained import TASKS, Task, Top1
 from intact.api.network import Validation
 from intact.ptq import Progress, Recipe
+from intact.recipes import RECIPES
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "automatic.json"
 Rows = dict[str, Any]
@@ -165,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--network", choices=list(TASKS), default="mobilenet_v1")
     parser.add_argument("--recipe", default="W8A8-per-tensor")
+    parser.add_argument("--plain", action="store_true", help="take the recipe's rules alone")
     parser.add_argument("--max-drop", type=float, default=0.01)
     parser.add_argument("--time", type=float, help="seconds after which the best so far is taken")
     parser.add_argument("--limit", type=int, help="use only so many validation samples")
@@ -174,14 +179,16 @@ def main() -> None:
     arguments = parser.parse_args()
     task: Task = TASKS[arguments.network]
     recipe: str | Recipe = arguments.recipe
+    title = f"{arguments.network} {arguments.recipe}"
+    if arguments.plain:
+        recipe, title = Recipe(rules=RECIPES[arguments.recipe].rules), f"{title} (rules alone)"
     if arguments.smoke:
-        task, recipe = tiny()
+        (task, recipe), title = tiny(), "tiny"
     if missing := task.missing():
         print(f"skipped: {missing}", file=sys.stderr)
         return
     torch.set_num_threads(arguments.threads)
     rows = searched(task, recipe, arguments.max_drop, arguments.limit, arguments.time)
-    title = f"{task.name} {'rules' if arguments.smoke else recipe}"
     show(title, rows)
     if arguments.json:
         save(arguments.json, f"{title} {arguments.max_drop:g}", rows)
