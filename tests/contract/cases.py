@@ -5,6 +5,7 @@ from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
 from intact.ptq import (
     AdaRound,
+    Brecq,
     DeadChannelRepair,
     EmpiricalBiasCorrection,
     Equalize,
@@ -66,4 +67,5 @@ REFINEMENTS: tuple[Refinement, ...] = (
     Gptq(),
     Gptq(by_size=True, samples=7, memory=0),
     AdaRound(learning=Learning(iterations=100), batch=64),
+    Brecq(learning=Learning(iterations=100), batch=64),
 )

@@ -67,6 +67,11 @@ def test_startup_benchmark_runs() -> None:
     assert "first run" in run("benchmarks/startup.py", "--smoke")
 
 
+def test_four_bit_benchmark_runs(data_dir: Path) -> None:
+    assert data_dir.is_dir()
+    assert "least squares" in run("benchmarks/reproduce/w4a8.py", "--smoke")
+
+
 def test_microcontroller_benchmark_runs() -> None:
     if missing := boards.CORTEX_M4.missing():
         pytest.skip(missing)

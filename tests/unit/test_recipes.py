@@ -37,6 +37,7 @@ _WEIGHTS = {
     "W8A8-data-free-per-tensor": Int(8, narrow=True),
     "W8A16": Int(8, narrow=True),
     "W4A8": Int(4, narrow=True),
+    "W4A8-adaround": Int(4, narrow=True),
     "dynamic-int8": Int(8, narrow=True),
     "float16": FP16,
     "bfloat16": BF16,
@@ -50,6 +51,7 @@ _ACTIVATIONS = {
     "W8A8-data-free-per-tensor": Int(8),
     "W8A16": Int(16),
     "W4A8": Int(8),
+    "W4A8-adaround": Int(8),
     "dynamic-int8": Int(8),
 }
 

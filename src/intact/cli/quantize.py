@@ -44,7 +44,7 @@ Chosen: TypeAlias = "str | Recipe"
 # \b: as it stands. The recipes themselves are not imported to show help, as torch takes seconds.
 _RECIPES = """\b
 Recipes: W8A8, W8A8-per-tensor, W8A8-data-free, W8A8-data-free-per-tensor,
-W8A16, W4A8, dynamic-int8, float16, bfloat16, W8, W4-g32."""
+W8A16, W4A8, W4A8-adaround, dynamic-int8, float16, bfloat16, W8, W4-g32."""
 
 _LISTED = 10  # of the layers that stay float
 

@@ -2,6 +2,7 @@
 
 from intact.ptq.adaround import AdaRound
 from intact.ptq.bias_correction import BiasCorrected
+from intact.ptq.brecq import Brecq
 from intact.ptq.calibrate import Observations, merge, observe
 from intact.ptq.data_free import FromBatchNorm
 from intact.ptq.dead_channels import DeadChannelRepair
@@ -31,6 +32,7 @@ __all__ = [
     "AdaRound",
     "Batch",
     "BiasCorrected",
+    "Brecq",
     "DeadChannelRepair",
     "Distillation",
     "EmpiricalBiasCorrection",

@@ -16,24 +16,21 @@ samples, and each step of the optimizer takes a few of these.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node
+from intact.ir.graph import Graph
 from intact.model import QuantizedModel
-from intact.numerics.formats import Int
-from intact.numerics.qtensor import ScaledTensor
 from intact.passes.placement import Fused, placement
-from intact.ptq.bias_correction import shift_biases
-from intact.ptq.layerwise import Env, Layerwise, Stepped, layers
+from intact.ptq.layerwise import Env, Stepped
 from intact.ptq.positions import Layer, Positions, product, rows
 from intact.ptq.protocol import Batch, Progress
-from intact.ptq.rounding import Learning, SoftRounding, learn
+from intact.ptq.reconstruction import Part, Reconstruction, Shift, able
+from intact.ptq.rounding import Learning
 
 _LARGEST_INPUTS = 1 << 25  # numbers in the patches of one layer: 128 MiB
 _LEARNING = Learning()
@@ -66,48 +63,12 @@ class AdaRound:
         Raises:
             CalibrationError: if there are no samples.
         """
+        both = Reconstruction(model, reference, batches, self.samples, self.memory)
         generator = torch.Generator().manual_seed(self.seed)
-        quantized, real = Stepped(model), Stepped(QuantizedModel(reference, {}, {}))
-        walk = Layerwise((quantized, real), batches, self.samples, self.memory)
-        weights = dict(model.weights)
-        todo = learned(model, self.match)
-        steps = self.learning.iterations
-        for done, (index, node, nearest) in enumerate(todo):
-            layer = _Layer(quantized, index)
-            patches = _Patches(layer, _Layer(real, index), self.positions, walk.count, generator)
-
-            def tell(iteration: int, before: int = done * steps) -> None:
-                progress("learning rounding", before + iteration, len(todo) * steps)
-
-            walk.visit(index, patches.see, partial(tell, 0))
-            output = _Output(layer, patches, self.batch, generator)
-            soft = SoftRounding(reference.constants[layer.weight], nearest)
-            learn({layer.weight: soft}, [output.shift], output.error, self.learning, tell)
-            weights[layer.weight] = codes = soft.hard()
-            quantized.set_weight(layer.weight, torch.from_numpy(codes.dequantize()))
-            quantized.shifts[node.name] = (output.shift * output.unit).double().numpy()
-        return replace(model, graph=shift_biases(model.graph, quantized.shifts), weights=weights)
-
-
-def learned(
-    model: QuantizedModel, match: Iterable[str]
-) -> list[tuple[int, Node[FloatOp], ScaledTensor]]:
-    """The layers that match and have a weight of integer codes, with their indices and codes.
-
-    Of several that share a weight the first one; what reads a constant has nothing to learn from.
-    """
-    found: dict[str, tuple[int, Node[FloatOp], ScaledTensor]] = {}
-    patterns = tuple(match)
-    for index, node in layers(model):
-        weight = model.weights[node.inputs[1].name]
-        if (
-            isinstance(weight, ScaledTensor)
-            and isinstance(weight.params.format, Int)
-            and node.inputs[0].name not in model.graph.constants
-            and any(fnmatchcase(node.name, pattern) for pattern in patterns)
-        ):
-            found.setdefault(node.inputs[1].name, (index, node, weight))
-    return list(found.values())
+        found = able(model, self.match).items()
+        parts = [Part(index, (node,), (node,)) for index, node in found]
+        begin = partial(LayerOutput, both, self.positions, self.batch, generator)
+        return both.run(parts, begin, self.learning, progress)
 
 
 class _Layer:
@@ -137,18 +98,32 @@ class _Layer:
         return self._network.layer(self._fused, {self.node.name: y}, len(y))
 
 
-class _Patches:
-    """What a layer reads at some positions of its output, and what it should give there."""
+class LayerOutput:
+    """A layer's output at some positions; implements `Output`.
+
+    Args:
+        both: The two networks.
+        positions: How many of the output are kept, from all samples.
+        batch: How many of these the error is taken over.
+        generator: Of the random numbers.
+        part: The one layer.
+    """
 
     def __init__(
-        self, layer: _Layer, real: _Layer, wanted: int, samples: int, generator: torch.Generator
+        self,
+        both: Reconstruction,
+        positions: int,
+        batch: int,
+        generator: torch.Generator,
+        part: Part,
     ) -> None:
-        self._layer, self._real = layer, real
-        reads = rows(layer.op, layer.present_weight)[:, 0].numel()  # by one position
-        self._each = min(wanted, _LARGEST_INPUTS // reads) / samples
-        self._generator = generator
-        self.inputs: list[Tensor] = []  # (G, P, K)
-        self.targets: list[Tensor] = []  # (P, O)
+        self._layer = _Layer(both.quantized, part.start)
+        self._real = _Layer(both.real, part.start)
+        reads = rows(self._layer.op, self._real.present_weight)[:, 0].numel()  # by one position
+        self._each = min(positions, _LARGEST_INPUTS // reads) / both.samples
+        self._batch, self._generator = batch, generator
+        self._inputs: list[Tensor] = []  # (G, P, K)
+        self._targets: list[Tensor] = []  # (P, O)
 
     def see(self, envs: tuple[Env, ...], samples: int) -> None:
         """Draws positions of some samples."""
@@ -157,25 +132,21 @@ class _Patches:
         wanted = math.ceil(self._each * samples)
         positions = Positions(self._layer.op, weight.shape, quantized, wanted, self._generator)
         with torch.no_grad():
-            self.inputs.append(positions.inputs(quantized))
-            self.targets.append(self._real.output(positions.inputs(real), weight))
+            self._inputs.append(positions.inputs(quantized))
+            self._targets.append(self._real.output(positions.inputs(real), weight))
 
+    def shifts(self) -> dict[str, Shift]:
+        """One variable for each output channel."""
+        self._inputs, self._targets = [torch.cat(self._inputs, 1)], [torch.cat(self._targets)]
+        (target,) = self._targets
+        unit = float(target.square().mean().sqrt())
+        return {self._layer.node.name: Shift(torch.zeros(target.shape[1]), unit)}
 
-class _Output:
-    """How far a layer's output is from its target, for a weight; each time at other positions."""
-
-    def __init__(
-        self, layer: _Layer, patches: _Patches, batch: int, generator: torch.Generator
-    ) -> None:
-        self._layer, self._generator = layer, generator
-        self._inputs, self._targets = torch.cat(patches.inputs, 1), torch.cat(patches.targets)
-        self._batch = min(batch, len(self._targets))
-        self.unit = float(self._targets.square().mean().sqrt())
-        self.shift = torch.zeros(self._targets.shape[1])  # of the bias, in units
-
-    def error(self, weights: Mapping[str, Tensor]) -> Tensor:
+    def error(self, weights: Mapping[str, Tensor], shifts: Mapping[str, Shift]) -> Tensor:
         """Squared error, mean over positions."""
-        drawn = torch.randint(len(self._targets), (self._batch,), generator=self._generator)
-        shift = self.shift * self.unit
-        y = self._layer.output(self._inputs[:, drawn], weights[self._layer.weight], shift)
-        return (y - self._targets[drawn]).square().sum(1).mean()
+        (inputs,), (targets,) = self._inputs, self._targets
+        size = min(self._batch, len(targets))
+        drawn = torch.randint(len(targets), (size,), generator=self._generator)
+        shift = shifts[self._layer.node.name].value
+        y = self._layer.output(inputs[:, drawn], weights[self._layer.weight], shift)
+        return (y - targets[drawn]).square().sum(1).mean()

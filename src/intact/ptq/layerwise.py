@@ -47,19 +47,21 @@ class Stepped:
         if node.name not in self.shifts:
             return y
         shift = torch.from_numpy(self.shifts[node.name]).to(y.dtype)
-        return y + (shift if isinstance(node.op, ops.Linear) else _along_channels(shift, y))
+        return y + along_channels(shift, node.op, y)
 
     def step(self, node: Node[FloatOp], env: Env, samples: int) -> Tensor:
         """What the nodes after it read."""
-        y = self.layer(node, env, samples)
-        return fake_quantize(y, self._params[node.name]) if node.name in self._params else y
+        return self.rounded(node.name, self.layer(node, env, samples))
+
+    def rounded(self, name: str, x: Tensor) -> Tensor:
+        """A value on the grid of its codes, if it has some."""
+        return fake_quantize(x, self._params[name]) if name in self._params else x
 
     def begin(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The values that are alive before the first node."""
         env: dict[str, Tensor] = {}
         for value, x in zip(self.graph.inputs, inputs, strict=True):
-            params = self._params.get(value.name)
-            env[value.name] = x if params is None else fake_quantize(x, params)
+            env[value.name] = self.rounded(value.name, x)
         return env
 
     def constant(self, name: str) -> Tensor:
@@ -71,8 +73,9 @@ class Stepped:
         self._constants[name] = weight
 
 
-def _along_channels(shift: Tensor, y: Tensor) -> Tensor:
-    return shift.reshape(-1, *(1,) * (y.ndim - 2))
+def along_channels(shift: Tensor, op: FloatOp, y: Tensor) -> Tensor:
+    """Numbers (O,) as they are added to a layer's output."""
+    return shift if isinstance(op, ops.Linear) else shift.reshape(-1, *(1,) * (y.ndim - 2))
 
 
 @dataclass

@@ -65,8 +65,15 @@ def _static(model: QuantizedModel) -> dict[str, QuantParams]:
 
 
 def fake_quantize(x: Tensor, params: QuantParams) -> Tensor:
-    """An activation rounded to its codes, ties to even (arithmetic.md, eq. 1 and 2)."""
+    """An activation rounded to its codes, ties to even (arithmetic.md, eq. 1 and 2).
+
+    Its gradient is 1 where nothing saturates, and 0 elsewhere.
+    """
     assert isinstance(params.format, Int)
     scale, zero_point = scalar_scale(params), scalar_zero_point(params)
     low, high = params.format.qmin - zero_point, params.format.qmax - zero_point
-    return (x / scale).round().clamp(low, high) * scale
+    rounded = (x.detach() / scale).round().clamp(low, high) * scale
+    if not x.requires_grad:
+        return rounded
+    inside = x.clamp(low * scale, high * scale)
+    return rounded + (inside - inside.detach())
