@@ -4,7 +4,8 @@
         [--json benchmarks/results/distilled.json]
 
 Every row quantizes the same network by the same recipe and is evaluated in integers on the same
-samples. `noise` is what the distillation begins with. The data lie at $INTACT_DATA.
+samples. `noise` is what the distillation begins with. The data lie at $INTACT_DATA. The rows are
+written to --json, beside those of other networks there.
 """
 
 import argparse
@@ -43,7 +44,7 @@ class Row:
     distance: float  # of the samples' statistics from those that BatchNorms remember
     top1: float
     agreement: float  # share of predictions that are those of float
-    sqnr: float  # of the logits, dB
+    sqnr: float | None  # of the logits, dB; None for float
     seconds: float  # to make the samples
 
 
@@ -53,7 +54,7 @@ def measure(task: Task, count: int, limit: int | None, steps: int) -> list[Row]:
     graph = capture(model, example)
     images, labels = task.validation(limit)
     real = task.run(float_engine(model), images)
-    rows = [Row("float", 0.0, task.metric(real, labels)["top1"], 1.0, float("inf"), 0.0)]
+    rows = [Row("float", 0.0, task.metric(real, labels)["top1"], 1.0, None, 0.0)]
     for name, samples, seconds in _calibrations(task, graph, count, steps):
         network = intact.quantize(graph, samples, recipe=RECIPE)
         outputs = task.run(intact.compile(network), images)
@@ -108,14 +109,14 @@ def main() -> None:
     show(task.name, rows)
     if arguments.json:
         arguments.json.parent.mkdir(exist_ok=True)
-        document = {
-            "network": task.name,
+        documents = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        documents[task.name] = {
             "recipe": RECIPE,
             "samples": arguments.samples,
             "validation": arguments.limit or "all",
             "rows": [asdict(row) for row in rows],
         }
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(documents, indent=1) + "\n")
 
 
 def show(name: str, rows: list[Row]) -> None:
@@ -129,7 +130,7 @@ def show(name: str, rows: list[Row]) -> None:
             f"{row.distance:.3f}",
             f"{row.top1:.1%}",
             f"{row.agreement:.1%}",
-            f"{row.sqnr:.1f}",
+            "" if row.sqnr is None else f"{row.sqnr:.1f}",
             f"{row.seconds:.0f}",
         )
     Console(width=100).print(table)
