@@ -1,6 +1,7 @@
 """The page: template, style, script, charts and the plotting library in one file of HTML."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -129,7 +130,12 @@ def _quantity(number: float) -> str:
     """A number in a table: whole ones in groups of three digits, others with four of them."""
     if isinstance(number, int):
         return f"{number:,}"
-    return f"{number:.4g}"
+    return f"{number:.4g}" if math.isfinite(number) else "no noise"
+
+
+def _plain(number: float) -> str:
+    """A number as JavaScript reads it."""
+    return "Infinity" if number == math.inf else str(number)
 
 
 def _environment() -> jinja2.Environment:
@@ -138,6 +144,7 @@ def _environment() -> jinja2.Environment:
     found.filters |= {
         "capital": capital,
         "decibel": lambda number: f"{number:.1f} dB",
+        "plain": _plain,
         "quantity": _quantity,
         "share": lambda number: f"{number:.1%}",
     }

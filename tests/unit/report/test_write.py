@@ -150,6 +150,7 @@ def test_the_document_is_versioned_json(made: Made, tmp_path: Path) -> None:
 def test_infinities_are_null(made: Made, tmp_path: Path) -> None:
     report = intact.write_report(made.network, tmp_path / "a.html")
     layer = replace(report.layers[0], sqnr_db=float("inf"))
+    assert 'data-v="Infinity">no noise<' in page(replace(report, layers=(layer,)))
     found = json.loads(text(replace(report, layers=(layer,))))
     assert found["layers"][0]["sqnr_db"] is None
     assert get_args(get_type_hints(contents.Layer)["sqnr_db"]) == (float, type(None))

@@ -82,7 +82,7 @@ def _step(label: str, layer: Layer) -> Row:
         "operation": layer.op,
         "before": before,
         "after": after,
-        "own": _shown(layer.own_sqnr_db),
+        "own": None if layer.own_sqnr_db == math.inf else _shown(layer.own_sqnr_db),
         "change": _ADDS if after <= before else _AVERAGES,
     }
 

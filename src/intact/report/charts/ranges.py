@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 
 import altair as alt
 
@@ -45,7 +45,8 @@ class _Box:
 
 def channel_ranges(tensors: Sequence[Tensor]) -> Figure | None:
     """None if no weight has several channels."""
-    boxes = [box for tensor in tensors if (box := _box(tensor)) is not None]
+    found = [box for tensor in tensors if (box := _box(tensor)) is not None]
+    boxes = [replace(box, layer=f"{n} {box.layer}") for n, box in enumerate(found, 1)]
     if not boxes:
         return None
     widest = max(boxes, key=lambda box: box.ratio)

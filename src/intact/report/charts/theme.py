@@ -47,6 +47,14 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers."""
+        return tuple(
+            any(isinstance(cell, int | float) for cell in column)
+            for column in zip(*self.rows, strict=True)
+        ) or (False,) * len(self.header)
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -94,8 +102,5 @@ def byte_axis(**settings: Any) -> alt.Axis:
 
 
 def shortened(text: str, length: int = 30) -> str:
-    """The text with its middle left out where it is longer: both ends of a layer's name tell."""
-    if len(text) <= length:
-        return text
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+    """The end of a longer text: that of a layer's name tells most."""
+    return text if len(text) <= length else f"…{text[len(text) - length + 1 :]}"
