@@ -1,7 +1,7 @@
 """The command's frame: subcommands loaded when used, exit codes, one line for each error.
 
-Exit codes: 0 done; 1 a stated budget was missed, or executors disagree; 2 wrong usage or unusable
-input; 3 a defect of intact, with its traceback; 130 interrupted.
+Exit codes: 0 done; 1 a stated budget was missed, executors disagree, or layers are at fault; 2
+wrong usage or unusable input; 3 a defect of intact, with its traceback; 130 interrupted.
 """
 
 import importlib
