@@ -1,7 +1,6 @@
 """Named recipes: what `recipe="W8A8"` and ``--recipe W8A8`` mean."""
 
 import difflib
-from dataclasses import replace
 
 from intact.model import Dynamic
 from intact.numerics.formats import BF16, FP16, Int
@@ -11,6 +10,7 @@ from intact.ptq import (
     AdaRound,
     BiasCorrected,
     DeadChannelRepair,
+    EmpiricalBiasCorrection,
     Equalize,
     FromBatchNorm,
     Gptq,
@@ -19,6 +19,7 @@ from intact.ptq import (
     NearestInGroups,
     PtqRule,
     Recipe,
+    Refinement,
     WeightMethod,
 )
 
@@ -34,10 +35,10 @@ def _everywhere(weight: WeightMethod, activation: Observer | Dynamic | None = No
     return Recipe(rules=(PtqRule(weight=weight, activation=activation),))
 
 
-def _integers(weight: WeightMethod, activation: Observer | Dynamic) -> Recipe:
+def _integers(weight: WeightMethod, activation: Observer | Dynamic, *after: Refinement) -> Recipe:
     """Without channels that would stretch a range for nothing."""
     rules = (PtqRule(weight=weight, activation=activation),)
-    return Recipe(rules=rules, before=(DeadChannelRepair(),))
+    return Recipe(rules=rules, before=(DeadChannelRepair(),), after=after)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -46,8 +47,8 @@ RECIPES: dict[str, Recipe] = {
     "W8A8-per-tensor": _integers(_INT8_PER_TENSOR, MinMax(Int(8))),
     "W8A16": _integers(BiasCorrected(_INT8), MinMax(Int(16), symmetric=True)),
     # Rounding to the nearest loses too much where steps are so wide.
-    "W4A8": replace(_integers(BiasCorrected(_INT4), _ACTIVATION8), after=(Gptq(),)),
-    "W4A8-adaround": replace(_integers(_INT4, _ACTIVATION8), after=(AdaRound(),)),
+    "W4A8": _integers(BiasCorrected(_INT4), _ACTIVATION8, Gptq(), EmpiricalBiasCorrection()),
+    "W4A8-adaround": _integers(_INT4, _ACTIVATION8, AdaRound()),
     # No calibration: ranges from BatchNorm (Nagel et al. 2019).
     "W8A8-data-free": Recipe(
         before=(DeadChannelRepair(),),

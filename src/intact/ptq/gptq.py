@@ -49,7 +49,7 @@ class Gptq:
     """
 
     damping: float = 0.01  # of the mean of H's diagonal, added to it
-    by_size: bool = False  # inputs of large variance first (the paper's "act-order")
+    by_size: bool = True  # inputs of large variance first (the paper's "act-order")
     samples: int = 128  # the first of the calibration data
     memory: int = 1 << 30  # bytes of activations that are kept
 
