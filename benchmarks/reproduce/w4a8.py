@@ -27,7 +27,7 @@ import intact
 from benchmarks.trained import TASKS, float_engine
 from intact.metrics import compare, top1
 from intact.numerics.formats import Int
-from intact.ptq import BiasCorrected, LeastSquares, Nearest, PtqRule, Recipe, WeightMethod
+from intact.ptq import BiasCorrected, Brecq, LeastSquares, Nearest, PtqRule, Recipe, WeightMethod
 from intact.recipes import RECIPES
 
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "cifar_resnet20")
@@ -44,6 +44,7 @@ METHODS: dict[str, Recipe] = {
     "nearest, largest weight": _rounded(Nearest(INT4)),
     "nearest, least squares": _rounded(LeastSquares(INT4)),
     **{name: RECIPES[name] for name in ("W4A8", "W4A8-adaround", "W8A8")},
+    "BRECQ": replace(RECIPES["W4A8-adaround"], after=(Brecq(),)),
 }
 
 
