@@ -1,6 +1,7 @@
 """Named recipes: what `recipe="W8A8"` and ``--recipe W8A8`` mean."""
 
 import difflib
+from dataclasses import replace
 
 from intact.model import Dynamic
 from intact.numerics.formats import BF16, FP16, Int
@@ -15,6 +16,7 @@ from intact.ptq import (
     FromBatchNorm,
     Gptq,
     LeastSquares,
+    LeastSquaresInGroups,
     Nearest,
     NearestInGroups,
     PtqRule,
@@ -67,6 +69,9 @@ RECIPES: dict[str, Recipe] = {
     "bfloat16": _everywhere(Nearest(BF16, PerTensor())),
     "W8": _everywhere(_INT8),
     "W4-g32": _everywhere(NearestInGroups(Int(4, narrow=True), 32)),
+    "W4-g32-gptq": replace(
+        _everywhere(LeastSquaresInGroups(Int(4, narrow=True), 32)), after=(Gptq(),)
+    ),
 }
 
 

@@ -13,6 +13,7 @@ from intact.ptq import (
     Gptq,
     Learning,
     LeastSquares,
+    LeastSquaresInGroups,
     Nearest,
     NearestInGroups,
     Preparation,
@@ -50,6 +51,7 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
     LeastSquares(Int(4, narrow=True)),
     LeastSquares(Int(4), symmetric=False),
     LeastSquares(Int(2, narrow=True), PerGroup(1)),
+    LeastSquaresInGroups(Int(4, narrow=True), 4),
 )
 
 # Their float outputs are unchanged, but for the rounding of float32.

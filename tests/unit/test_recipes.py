@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from intact.capture.export import capture
+from intact.errors import CalibrationError
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.model import Dynamic
@@ -43,6 +44,7 @@ _WEIGHTS = {
     "bfloat16": BF16,
     "W8": Int(8, narrow=True),
     "W4-g32": Int(4, narrow=True),
+    "W4-g32-gptq": Int(4, narrow=True),
 }
 _ACTIVATIONS = {
     "W8A8": Int(8),
@@ -73,7 +75,7 @@ def test_weights_have_the_scales_of_the_recipe(graph):
 
     assert shapes("W8A8") == [(32, 1, 1, 1), (4, 1, 1, 1), (5, 1)]
     assert shapes("W8A8-per-tensor") == [(1, 1, 1, 1), (1, 1, 1, 1), (1, 1)]
-    assert shapes("W4-g32") == [(32, 1, 1, 1), (4, 1, 1, 1), (5, 2)]
+    assert shapes("W4-g32") == shapes("W4-g32-gptq") == [(32, 1, 1, 1), (4, 1, 1, 1), (5, 2)]
 
 
 def test_sixteen_bit_activations_are_symmetric(graph):
@@ -92,6 +94,12 @@ def test_data_free_ranges_need_no_data(graph):
     assert not recipe("W8A8-data-free").needs_samples
     model = quantize(graph, recipe("W8A8-data-free"))
     assert all(isinstance(params, QuantParams) for params in model.activations.values())
+
+
+def test_weights_rounded_with_data_need_them_though_activations_stay_float(graph):
+    assert recipe("W4-g32-gptq").needs_samples
+    with pytest.raises(CalibrationError, match="no calibration samples"):
+        quantize(graph, recipe("W4-g32-gptq"))
 
 
 def test_an_unknown_recipe_names_the_nearest():

@@ -44,7 +44,8 @@ Chosen: TypeAlias = "str | Recipe"
 # \b: as it stands. The recipes themselves are not imported to show help, as torch takes seconds.
 _RECIPES = """\b
 Recipes: W8A8, W8A8-per-tensor, W8A8-data-free, W8A8-data-free-per-tensor,
-W8A16, W4A8, W4A8-adaround, dynamic-int8, float16, bfloat16, W8, W4-g32."""
+W8A16, W4A8, W4A8-adaround, dynamic-int8, float16, bfloat16, W8, W4-g32,
+W4-g32-gptq."""
 
 _LISTED = 10  # of the layers that stay float
 
@@ -137,7 +138,7 @@ def chosen_recipe(
     if input_range is not None:
         return _with_input_range(found, input_range)
     if found.needs_samples and not calibrated:
-        raise click.UsageError("this recipe observes activations: it needs --calibration DATA")
+        raise click.UsageError("this recipe reads samples: it needs --calibration DATA")
     return found if is_function(text) else text
 
 

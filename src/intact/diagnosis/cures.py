@@ -43,6 +43,7 @@ from intact.ptq import (
     BiasCorrected,
     DeadChannelRepair,
     LeastSquares,
+    LeastSquaresInGroups,
     Nearest,
     NearestInGroups,
     PtqRule,
@@ -101,6 +102,8 @@ def least_squared_error(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = 
         match method:
             case Nearest(Int() as format, granularity, symmetric):
                 return LeastSquares(format, granularity, symmetric)
+            case NearestInGroups(Int() as format, size, symmetric):
+                return LeastSquaresInGroups(format, size, symmetric)
             case _:
                 return method
 
@@ -170,6 +173,7 @@ def eight_bit_weights(recipe: Recipe, graph: Graph[FloatOp], layers: Layers = No
                 Nearest(Int() as format)
                 | NearestInGroups(Int() as format)
                 | LeastSquares(Int() as format)
+                | LeastSquaresInGroups(Int() as format)
             ):
                 return replace(method, format=replace(format, bits=max(format.bits, 8)))
             case _:

@@ -12,6 +12,7 @@ from intact.passes.placement import Fixed, Fused, HasWeight, Place, Shared, plac
 from intact.ptq import (
     BiasCorrected,
     LeastSquares,
+    LeastSquaresInGroups,
     Nearest,
     NearestInGroups,
     PtqRule,
@@ -43,7 +44,12 @@ def weight_bits(method: WeightMethod | None) -> int:
     match method:
         case BiasCorrected(inner):
             return weight_bits(inner)
-        case Nearest(Int(bits)) | NearestInGroups(Int(bits)) | LeastSquares(Int(bits)):
+        case (
+            Nearest(Int(bits))
+            | NearestInGroups(Int(bits))
+            | LeastSquares(Int(bits))
+            | LeastSquaresInGroups(Int(bits))
+        ):
             return bits
         case _:
             return 32

@@ -34,6 +34,10 @@ class PerGroup:
     size: int
     axis: int = 1
 
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"a group has at least one channel, not {self.size}")
+
 
 Granularity: TypeAlias = PerTensor | PerChannel | PerGroup
 
@@ -52,7 +56,7 @@ def scale_shape(shape: tuple[int, ...], granularity: Granularity) -> tuple[int, 
             scales[axis] = _length(shape, axis)
         case PerGroup(size, axis):
             length = _length(shape, axis)
-            if size < 1 or length % size:
+            if length % size:
                 raise ValueError(
                     f"axis {axis} of shape {shape} has {length} entries,"
                     f" which is not a multiple of the group size {size}"
@@ -62,6 +66,14 @@ def scale_shape(shape: tuple[int, ...], granularity: Granularity) -> tuple[int, 
         case _:
             assert_never(granularity)
     return tuple(scales)
+
+
+def groups_or_channels(shape: tuple[int, ...], size: int) -> PerGroup | PerChannel:
+    """Groups of `size` input channels, or whole output channels where `size` does not divide.
+
+    The latter are first convolutions of 3 channels, depthwise ones of 1.
+    """
+    return PerGroup(size) if shape[1] % size == 0 else PerChannel()
 
 
 def _length(shape: tuple[int, ...], axis: int) -> int:

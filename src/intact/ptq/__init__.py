@@ -11,7 +11,7 @@ from intact.ptq.empirical_bias import EmpiricalBiasCorrection
 from intact.ptq.equalization import AbsorbBias, Equalize
 from intact.ptq.estimated_batchnorm import EstimateBatchNorm
 from intact.ptq.gptq import Gptq
-from intact.ptq.least_squares import LeastSquares
+from intact.ptq.least_squares import LeastSquares, LeastSquaresInGroups
 from intact.ptq.nearest import Nearest, NearestInGroups
 from intact.ptq.protocol import (
     Batch,
@@ -42,6 +42,7 @@ __all__ = [
     "Gptq",
     "Learning",
     "LeastSquares",
+    "LeastSquaresInGroups",
     "Nearest",
     "NearestInGroups",
     "Observations",

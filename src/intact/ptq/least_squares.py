@@ -26,7 +26,14 @@ from torch import Tensor
 
 from intact.numerics.arrays import F32, F64, Codes
 from intact.numerics.formats import Int
-from intact.numerics.granularity import Granularity, PerChannel, groups, scale_shape
+from intact.numerics.granularity import (
+    Granularity,
+    PerChannel,
+    PerGroup,
+    groups,
+    groups_or_channels,
+    scale_shape,
+)
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE, check_settings, choose_params
 
@@ -95,6 +102,26 @@ class LeastSquares:
         """Steps from the middle of the grid to its end."""
         codes = self.format
         return codes.qmax if self.symmetric else (codes.qmax - codes.qmin) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquaresInGroups:
+    """`LeastSquares` with a scale for each `size` input channels of an output channel.
+
+    A weight whose input channels `size` does not divide has one scale for each output channel.
+    """
+
+    format: Int
+    size: int
+    symmetric: bool = True
+
+    def __post_init__(self) -> None:
+        LeastSquares(self.format, PerGroup(self.size), self.symmetric)
+
+    def __call__(self, weight: Tensor, inputs: Tensor | None = None) -> ScaledTensor:
+        """The weight as codes."""
+        granularity = groups_or_channels(tuple(weight.shape), self.size)
+        return LeastSquares(self.format, granularity, self.symmetric)(weight, inputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from intact.numerics.granularity import (
     PerChannel,
     PerGroup,
     groups,
+    groups_or_channels,
     scale_shape,
     stretch,
 )
@@ -114,8 +115,7 @@ def _symmetric(format: Format, scale: F64) -> QuantParams:
 class NearestInGroups:
     """`Nearest` with a scale for each `size` input channels of an output channel.
 
-    A weight whose input channels `size` does not divide (a first convolution of 3 channels, a
-    depthwise one of 1) has one scale for each output channel.
+    A weight whose input channels `size` does not divide has one scale for each output channel.
     """
 
     format: Format
@@ -123,12 +123,9 @@ class NearestInGroups:
     symmetric: bool = True
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"a group has at least one channel, not {self.size}")
-        Nearest(self.format, symmetric=self.symmetric)
+        Nearest(self.format, PerGroup(self.size), self.symmetric)
 
     def __call__(self, weight: Tensor, inputs: Tensor | None = None) -> ScaledTensor:
         """The weight as codes."""
-        fits = weight.shape[1] % self.size == 0
-        granularity = PerGroup(self.size) if fits else PerChannel()
+        granularity = groups_or_channels(tuple(weight.shape), self.size)
         return Nearest(self.format, granularity, self.symmetric)(weight, inputs)

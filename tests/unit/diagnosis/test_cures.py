@@ -20,7 +20,15 @@ from intact.lower.lower import lower_with_reasons
 from intact.numerics.formats import Int
 from intact.passes.inference import for_inference
 from intact.passes.placement import placement
-from intact.ptq import BiasCorrected, LeastSquares, Nearest, PtqRule, Recipe, quantize
+from intact.ptq import (
+    BiasCorrected,
+    LeastSquares,
+    LeastSquaresInGroups,
+    Nearest,
+    PtqRule,
+    Recipe,
+    quantize,
+)
 from intact.ptq.adaround import AdaRound
 from intact.recipes import recipe
 from intact.rules import select
@@ -75,6 +83,15 @@ def test_every_cure_everywhere_changes_the_rules_or_has_nothing_to_do(
     assert isinstance(squared.weight, LeastSquares)
     assert isinstance(squared.activation, intact.Mse)
     assert changed["keep_float"].rules == (PtqRule(),)
+
+
+def test_groups_of_channels_stay_groups(graph: Graph[FloatOp]) -> None:
+    start = recipe("W4-g32")
+    squared = cures.least_squared_error(start, graph).rules[0].weight
+    assert squared == LeastSquaresInGroups(Int(4, narrow=True), 32)
+    assert cures.learned_rounding(recipe("W4-g32-gptq"), graph).after[1:]
+    eight = cures.eight_bit_weights(recipe("W4-g32-gptq"), graph)
+    assert eight.rules[0].weight == LeastSquaresInGroups(Int(8, narrow=True), 32)
 
 
 def test_rules_name_exactly_the_layers_and_keep_the_rest(graph: Graph[FloatOp]) -> None:

@@ -38,7 +38,13 @@ def test_scale_shape(
     assert scale_shape(shape, granularity) == expected
 
 
-@pytest.mark.parametrize("size", [0, -1, 3, 256])
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_group_is_not_empty(size: int) -> None:
+    with pytest.raises(ValueError, match=f"at least one channel, not {size}"):
+        PerGroup(size)
+
+
+@pytest.mark.parametrize("size", [3, 256])
 def test_group_size_must_divide(size: int) -> None:
     with pytest.raises(ValueError, match=f"not a multiple of the group size {size}"):
         scale_shape((64, 128), PerGroup(size))

@@ -6,7 +6,7 @@ import torch
 
 from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
-from intact.ptq import Nearest, NearestInGroups
+from intact.ptq import LeastSquaresInGroups, Nearest, NearestInGroups
 
 _W = torch.tensor([[-1.27, 0.5, 0.005, 0.015], [0.0, 2.54, -0.01, 0.03]])
 
@@ -72,8 +72,9 @@ def test_powers_of_two_start_at_the_largest_weight():
     assert quantized.dequantize().tolist() == [[-3, 1.5, 0.75, 0]]
 
 
-def test_groups_fall_back_to_channels_where_the_size_does_not_divide():
-    method = NearestInGroups(Int(4, narrow=True), 32)
+@pytest.mark.parametrize("in_groups", [NearestInGroups, LeastSquaresInGroups])
+def test_groups_fall_back_to_channels_where_the_size_does_not_divide(in_groups):
+    method = in_groups(Int(4, narrow=True), 32)
     assert method(torch.ones(8, 64)).params.scale.shape == (8, 2)
     assert method(torch.ones(8, 64, 3, 3)).params.scale.shape == (8, 2, 1, 1)
     assert method(torch.ones(8, 3, 3, 3)).params.scale.shape == (8, 1, 1, 1)
@@ -86,6 +87,8 @@ def test_wrong_settings_are_refused():
         Nearest(Int(8, signed=False))
     with pytest.raises(ValueError, match="0"):
         NearestInGroups(Int(4), 0)
+    with pytest.raises(ValueError, match="0"):
+        LeastSquaresInGroups(Int(4), 0)
 
 
 def test_a_granularity_that_does_not_fit_is_refused():
