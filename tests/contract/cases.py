@@ -5,6 +5,7 @@ from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
 from intact.ptq import (
     AdaRound,
+    Awq,
     Brecq,
     DeadChannelRepair,
     EmpiricalBiasCorrection,
@@ -61,6 +62,7 @@ PREPARATIONS: tuple[Preparation, ...] = (
     EstimateBatchNorm(samples=8),
     Equalize(),
     Equalize(symmetric=False),
+    Awq(NearestInGroups(Int(4, narrow=True), 4), steps=4),
 )
 
 REFINEMENTS: tuple[Refinement, ...] = (

@@ -1,6 +1,7 @@
 """Post-training quantization: a recipe and a few samples in, a `QuantizedModel` out."""
 
 from intact.ptq.adaround import AdaRound
+from intact.ptq.awq import Awq
 from intact.ptq.bias_correction import BiasCorrected
 from intact.ptq.brecq import Brecq
 from intact.ptq.calibrate import Observations, merge, observe
@@ -30,6 +31,7 @@ from intact.ptq.smooth_quant import SmoothQuant
 __all__ = [
     "AbsorbBias",
     "AdaRound",
+    "Awq",
     "Batch",
     "BiasCorrected",
     "Brecq",

@@ -149,10 +149,15 @@ class Moments:
         return self._sums / self._count
 
     @property
+    def products(self) -> Tensor:
+        """E[x x^T] (groups, K, K)."""
+        return self._products / self._count
+
+    @property
     def covariance(self) -> Tensor:
         """E[x x^T] - E[x] E[x]^T (groups, K, K)."""
         mean = self.mean
-        return self._products / self._count - mean[..., None] * mean[:, None]
+        return self.products - mean[..., None] * mean[:, None]
 
 
 @dataclass(frozen=True, slots=True)
