@@ -95,10 +95,10 @@ def diagnose(
     for prepare in chosen.before:
         prepared = prepare(prepared, batches, progress)
     walk = Walk(for_inference(prepared), network.program)
-    if not walk.parts:
+    if not walk.parts or not walk.output_layers:
         raise FormatError(
-            "the quantized network was not made from this model: no layer of the one has the name"
-            " of a layer of the other"
+            "the quantized network was not made from this model: their layers, or those of their"
+            " outputs, have other names; give the model that was quantized"
         )
     examined = examine(walk, batches, progress)
     origin = None if network.certificate is None else network.certificate.origin

@@ -162,7 +162,7 @@ def examine(
     """
     layers = {name: Evidence(name, node) for name, node in walk.layers}
     outputs, done, injected = Tally(), 0, 0
-    names = [value.name for value in walk.reference.outputs]
+    names = walk.output_layers
     for piece in walk.runs(batches):
         injecting = injected < most_injected
         clean = disturbed(walk.module, piece.inputs, {}) if injecting else []

@@ -107,6 +107,19 @@ class Walk:
             if node.name in self._known and not isinstance(node.op, _LOSE_NOTHING)
         )
 
+    @property
+    def output_layers(self) -> tuple[str, ...]:
+        """The layers whose numbers the outputs are, by their names in the float network."""
+        made = {node.name: node for node in self._nodes}
+        found: list[str] = []
+        for output in self.program.outputs:
+            value = output
+            while value.name in made and isinstance(made[value.name].op, _LOSE_NOTHING):
+                value = made[value.name].inputs[0]
+            if value.name in self._known:
+                found.append(self.known(value))
+        return tuple(found)
+
     def runs(self, batches: Iterable[Batch]) -> Iterator[Piece]:
         """The samples in pieces that take little memory.
 

@@ -29,6 +29,8 @@ def operations(
     for layer in layers(network.program):
         before = min((total[name] for name in layer.inputs if name in total), default=None)
         known = real.get(layer.name, layer.name)
+        if known not in left and layer.name in left:
+            known = layer.name  # the float network has both: one is the other, reshaped
         own = left.pop(known, None)
         after = before if own is None else own.sqnr_db
         if after is not None:

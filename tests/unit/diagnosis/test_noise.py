@@ -5,9 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+import intact
 from intact import metrics
 from intact.capture.export import capture
 from intact.diagnosis.noise import LayerNoise, Tally, bars, layer_noise
+from intact.diagnosis.walk import Walk
+from intact.errors import FormatError
 from intact.exec import reference
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
@@ -105,3 +108,32 @@ def test_bars_are_longer_with_more_noise_and_dark_for_the_own_part() -> None:
         "a   ██████████░░░░░░░░░░            20.0 dB  own 40.0 dB",
         "bb                                  60.0 dB  own    none",
     ]
+
+
+class Reshaped(nn.Module):
+    """A classifier whose output is a reshaped layer, as in files of torch's ONNX exporter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.classifier = nn.Linear(64, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(x.flatten(1)).reshape(-1, 3)
+
+
+def test_a_reshaped_layer_is_that_of_the_outputs() -> None:
+    network = Reshaped().eval()
+    made = intact.quantize(network, [SAMPLES])
+    graph = for_inference(capture(network, (SAMPLES[:1],)))
+    assert Walk(graph, made.program).output_layers == ("classifier",)
+    found = intact.diagnose(network, made, [SAMPLES])
+    assert 20 < found.sqnr_db < 60
+    assert found.layers[-1].name == "classifier"
+
+
+def test_another_network_with_an_input_of_the_same_name_is_an_error() -> None:
+    other = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
+    made = intact.quantize(Reshaped().eval(), [SAMPLES])
+    with pytest.raises(FormatError, match="not made from this model"):
+        intact.diagnose(other, made, [SAMPLES])
