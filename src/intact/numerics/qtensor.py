@@ -64,9 +64,9 @@ class QuantParams:
         """Real numbers of the codes (eq. 1)."""
         scale = stretch(self.scale, codes.shape)
         values = self.format.decode(codes)
-        if self.zero_point is None:
-            return values * scale
-        return (values - stretch(self.offset, codes.shape).astype(np.float32)) * scale
+        if self.zero_point is not None:
+            values = values - stretch(self.offset, codes.shape).astype(np.float32)
+        return np.asarray(values * scale)  # NumPy makes scalars of arrays without axes
 
 
 def scalar_scale(params: QuantParams) -> float:

@@ -119,7 +119,8 @@ class Distillation:
         for step in range(self.steps):
             with torch.enable_grad():  # whatever the caller has switched off
                 loss = match.loss(moving, drawn, self.classes)
-                gradients = torch.autograd.grad(loss, moving)
+                # Zeros for an input that no BatchNorm reads.
+                gradients = torch.autograd.grad(loss, moving, materialize_grads=True)
             for x, gradient in zip(moving, gradients, strict=True):
                 x.grad = gradient
             adam.step()

@@ -38,6 +38,7 @@ from intact.ptq.layerwise import Env, Layerwise, Stepped, layers
 from intact.ptq.protocol import Batch, Progress
 from intact.ptq.unfolded import as_rows, groups_of, unfolded
 
+_ROUNDING = 8 * torch.finfo(torch.float32).eps  # of sums in float32: twice what was ever seen
 _BLOCK = 128  # inputs whose later ones are changed at once, in a product of matrices
 
 
@@ -87,7 +88,8 @@ class Gptq:
         rows = as_rows(node.op, torch.from_numpy(target.weight)).double()
         grid = Grid.of(node.op, before)
         covariance = moments.covariance
-        found = rounded_in_turn(rows, damped(covariance, self.damping), grid, by_size=self.by_size)
+        hessian = damped(covariance, self.damping, moments.noise)
+        found = rounded_in_turn(rows, hessian, grid, by_size=self.by_size)
         old = as_rows(node.op, torch.from_numpy(before.dequantize())).double()
         better = _errors(rows - found, covariance) < _errors(rows - old, covariance)
         found = torch.where(better[..., None], found, old)
@@ -159,6 +161,12 @@ class Moments:
         mean = self.mean
         return self.products - mean[..., None] * mean[:, None]
 
+    @property
+    def noise(self) -> Tensor:
+        """How large an eigenvalue of `covariance` may be by rounding alone (groups,)."""
+        squares = self._products.diagonal(dim1=1, dim2=2).sum(1) / self._count
+        return squares * _ROUNDING
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -196,10 +204,14 @@ class Grid:
         return (levels + offset).astype(like.codes.dtype)
 
 
-def damped(hessian: Tensor, damping: float) -> Tensor:
-    """The matrix with a share of its mean diagonal added; a group without inputs gets identity."""
+def damped(hessian: Tensor, damping: float, noise: Tensor) -> Tensor:
+    """The matrix with a share of its mean diagonal added, at least `noise` (groups,).
+
+    So inputs that hardly vary leave it positive definite; a group without inputs gets identity.
+    """
     diagonal = hessian.diagonal(dim1=1, dim2=2).mean(1)
-    extra = torch.where(diagonal > 0, damping * diagonal, 1.0)
+    extra = torch.maximum(damping * diagonal, noise)
+    extra = torch.where(extra > 0, extra, 1.0)
     return hessian + extra[:, None, None] * torch.eye(hessian.shape[1], dtype=hessian.dtype)
 
 

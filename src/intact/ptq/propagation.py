@@ -18,7 +18,7 @@ from intact.exec.float_activations import activate
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value
-from intact.numerics.arrays import F64, Array
+from intact.numerics.arrays import F64
 from intact.numerics.formats import Float
 from intact.passes.bounds import bounds
 from intact.passes.chains import axis_behind
@@ -221,7 +221,3 @@ def joined(parts: list[Moments]) -> Moments:
     """Of channels behind each other."""
     columns = zip(*((p.mean, p.deviation, p.low, p.high) for p in parts), strict=True)
     return Moments(parts[0].axis, *(np.concatenate(arrays) for arrays in columns))
-
-
-def _float64(x: Array) -> F64:
-    return np.asarray(x, np.float64)

@@ -115,6 +115,13 @@ def test_params_are_equal_by_content() -> None:
     assert symmetric != 0.5
 
 
+def test_a_constant_without_axes_stays_an_array() -> None:
+    params = QuantParams(Int(8), np.asarray(0.5, np.float32), np.asarray(3))
+    codes = params.quantize(np.asarray(2.0, np.float32))
+    assert isinstance(params.dequantize(codes), np.ndarray)
+    assert params.dequantize(codes) == 2
+
+
 def test_scaled_tensor() -> None:
     p = QuantParams(Int(4), np.array([[0.5], [2.0]], np.float32))
     tensor = ScaledTensor(np.array([[-8, 7], [1, 0]], np.int8), p)

@@ -99,6 +99,22 @@ def test_ranges_are_those_of_true_samples() -> None:
         assert scalar_scale(distilled.activations[name]) == pytest.approx(expected, rel=0.25)
 
 
+def test_an_input_that_no_batch_norm_reads_stays_noise() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.other = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.norm(x) + self.other(y)
+
+    graph = capture(Two().eval(), (torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)))
+    (first,) = Distillation(samples=2, steps=1)(graph)
+    (later,) = Distillation(samples=2, steps=5)(graph)
+    assert not torch.equal(first[0], later[0])
+    torch.testing.assert_close(first[1], later[1], rtol=0, atol=0)
+
+
 def test_a_network_without_batch_norm_has_nothing_to_remember() -> None:
     with pytest.raises(CalibrationError, match="no BatchNorm to distill samples from"):
         Distillation()(for_inference(GRAPH))

@@ -55,7 +55,9 @@ def test_three_weights_are_near_the_best_of_all_codes(by_size: bool) -> None:
         all_codes = itertools.product(range(-3, 4), repeat=3)
         best += min(_error(w[0] - 0.7 * torch.tensor(c).double(), hessian) for c in all_codes)
         nearest += _error(w[0] - torch.from_numpy(rounded.dequantize()[0]), hessian)
-        (row,) = rounded_in_turn(w[None], damped(hessian[None], 1e-6), grid, by_size=by_size)
+        (row,) = rounded_in_turn(
+            w[None], damped(hessian[None], 1e-6, torch.zeros(1)), grid, by_size=by_size
+        )
         found += _error(w[0] - row[0], hessian)
     assert found < 1.5 * best
     assert found < 0.8 * nearest
@@ -72,7 +74,15 @@ def test_inputs_without_correlation_are_rounded_to_nearest() -> None:
 
 
 def test_inputs_that_are_always_zero_round_to_nearest() -> None:
-    assert damped(torch.zeros(1, 2, 2), 0.01).tolist() == [[[1, 0], [0, 1]]]
+    assert damped(torch.zeros(1, 2, 2), 0.01, torch.zeros(1)).tolist() == [[[1, 0], [0, 1]]]
+
+
+def test_inputs_that_never_vary_keep_codes_and_get_a_bias() -> None:
+    torch.manual_seed(0)
+    x = torch.full((8, 30), 3.3) + torch.arange(30)
+    graph, model = _made(nn.Linear(30, 7), x, Nearest(_INT3))
+    refined = Gptq(damping=0)(model, graph, [x], silent)
+    assert _output_error(graph, refined, x) < 1e-6 * _output_error(graph, model, x)
 
 
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
