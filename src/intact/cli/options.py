@@ -74,7 +74,11 @@ def json_option(function: Function) -> Function:
 def seed_option(function: Function) -> Function:
     """`--seed`."""
     return click.option(
-        "--seed", type=int, default=0, show_default=True, help="For file.py's random numbers."
+        "--seed",
+        type=int,
+        default=0,
+        show_default=True,
+        help="Of all random numbers, such as file.py's.",
     )(function)
 
 

@@ -115,6 +115,8 @@ def command(
     chosen = chosen_recipe(
         recipe, input_range if made is None else None, calibrated=calibration is not None
     )
+    if made is not None:
+        _check_reads_samples(chosen)
     graph = open_graph(model, calibration if made is None else None)
     samples = _calibration(calibration, made, graph, reading, seed)
     judges = None if labelled is None else _judges(labelled, graph, reading)
@@ -140,6 +142,15 @@ def chosen_recipe(
     if found.needs_samples and not calibrated:
         raise click.UsageError("this recipe reads samples: it needs --calibration DATA")
     return found if is_function(text) else text
+
+
+def _check_reads_samples(chosen: Chosen) -> None:
+    """Samples that nobody reads need not be made."""
+    from intact.recipes import recipe
+
+    found = recipe(chosen) if isinstance(chosen, str) else chosen
+    if not found.needs_samples:
+        raise click.UsageError("this recipe reads no samples: leave out --calibration distilled")
 
 
 def _with_input_range(recipe: "Recipe", input_range: tuple[float, float]) -> "Recipe":

@@ -52,6 +52,9 @@ class FromBatchNorm:
     deviations: float = 6.0
     input_range: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        check_range(self.input_range)
+
     def __call__(
         self,
         graph: Graph[FloatOp],
@@ -116,6 +119,19 @@ class FromBatchNorm:
         raise CalibrationError(
             f'the range of the input "{value.name}" {value.shape} is not known without samples:'
             f" {_TELL}"
+        )
+
+
+def check_range(limits: tuple[float, float] | None) -> None:
+    """Complains of what is no range of inputs.
+
+    Raises:
+        ValueError: unless the first number is below the second, and both are finite.
+    """
+    if limits is not None and not -np.inf < limits[0] < limits[1] < np.inf:
+        raise ValueError(
+            f"the range of the inputs must be two numbers, low and high, not {limits[0]} and"
+            f" {limits[1]}"
         )
 
 

@@ -30,7 +30,7 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Value, with_batch
 from intact.numerics.formats import Float
-from intact.ptq.data_free import IMAGES
+from intact.ptq.data_free import IMAGES, check_range
 from intact.ptq.protocol import Progress, silent
 from intact.ptq.samples import batch_axis
 
@@ -52,8 +52,7 @@ class Distillation:
         for name in ("samples", "steps", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
-            raise ValueError(f"input_range must be (low, high), not {self.input_range}")
+        check_range(self.input_range)
 
     def __call__(
         self, graph: Graph[FloatOp], progress: Progress = silent

@@ -41,6 +41,22 @@ def test_a_number_of_samples_is_one(text: str, capsys: pytest.CaptureFixture[str
     assert "write distilled or distilled:32" in capsys.readouterr().err
 
 
+def test_samples_that_nobody_reads_are_not_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quantize("--calibration", "distilled", "--recipe", "W8A8-data-free") == 2
+    assert "leave out --calibration distilled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limits", [("1", "0"), ("nan", "1"), ("0", "inf")])
+@pytest.mark.parametrize(
+    "asked", [("--recipe", "W8A8-data-free"), ("--calibration", "distilled:2")]
+)
+def test_a_range_is_two_numbers(
+    asked: tuple[str, str], limits: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quantize(*asked, "--input-range", *limits) == 2
+    assert "low and high" in capsys.readouterr().err
+
+
 def test_a_network_without_batch_norm_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["net.py:with_example", "--calibration", "distilled", "-o", "net.intact"]
     assert run(["quantize", *arguments]) == 2

@@ -133,5 +133,5 @@ def test_numbers_are_positive(name: str) -> None:
 
 
 def test_a_range_is_one() -> None:
-    with pytest.raises(ValueError, match="input_range"):
+    with pytest.raises(ValueError, match="range of the inputs"):
         Distillation(input_range=(1.0, 1.0))
