@@ -12,19 +12,20 @@ from intact.numerics.arrays import F64, Array
 from intact.numerics.formats import FP32
 
 
-def bounds(graph: Graph[FloatOp], node: Node[FloatOp]) -> tuple[F64, F64] | None:
+def bounds(graph: Graph[FloatOp], node: Node[FloatOp], axis: int = 1) -> tuple[F64, F64] | None:
     """(low, high) of each channel of a ReLU, `Clamp` or `ChannelClamp`; None for other nodes.
 
-    Infinite where there is no bound.
+    Infinite where there is no bound. The channels lie along `axis`; a `ChannelClamp` has bounds
+    along axis 1 only.
     """
-    channels = node.output.shape[1]
+    channels = node.output.shape[axis]
     match node.op:
         case ops.Relu():
             return np.zeros(channels), np.full(channels, np.inf)
         case ops.Clamp(lower, upper):
             low = np.full(channels, -np.inf if lower is None else lower)
             return low, np.full(channels, np.inf if upper is None else upper)
-        case ops.ChannelClamp():
+        case ops.ChannelClamp() if axis == 1:
             low, high = (
                 graph.constants[value.name].astype(np.float64) for value in node.inputs[1:]
             )

@@ -151,7 +151,7 @@ class _Step:
 
     def _single(self, op: FloatOp, x: Moments) -> Moments | None:
         """Of operations with one input that is no parameter."""
-        limits = bounds(self.graph, self.node)
+        limits = bounds(self.graph, self.node, x.axis)
         if limits is not None:
             return x.clipped(*limits)
         if isinstance(op, _CurvedActivation):

@@ -105,3 +105,12 @@ def test_what_needs_samples_says_so() -> None:
     known = {graph.inputs[0].name: normal(1, np.zeros(3), np.ones(3), 6.0)}
     with pytest.raises(CalibrationError, match=r'"matmul", a MatMul.*calibration samples'):
         propagated(graph, known, 6.0)
+
+
+def test_channels_behind_tokens_are_bounded_like_others() -> None:
+    """(N, 3 tokens, 2 channels): E relu of a normal variable around 0 is deviation / sqrt(2 pi)."""
+    graph = for_inference(capture(nn.ReLU(), torch.randn(2, 3, 2)))
+    known = {graph.inputs[0].name: normal(2, np.zeros(2), np.array([1.0, 2.0]), 6.0)}
+    found = propagated(graph, known, 6.0)[graph.outputs[0].name]
+    np.testing.assert_allclose(found.mean, np.array([1, 2]) / np.sqrt(2 * np.pi))
+    assert found.range == (0, 12)
