@@ -1,6 +1,7 @@
 """Weights and activations: float values against the grid of their codes."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -140,6 +141,7 @@ def _weight(
 ) -> Tensor:
     real = params.dequantize(codes)
     shown = real if original is None else original
+    params = _of_use(params, real)
     grid = _grid(params)
     low, high = float(shown.min()), float(shown.max())
     return Tensor(
@@ -155,6 +157,16 @@ def _weight(
         channel_count=codes.shape[0],
         channels=_channels(shown, params, most),
     )
+
+
+def _of_use(params: QuantParams, real: F32) -> QuantParams:
+    """Channels of zeros, whose scale says nothing, get the finest of the others'."""
+    idle = ~real.reshape(len(real), -1).any(axis=1)
+    scale = params.scale
+    if scale.size < 2 or len(scale) != len(real) or idle.all() or not idle.any():
+        return params
+    column = idle.reshape(-1, *(1,) * (scale.ndim - 1))
+    return replace(params, scale=np.where(column, scale[~idle].min(), scale))
 
 
 def _histogram(values: Array, low: float, high: float) -> Histogram:

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+import intact
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
 from intact.passes.inference import for_inference
@@ -92,3 +95,13 @@ def test_of_many_channels_the_widest_and_the_narrowest_are_kept() -> None:
     assert (found[0].grid_low, found[0].grid_high) == (-64.0, 63.5)
     assert [most_channels(weights) for weights in (0, 50, 600, 9000)] == [64, 64, 16, 8]
     assert (found[0].minimum, found[0].median, found[0].maximum) == (-1000.0, 0.0, 1000.0)
+
+
+def test_a_channel_of_zeros_does_not_stretch_the_grid() -> None:
+    layer = nn.Linear(4, 3)
+    with torch.no_grad():
+        layer.weight[1] = 0
+    made = intact.quantize(nn.Sequential(layer).eval(), [torch.ones(2, 4)])
+    (tensor,) = weights(made.program, None)
+    assert tensor.grid.high < 1
+    assert all(channel.grid_high < 1 for channel in tensor.channels)
