@@ -20,6 +20,7 @@ from intact.ptq import (
     Preparation,
     Refinement,
     SmoothQuant,
+    SQuant,
     WeightMethod,
 )
 
@@ -53,6 +54,7 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
     LeastSquares(Int(4), symmetric=False),
     LeastSquares(Int(2, narrow=True), PerGroup(1)),
     LeastSquaresInGroups(Int(4, narrow=True), 4),
+    SQuant(LeastSquares(Int(4, narrow=True))),
 )
 
 # Their float outputs are unchanged, but for the rounding of float32.

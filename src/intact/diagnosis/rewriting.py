@@ -17,6 +17,7 @@ from intact.ptq import (
     NearestInGroups,
     PtqRule,
     Recipe,
+    SQuant,
     WeightMethod,
 )
 from intact.ptq.calibrate import choose
@@ -42,7 +43,7 @@ def stored_output(places: Mapping[str, Place], layer: str) -> str:
 def weight_bits(method: WeightMethod | None) -> int:
     """Of the codes; those of a method that has no integer format are many."""
     match method:
-        case BiasCorrected(inner):
+        case BiasCorrected(inner) | SQuant(inner):
             return weight_bits(inner)
         case (
             Nearest(Int(bits))
@@ -56,16 +57,19 @@ def weight_bits(method: WeightMethod | None) -> int:
 
 
 def on_weights(change: Callable[[WeightMethod], WeightMethod]) -> Change:
-    """Changes the method that a rule gives weights, also within `BiasCorrected`."""
+    """Changes the method that a rule gives weights, also within `BiasCorrected` and `SQuant`."""
+
+    def within(method: WeightMethod) -> WeightMethod:
+        match method:
+            case BiasCorrected(inner):
+                return BiasCorrected(within(inner))
+            case SQuant(inner):
+                return SQuant(within(inner))
+            case _:
+                return change(method)
 
     def on_rule(rule: PtqRule) -> PtqRule:
-        match rule.weight:
-            case None:
-                return rule
-            case BiasCorrected(inner):
-                return replace(rule, weight=BiasCorrected(change(inner)))
-            case _:
-                return replace(rule, weight=change(rule.weight))
+        return rule if rule.weight is None else replace(rule, weight=within(rule.weight))
 
     return on_rule
 

@@ -27,6 +27,7 @@ from intact.ptq.quantize import quantize_from
 from intact.ptq.recipe import Observing, Quantized, Recipe, as_recipe, quantize, run
 from intact.ptq.rounding import Learning
 from intact.ptq.smooth_quant import SmoothQuant
+from intact.ptq.squant import SQuant
 
 __all__ = [
     "AbsorbBias",
@@ -55,6 +56,7 @@ __all__ = [
     "Quantized",
     "Recipe",
     "Refinement",
+    "SQuant",
     "SmoothQuant",
     "WeightMethod",
     "as_recipe",

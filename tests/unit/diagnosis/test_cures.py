@@ -27,6 +27,7 @@ from intact.ptq import (
     Nearest,
     PtqRule,
     Recipe,
+    SQuant,
     quantize,
 )
 from intact.ptq.adaround import AdaRound
@@ -92,6 +93,14 @@ def test_groups_of_channels_stay_groups(graph: Graph[FloatOp]) -> None:
     assert cures.learned_rounding(recipe("W4-g32-gptq"), graph).after[1:]
     eight = cures.eight_bit_weights(recipe("W4-g32-gptq"), graph)
     assert eight.rules[0].weight == LeastSquaresInGroups(Int(8, narrow=True), 32)
+
+
+def test_methods_are_changed_within_others(graph: Graph[FloatOp]) -> None:
+    inner = LeastSquares(Int(4, narrow=True))
+    start = Recipe(rules=(PtqRule(weight=BiasCorrected(SQuant(inner))),))
+    eight = replace(inner, format=Int(8, narrow=True))
+    found = cures.eight_bit_weights(start, graph).rules[0].weight
+    assert found == BiasCorrected(SQuant(eight))
 
 
 def test_rules_name_exactly_the_layers_and_keep_the_rest(graph: Graph[FloatOp]) -> None:
