@@ -146,24 +146,30 @@ def onnxruntime(path: Path, *, exact: bool) -> Engine:
     return engine
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judge:
-    """Scores networks against one float network on the same samples."""
+    """Scores networks against one float network, and against intact's, on the same samples."""
 
     task: Task
     samples: np.ndarray
     targets: np.ndarray
     reference: np.ndarray  # the float network's answers
+    ours: np.ndarray | None = None  # W8A8's, once it had its turn
 
     def verdict(self, method: str, path: Path) -> Row:
-        """Measures and differences to float of a contestant's network."""
+        """Measures and differences of a contestant's network."""
         if method in OURS:
             with intact.compile(intact.load(path), threads=torch.get_num_threads()) as engine:
                 answers = self.task.run(engine, self.samples)
+            if method == "intact":
+                self.ours = answers
             return self._row(answers)
         answers = self.task.run(onnxruntime(path, exact=True), self.samples)
         plain = self.task.run(onnxruntime(path, exact=False), self.samples)
-        return {**self._row(answers), "as_it_comes": self.task.metric(plain, self.targets)}
+        row = {**self._row(answers), "as_it_comes": self.task.metric(plain, self.targets)}
+        if self.ours is not None:
+            row["to_intact"] = self.task.differences(answers, self.ours, self.targets)
+        return row
 
     def _row(self, answers: np.ndarray) -> Row:
         return {

@@ -9,8 +9,8 @@ from rich.table import Table
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 COLUMNS = (
-    "network", "method", "accuracy", "points to float (95 %)", "agreement", "as it comes",
-    "s", "CPU s", "MB",
+    "network", "method", "accuracy", "points to float (95 %)", "agreement", "points to intact",
+    "as it comes", "s", "CPU s", "MB",
 )  # fmt: skip
 LEFT = 2  # columns of words
 MEASURES = {"top1": "top-1", "pixel_accuracy": "pixels", "mean_iou": "mIoU"}
@@ -26,6 +26,8 @@ def cells(row: dict[str, Any]) -> list[list[str]]:
         line.append("" if difference is None else _points(*difference))
         first = number == 0 and "seconds" in row
         line.append(f"{row['agreement']:.2%}" if first else "")
+        other = row.get("to_intact", {}).get(name)
+        line.append("" if other is None else _points(*other))
         line.append("" if plain is None else f"{plain:.2%}")
         keys = ("seconds", "cpu_seconds", "peak_mb")
         lines.append(line + [f"{row[key]:.0f}" if first else "" for key in keys])
@@ -48,7 +50,7 @@ def totals(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
         own = [row for row in timed if row["method"] == method and row["network"] in networks]
         sums = [f"{sum(row[key] for row in own):.0f}" for key in ("seconds", "cpu_seconds")]
         largest = max((row["peak_mb"] for row in own), default=0)
-        lines.append(["all", method, "", "", "", "", *sums, f"{largest:.0f}"])
+        lines.append(["all", method, *[""] * 5, *sums, f"{largest:.0f}"])
     return lines
 
 
@@ -63,7 +65,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(column, justify="left" if index < LEFT else "right")
     for line in _lines(rows):
         table.add_row(*line)
-    Console(width=140).print(table)
+    Console(width=180).print(table)
 
 
 def document(rows: Sequence[dict[str, Any]], path: Path) -> None:

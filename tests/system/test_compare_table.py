@@ -21,8 +21,8 @@ def timed(network: str, method: str, seconds: float) -> dict[str, Any]:
 def test_totals_are_over_the_networks_that_all_methods_quantized() -> None:
     rows = [FLOAT, timed("a", "one", 1), timed("b", "one", 5), timed("a", "two", 3)]
     assert totals(rows) == [
-        ["all", "one", "", "", "", "", "1", "2", "101"],
-        ["all", "two", "", "", "", "", "3", "6", "103"],
+        ["all", "one", "", "", "", "", "", "1", "2", "101"],
+        ["all", "two", "", "", "", "", "", "3", "6", "103"],
     ]
 
 
@@ -34,7 +34,7 @@ def test_the_document_holds_the_last_table_alone(tmp_path: Path) -> None:
     text = path.read_text()
     assert text.startswith("before\n")
     assert text.endswith(f"{END}\nafter\n")
-    assert "| a | two | top-1 49.00% | -1.00 (-2.00 .. +0.00) | 90.00% |  | 1 | 2 | 101 |" in text
+    assert "| top-1 49.00% | -1.00 (-2.00 .. +0.00) | 90.00% |  |  | 1 | 2 | 101 |" in text
     assert "one" not in text
     assert "old" not in text
 
