@@ -39,17 +39,16 @@ def _points(difference: float, low: float, high: float) -> str:
 
 
 def totals(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Seconds of each method over the networks that all methods have quantized."""
+    """Seconds and peak memory over all networks, of the methods that have quantized them all."""
     timed = [row for row in rows if "seconds" in row]
-    methods = list(dict.fromkeys(row["method"] for row in timed))
-    networks = set.intersection(
-        *({row["network"] for row in timed if row["method"] == method} for method in methods)
-    ) if methods else set()  # fmt: skip
+    networks = {row["network"] for row in timed}
     lines = []
-    for method in methods:
-        own = [row for row in timed if row["method"] == method and row["network"] in networks]
+    for method in dict.fromkeys(row["method"] for row in timed):
+        own = [row for row in timed if row["method"] == method]
+        if {row["network"] for row in own} != networks:
+            continue
         sums = [f"{sum(row[key] for row in own):.0f}" for key in ("seconds", "cpu_seconds")]
-        largest = max((row["peak_mb"] for row in own), default=0)
+        largest = max(row["peak_mb"] for row in own)
         lines.append(["all", method, *[""] * 5, *sums, f"{largest:.0f}"])
     return lines
 
