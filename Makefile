@@ -37,7 +37,7 @@ test: CROSS := arm-none-eabi-gcc:gcc-arm-none-eabi qemu-system-arm:qemu-system-a
   aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user \
   chromium:chromium chromedriver:chromium-driver
 test: system lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
