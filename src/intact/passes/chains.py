@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value
-from intact.passes.channels import Layered
+from intact.numerics.arrays import F64
+from intact.passes.channels import Layered, by_channels
+from intact.passes.fold_batchnorm import affine
 from intact.passes.rewrite import sole_reader
 
 _ELEMENTWISE = (ops.Relu, ops.LeakyRelu, ops.Dropout)
@@ -181,6 +183,15 @@ class _Search:
                 return
             yield node
             yield from self._follow(node.output, behind)
+
+
+def folded_taps(graph: Graph[FloatOp], layer: Layer, channels: int) -> F64:
+    """The weight by the `channels` that it reads, as `by_channels`, its BatchNorm folded in."""
+    taps = by_channels(layer.op, graph.constants[layer.node.inputs[1].name], channels)
+    if layer.norm is None:
+        return taps
+    factor, _ = affine(layer.norm, graph.constants)
+    return taps * factor.reshape(*taps.shape[:2], 1, 1)
 
 
 def axis_behind(node: Node[FloatOp], axis: int) -> int | None:

@@ -25,9 +25,8 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.numerics.arrays import F32, F64, Array
 from intact.passes.bounds import with_bounds
-from intact.passes.chains import Chain, Layer, NormChain, chains
-from intact.passes.channels import by_channels, flattened, scaled
-from intact.passes.fold_batchnorm import affine
+from intact.passes.chains import Chain, Layer, NormChain, chains, folded_taps
+from intact.passes.channels import flattened, scaled
 
 SMALLEST, LARGEST = 1e-8, 1e8  # of a channel's factor
 DEAD = 1e-12  # of the layer's range; a channel below it has no weights
@@ -77,11 +76,7 @@ class _Side:
     def of(
         cls, graph: Graph[FloatOp], layer: Layer, found: list[Chain], symmetric: bool
     ) -> "_Side":
-        weight = graph.constants[layer.node.inputs[1].name]
-        taps = by_channels(layer.op, weight, _channels_read(layer, found))
-        if layer.norm is not None:
-            factor, _ = affine(layer.norm, graph.constants)
-            taps = taps * factor.reshape(*taps.shape[:2], 1, 1)
+        taps = folded_taps(graph, layer, _channels_read(layer, found))
         low, high = np.minimum(taps.min(axis=3), 0), np.maximum(taps.max(axis=3), 0)
         groups, outputs, inputs = high.shape
         written, read = np.ones((groups, outputs, 1)), np.ones((groups, 1, inputs))

@@ -25,12 +25,14 @@ from torch import Tensor
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.model import QuantizedModel
+from intact.passes.channels import Layered
 from intact.passes.placement import Fused, placement
 from intact.ptq.layerwise import Env, Stepped
-from intact.ptq.positions import Layer, Positions, product, rows
+from intact.ptq.positions import Positions, product
 from intact.ptq.protocol import Batch, Progress
 from intact.ptq.reconstruction import Part, Reconstruction, Shift, able
 from intact.ptq.rounding import Learning
+from intact.ptq.unfolded import as_rows
 
 _LARGEST_INPUTS = 1 << 25  # numbers in the patches of one layer: 128 MiB
 _LEARNING = Learning()
@@ -76,8 +78,8 @@ class _Layer:
 
     def __init__(self, network: Stepped, index: int) -> None:
         self.node = network.graph.nodes[index]
-        assert isinstance(self.node.op, Layer)
-        self.op: Layer = self.node.op
+        assert isinstance(self.node.op, Layered)
+        self.op: Layered = self.node.op
         self.weight = self.node.inputs[1].name
         self._network = network
         place = placement(network.graph)[self.node.name]
@@ -90,7 +92,7 @@ class _Layer:
 
     def output(self, x: Tensor, weight: Tensor, shift: Tensor | float = 0.0) -> Tensor:
         """The output (P, O) at positions that depend on x (G, P, K); `shift` adds to the bias."""
-        y = product(x, rows(self.op, weight)) + shift
+        y = product(x, as_rows(self.op, weight)) + shift
         if len(self.node.inputs) > 2:
             y = y + self._network.constant(self.node.inputs[2].name)
         if self._fused is None:
@@ -119,7 +121,7 @@ class LayerOutput:
     ) -> None:
         self._layer = _Layer(both.quantized, part.start)
         self._real = _Layer(both.real, part.start)
-        reads = rows(self._layer.op, self._real.present_weight)[:, 0].numel()  # by one position
+        reads = as_rows(self._layer.op, self._real.present_weight)[:, 0].numel()  # by one position
         self._each = min(positions, _LARGEST_INPUTS // reads) / both.samples
         self._batch, self._generator = batch, generator
         self._inputs: list[Tensor] = []  # (G, P, K)

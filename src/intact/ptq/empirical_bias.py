@@ -29,6 +29,7 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
 from intact.model import QuantizedModel
 from intact.numerics.arrays import F64
+from intact.passes.bounds import bounds
 from intact.passes.rewrite import sole_reader
 from intact.ptq.bias_correction import shift_biases
 from intact.ptq.layerwise import Env, Layerwise, Stepped, layers
@@ -70,8 +71,8 @@ class _MeanError:
     def __init__(self, quantized: Stepped, real: Stepped, index: int) -> None:
         self._networks = (quantized, real)
         self._nodes = (quantized.graph.nodes[index], real.graph.nodes[index])
-        self._low, self._high = _bounds(quantized.graph, self._nodes[0])
         self._axis = -1 if isinstance(self._nodes[0].op, ops.Linear) else 1
+        self._low, self._high = _bounds(quantized.graph, self._nodes[0], self._axis)
         self._total: F64 | float = 0.0
         self._count: F64 | float = 0.0
 
@@ -97,22 +98,11 @@ class _MeanError:
         return np.asarray(self._total / np.maximum(self._count, 1))
 
 
-def _bounds(graph: Graph[FloatOp], node: Node[FloatOp]) -> tuple[Tensor, Tensor]:
+def _bounds(graph: Graph[FloatOp], node: Node[FloatOp], axis: int) -> tuple[Tensor, Tensor]:
     """Between which numbers the activation fused into a layer lets errors pass; they broadcast."""
     reader = sole_reader(graph, node.output)
-    match reader.op if reader is not None else None:
-        case ops.Relu():
-            low, high = 0.0, np.inf
-        case ops.Clamp(below, above):
-            low, high = (-np.inf if below is None else below), (np.inf if above is None else above)
-        case ops.ChannelClamp():
-            assert reader is not None
-            shape = (-1, *(1,) * (len(node.output.shape) - 2))
-            first, last = (
-                torch.tensor(graph.constants[value.name]).reshape(shape)
-                for value in reader.inputs[1:]
-            )
-            return first, last
-        case _:
-            low, high = -np.inf, np.inf
-    return torch.tensor(low), torch.tensor(high)
+    found = bounds(graph, reader, axis) if reader is not None else None
+    low, high = (-np.inf, np.inf) if found is None else found
+    shape = (-1, *(1,) * (len(node.output.shape) - 1 - axis % len(node.output.shape)))
+    first, last = (torch.tensor(end, dtype=torch.float32).reshape(shape) for end in (low, high))
+    return first, last

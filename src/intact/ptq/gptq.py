@@ -34,7 +34,7 @@ from intact.numerics.formats import Int
 from intact.numerics.granularity import stretch
 from intact.numerics.qtensor import QTensor, ScaledTensor
 from intact.ptq.bias_correction import shift_biases
-from intact.ptq.layerwise import Env, Layerwise, Stepped, layers
+from intact.ptq.layerwise import Env, Layerwise, Stepped, integer_weight, layers
 from intact.ptq.protocol import Batch, Progress
 from intact.ptq.unfolded import as_rows, groups_of, unfolded
 
@@ -53,6 +53,10 @@ class Gptq:
     by_size: bool = True  # inputs of large variance first (the paper's "act-order")
     samples: int = 128  # the first of the calibration data
     memory: int = 1 << 30  # bytes of activations that are kept
+
+    def __post_init__(self) -> None:
+        if self.damping < 0:
+            raise ValueError(f"damping adds at least 0 to H's diagonal, not {self.damping:g}")
 
     def __call__(
         self,
@@ -117,14 +121,13 @@ def _bias(graph: Graph[FloatOp], node: Node[FloatOp]) -> F64:
 
 def _able(model: QuantizedModel) -> list[tuple[int, Node[FloatOp]]]:
     readers = model.graph.consumers()
-    found = []
-    for index, node in layers(model):
-        weight = model.weights[node.inputs[1].name]
-        integer = isinstance(weight, ScaledTensor) and isinstance(weight.params.format, Int)
-        shared = len(readers[node.inputs[1].name]) > 1
-        if integer and not shared and not isinstance(node.op, ops.ConvTranspose):
-            found.append((index, node))
-    return found
+    return [
+        (index, node)
+        for index, node in layers(model)
+        if integer_weight(model, node)
+        and len(readers[node.inputs[1].name]) == 1
+        and not isinstance(node.op, ops.ConvTranspose)
+    ]
 
 
 class Moments:

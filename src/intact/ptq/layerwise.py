@@ -21,12 +21,14 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, elements
 from intact.model import QuantizedModel
 from intact.numerics.arrays import F64
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import ScaledTensor
+from intact.passes.channels import Layered
 from intact.ptq.protocol import Batch
 from intact.ptq.samples import first, streamed
 from intact.ptq.simulation import fake_quantize, quantized_constants, rounding
 
 Env: TypeAlias = Mapping[str, Tensor]  # the values that are alive, by name
-Layer: TypeAlias = ops.Conv | ops.ConvTranspose | ops.Linear
 _BYTES = 4  # of a number
 
 
@@ -176,5 +178,11 @@ def layers(model: QuantizedModel) -> list[tuple[int, Node[FloatOp]]]:
     return [
         (index, node)
         for index, node in enumerate(model.graph.nodes)
-        if isinstance(node.op, Layer) and node.inputs[1].name in model.weights
+        if isinstance(node.op, Layered) and node.inputs[1].name in model.weights
     ]
+
+
+def integer_weight(model: QuantizedModel, node: Node[FloatOp]) -> bool:
+    """Whether a layer's weight has integer codes with a scale, which may be rounded anew."""
+    weight = model.weights[node.inputs[1].name]
+    return isinstance(weight, ScaledTensor) and isinstance(weight.params.format, Int)

@@ -13,9 +13,7 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.numerics.arrays import F64
-from intact.passes.chains import Chain, Layer, NormChain
-from intact.passes.channels import by_channels
-from intact.passes.fold_batchnorm import affine
+from intact.passes.chains import Chain, Layer, NormChain, folded_taps
 from intact.ptq.protocol import Batch, Progress
 from intact.ptq.samples import streamed
 
@@ -77,8 +75,4 @@ class Magnitudes:
 
 def weight_magnitude(graph: Graph[FloatOp], layer: Layer, channels: int) -> F64:
     """max|w| of what reads each of the `channels`, with the layer's BatchNorm folded in."""
-    taps = by_channels(layer.op, graph.constants[layer.node.inputs[1].name], channels)
-    if layer.norm is not None:
-        factor, _ = affine(layer.norm, graph.constants)
-        taps = taps * factor.reshape(*taps.shape[:2], 1, 1)
-    return np.asarray(np.abs(taps).max(axis=(1, 3)).ravel())
+    return np.asarray(np.abs(folded_taps(graph, layer, channels)).max(axis=(1, 3)).ravel())

@@ -4,16 +4,15 @@ Where the output of a layer is compared with a target, a few thousand of its pos
 as all of them, and gathered they cost no convolution. For P positions, G groups and K weights of an
 output channel,
 
-    y (P, O) = x (G, P, K) @ rows (G, O/G, K) + bias.
+    y (P, O) = x (G, P, K) @ as_rows(weight) (G, O/G, K) + bias,
 
-A transposed convolution is the convolution of its input, with zeros between the pixels, with the
-mirrored kernel.
+where a transposed convolution's input has zeros between its pixels.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 import torch
 from torch import Tensor
@@ -21,20 +20,7 @@ from torch.nn import functional
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import Pads
-
-Layer: TypeAlias = ops.Conv | ops.ConvTranspose | ops.Linear
-
-
-def rows(op: Layer, weight: Tensor) -> Tensor:
-    """A layer's weight as (G, O/G, K)."""
-    match op:
-        case ops.Linear():
-            return weight.unsqueeze(0)
-        case ops.Conv(groups=groups):
-            return weight.reshape(groups, weight.shape[0] // groups, -1)
-        case ops.ConvTranspose(groups=groups):
-            mirrored = weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).flip(3, 4)
-            return mirrored.reshape(groups, weight.shape[1], -1)
+from intact.passes.channels import Layered
 
 
 def product(x: Tensor, rows: Tensor) -> Tensor:
@@ -55,7 +41,7 @@ class Positions:
     """
 
     def __init__(
-        self, op: Layer, weight: Sequence[int], x: Tensor, wanted: int, generator: torch.Generator
+        self, op: Layered, weight: Sequence[int], x: Tensor, wanted: int, generator: torch.Generator
     ) -> None:
         self._window = _window(op, tuple(weight[2:]))
         shape = self._window.positions(self._window.spread(x))
@@ -118,7 +104,7 @@ class _Window:
         return found.permute(2, 0, 3, 1).reshape(self.groups, len(found), -1)
 
 
-def _window(op: Layer, kernel: tuple[int, ...]) -> _Window:
+def _window(op: Layered, kernel: tuple[int, ...]) -> _Window:
     match op:
         case ops.Linear():
             return _Window((), (), (), (), 1, (), last=True)

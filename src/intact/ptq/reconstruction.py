@@ -17,10 +17,9 @@ from torch import Tensor
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
 from intact.model import QuantizedModel
-from intact.numerics.formats import Int
 from intact.numerics.qtensor import ScaledTensor
 from intact.ptq.bias_correction import shift_biases
-from intact.ptq.layerwise import Env, Layerwise, Stepped, layers
+from intact.ptq.layerwise import Env, Layerwise, Stepped, integer_weight, layers
 from intact.ptq.protocol import Batch, Progress
 from intact.ptq.rounding import Learning, SoftRounding, learn
 
@@ -138,11 +137,9 @@ def able(model: QuantizedModel, match: Iterable[str]) -> dict[int, Node[FloatOp]
     found: dict[int, Node[FloatOp]] = {}
     for index, node in layers(model):
         name = node.inputs[1].name
-        weight = model.weights[name]
-        integer = isinstance(weight, ScaledTensor) and isinstance(weight.params.format, Int)
         reads = node.inputs[0].name not in model.graph.constants
         matches = any(fnmatchcase(node.name, pattern) for pattern in patterns)
-        if integer and reads and matches and name not in known:
+        if integer_weight(model, node) and reads and matches and name not in known:
             found[index] = node
             known.add(name)
     return found

@@ -49,6 +49,15 @@ class Learning:
     warm_up: float = 0.2  # share of the iterations without regularizer
     beta: tuple[float, float] = (20.0, 2.0)
 
+    def __post_init__(self) -> None:
+        if self.iterations < 1 or self.rate <= 0 or self.regularization < 0:
+            raise ValueError(
+                "learning takes at least one iteration, a rate above 0 and a regularization of at "
+                f"least 0, not {self.iterations}, {self.rate:g} and {self.regularization:g}"
+            )
+        if not 0 <= self.warm_up < 1:
+            raise ValueError(f"warm_up is a share from 0 to below 1, not {self.warm_up:g}")
+
     def beta_at(self, iteration: int) -> float | None:
         """The exponent, along half a cosine; None in the warm-up."""
         share = (iteration / self.iterations - self.warm_up) / (1 - self.warm_up)

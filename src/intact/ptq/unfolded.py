@@ -9,18 +9,26 @@ from torch.nn import functional
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
+from intact.passes.channels import Layered
 
 _PART = 1 << 23  # numbers that are unfolded at once: 32 MiB
 
 
 def groups_of(op: FloatOp) -> int:
-    """Into how many parts with inputs of their own a convolution or linear layer falls."""
-    return op.groups if isinstance(op, ops.Conv) else 1
+    """Into how many parts with inputs of their own a layer falls."""
+    assert isinstance(op, Layered)
+    return 1 if isinstance(op, ops.Linear) else op.groups
 
 
 def as_rows(op: FloatOp, weight: Tensor) -> Tensor:
-    """A weight in the layer's layout as (groups, rows, K), rows being outputs."""
+    """A weight in the layer's layout as (groups, rows, K), rows being outputs.
+
+    A transposed convolution's is mirrored: it is a convolution of the spread input.
+    """
     groups = groups_of(op)
+    if isinstance(op, ops.ConvTranspose):
+        parts = weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2)
+        return parts.flip(*range(3, parts.ndim)).reshape(groups, weight.shape[1], -1)
     return weight.reshape(groups, weight.shape[0] // groups, -1)
 
 

@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pytest
 import torch
 
 from intact.capture.module import from_graph
@@ -72,3 +73,11 @@ def test_the_bias_takes_the_mean_error_away() -> None:
             Graph(graph.inputs, graph.outputs, graph.nodes, {**graph.constants, **weights})
         )(x)
     assert float((y - target).mean(0).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize(
+    "settings", [{"warm_up": 1.0}, {"warm_up": -0.1}, {"iterations": 0}, {"rate": 0.0}]
+)
+def test_learning_that_could_not_work_is_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="not"):
+        Learning(**settings)  # type: ignore[arg-type]

@@ -180,3 +180,8 @@ def test_transposed_convolutions_and_shared_weights_are_left() -> None:
     model = quantize(graph, [PtqRule(weight=Nearest(_INT3))], [x])
     refined = Gptq()(model, graph, [x], silent)
     assert refined.weights == model.weights
+
+
+def test_negative_damping_is_refused() -> None:
+    with pytest.raises(ValueError, match="damping"):
+        Gptq(damping=-0.1)
