@@ -11,7 +11,9 @@ with their BatchNorm folded in, while the graph keeps it: of a layer with one, g
 divided instead, so that they stay the deviation and the mean of its outputs.
 
 1. All `chains` in turn, over and over, until no factor changes by more than `tolerance`.
-2. A channel whose weights are all 0 on one side, or all but, keeps s = 1.
+2. A channel that is never written, its weights in W1 all 0 or all but, keeps s = 1: its constant
+   would grow. One that is never read shrinks to next to nothing, r2 counting as `DEAD` of the
+   layer's: left as it is, its weights could stretch the range of W1 for nothing.
 3. A `Clamp` on the way becomes a `ChannelClamp` with the bounds low / s and high / s: ReLU6 keeps
    its meaning exactly.
 """
@@ -29,7 +31,7 @@ from intact.passes.chains import Chain, Layer, NormChain, chains, folded_taps
 from intact.passes.channels import flattened, scaled
 
 SMALLEST, LARGEST = 1e-8, 1e8  # of a channel's factor
-DEAD = 1e-12  # of the layer's range; a channel below it has no weights
+DEAD = 1e-12  # of the layer's range: a channel below it has no weights
 TOLERANCE = 1e-4  # of the logarithm of a factor: ranges are then equal to twice that
 SWEEPS = 1000  # each takes as long as reading all weights some times; tens are usual
 
@@ -111,7 +113,8 @@ def _step(chain: Chain, sides: Mapping[str, _Side], total: F64) -> float:
     first = sides[chain.first.node.name]
     second = [sides[layer.node.name] for layer in chain.second]
     r1, r2 = first.outputs(), np.max([side.inputs() for side in second], axis=0)
-    alive = (r1 > DEAD * r1.max()) & (r2 > DEAD * r2.max())
+    r2 = np.maximum(r2, DEAD * r2.max())
+    alive = (r1 > DEAD * r1.max()) & (r2 > 0)
     s = np.sqrt(np.divide(r1, r2, where=alive, out=np.ones_like(r1)))
     s = np.clip(total * s, SMALLEST, LARGEST) / total
     first.written /= s.reshape(first.written.shape)

@@ -193,17 +193,32 @@ def test_relu6_becomes_a_bound_of_each_channel() -> None:
     np.testing.assert_allclose(high, 6 / s, rtol=1e-6)
 
 
-def test_a_dead_channel_is_left_alone() -> None:
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_of_dead_channels_the_constant_stays_and_the_unread_one_shrinks(symmetric: bool) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
     with torch.no_grad():
         model[0].weight[1] = 0  # nothing but its bias
+        model[0].weight[2] *= 100
         model[2].weight[:, 2] = 0  # nobody reads it
     graph = capture(model, torch.zeros(2, 4))
-    equal = equalize(graph)
+    equal = equalize(graph, symmetric=symmetric)
     for name in ("0.weight", "0.bias"):
-        np.testing.assert_array_equal(equal.constants[name][1:3], graph.constants[name][1:3])
+        np.testing.assert_array_equal(equal.constants[name][1], graph.constants[name][1])
+    weight = np.abs(equal.constants["0.weight"]).max(axis=1)
+    assert weight[2] < 1e-3 * np.median(weight)
     assert all(np.isfinite(array).all() for array in equal.constants.values())
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(from_graph(equal)(x), model(x))
+
+
+def test_a_layer_that_is_not_read_at_all_is_left_alone() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    with torch.no_grad():
+        model[2].weight.zero_()
+    graph = capture(model, torch.zeros(2, 4))
+    for name, array in equalize(graph).constants.items():
+        np.testing.assert_array_equal(array, graph.constants[name])
 
 
 def test_layers_that_share_a_weight_are_left_alone() -> None:
