@@ -158,7 +158,7 @@ def named(recipe: str | Recipe | Sequence[PtqRule]) -> tuple[str, Recipe]:
     if isinstance(recipe, str):
         return recipe, named_recipe(recipe)
     if isinstance(recipe, Recipe):
-        return "recipe", recipe
+        return recipe.name, recipe
     rules = tuple(recipe) if isinstance(recipe, Iterable) else ()
     if not rules or not all(isinstance(rule, Rule) for rule in rules):
         raise ValueError(

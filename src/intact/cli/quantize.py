@@ -138,7 +138,7 @@ def chosen_recipe(
 
     found = _written(text) if is_function(text) else recipe(text)
     if input_range is not None:
-        return _with_input_range(found, input_range)
+        return _with_input_range(found, input_range, found.name if is_function(text) else text)
     if found.needs_samples and not calibrated:
         raise click.UsageError("this recipe reads samples: it needs --calibration DATA")
     return found if is_function(text) else text
@@ -153,7 +153,7 @@ def _check_reads_samples(chosen: Chosen) -> None:
         raise click.UsageError("this recipe reads no samples: leave out --calibration distilled")
 
 
-def _with_input_range(recipe: "Recipe", input_range: tuple[float, float]) -> "Recipe":
+def _with_input_range(recipe: "Recipe", input_range: tuple[float, float], name: str) -> "Recipe":
     from intact.ptq import FromBatchNorm
 
     if not isinstance(recipe.observe, FromBatchNorm):
@@ -161,7 +161,7 @@ def _with_input_range(recipe: "Recipe", input_range: tuple[float, float]) -> "Re
             "--input-range is for recipes that work without samples, such as W8A8-data-free, and"
             " for --calibration distilled"
         )
-    return replace(recipe, observe=replace(recipe.observe, input_range=input_range))
+    return replace(recipe, observe=replace(recipe.observe, input_range=input_range), name=name)
 
 
 def _written(text: str) -> "Recipe":
@@ -169,13 +169,13 @@ def _written(text: str) -> "Recipe":
     from intact.ptq import Recipe
     from intact.rules import Rule
 
-    found = load_function(text)()
+    found, name = load_function(text)(), Path(text).name
     if isinstance(found, Recipe):
-        return found
+        return replace(found, name=name)
     rules = tuple(found) if isinstance(found, Iterable) else ()
     if not rules or not all(isinstance(rule, Rule) for rule in rules):
         raise FormatError(f"{text} returned no intact.Recipe or list of rules (intact.PtqRule)")
-    return Recipe(rules=rules)
+    return Recipe(rules=rules, name=name)
 
 
 def _calibration(

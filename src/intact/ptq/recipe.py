@@ -1,7 +1,7 @@
 """Recipe: everything that is done to a network, in order; `run` does it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from intact.ir.float_ops import FloatOp
@@ -42,13 +42,14 @@ class Recipe:
 
     `before` changes the float network so that it loses less (equalization); `observe` finds the
     activations' ranges; `rules` say what gets which format and method; `after` searches for better
-    codes and biases (AdaRound).
+    codes and biases (AdaRound). `name` is what certificates and messages call it.
     """
 
     rules: tuple[PtqRule, ...]
     before: tuple[Preparation, ...] = ()
     observe: Observing = observe
     after: tuple[Refinement, ...] = ()
+    name: str = field(default="recipe", compare=False)
 
     @property
     def needs_samples(self) -> bool:

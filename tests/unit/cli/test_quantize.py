@@ -33,7 +33,9 @@ def test_the_saved_network_runs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_recipes_are_names_or_functions(capsys: pytest.CaptureFixture[str], recipe: str) -> None:
     assert run([*QUANTIZE, "--recipe", recipe, "--json"]) == 0
     assert Path("net.intact").is_file()
-    assert printed(capsys)["output"] == "net.intact"
+    made = printed(capsys)
+    assert made["output"] == "net.intact"
+    assert made["recipe"] == recipe
 
 
 def test_recipes_without_observers_need_no_samples() -> None:
@@ -46,6 +48,7 @@ def test_the_data_free_recipe_needs_no_samples(capsys: pytest.CaptureFixture[str
     arguments = ["quantize", "net.py:with_batchnorm", "-o", "net.intact", "--recipe"]
     assert run([*arguments, "W8A8-data-free"]) == 0
     assert run([*arguments, "W8A8-data-free", "--input-range", "-1", "1"]) == 0
+    assert "W8A8-data-free, " in capsys.readouterr().out
     outputs = intact.compile(intact.load("net.intact"))(np.zeros((2, 1, 6, 6)))
     assert outputs.shape == (2, 3)
     assert run([*arguments, "W8", "--input-range", "-1", "1"]) == 2
