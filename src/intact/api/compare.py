@@ -78,7 +78,7 @@ class Difference:
 
     a: Size
     b: Size
-    removed: tuple[str, ...]  # layers of a that b has not
+    removed: tuple[str, ...]  # layers of a that b has not, fused activations apart
     added: tuple[str, ...]
     changed: tuple[LayerChange, ...]  # in the order of a
     same: int  # layers that are equal
@@ -91,7 +91,8 @@ def compare(
     """What changed between two networks: layers, formats, scales, codes, sizes, and outputs.
 
     Layers belong together by the name of their weight, by their own name, or if operation, shape
-    and codes are equal.
+    and codes are equal. An activation that is a layer of a float network and fused into one of
+    the quantized network is neither removed nor added.
 
     Args:
         a: What `load` or `quantize` gave, or a captured float network (`to_graph`).
@@ -106,6 +107,8 @@ def compare(
     pairs = _paired(first, second)
     changes = [_change(first, second, x, y) for x, y in pairs]
     known_a, known_b = {x.name for x, _ in pairs}, {y.name for _, y in pairs}
+    if isinstance(a, QuantizedNetwork) != isinstance(b, QuantizedNetwork):  # of one name: fused
+        known_a, known_b = known_a | known_b, known_b | known_a
     return Difference(
         _size(a, first),
         _size(b, second),

@@ -109,14 +109,20 @@ def _changes(change: "LayerChange") -> list[str]:
     pairs = (("", change.op), ("output ", change.format), ("weight ", change.weight_format))
     words += [f"{what}{x or 'none'} to {y or 'none'}" for what, (x, y) in pairs if x != y]
     if change.scale not in (None, 1.0):
-        words.append(f"scale times {change.scale:.4g}")
+        words.append(f"scale times {_factor(change.scale)}")
     if change.zero_point:
         words.append(f"zero point {change.zero_point:+d}")
     if change.weight_scale not in (None, 1.0):
-        words.append(f"weight's scale times {change.weight_scale:.4g}")
+        words.append(f"weight's scale times {_factor(change.weight_scale)}")
     if change.weight_codes:
         words.append(f"{percent(change.weight_codes)} of the weight's codes")
     return words
+
+
+def _factor(ratio: float) -> str:
+    """Short, but never 1 for what is not 1."""
+    brief = f"{ratio:.4g}"
+    return f"{ratio:.9g}" if brief == "1" else brief
 
 
 def _outputs(outputs: "Outputs") -> None:

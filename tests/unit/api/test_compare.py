@@ -58,6 +58,15 @@ def test_a_layer_of_another_name_with_the_same_codes_is_the_same() -> None:
     assert not any("renamed" in name for name in found.added)
 
 
+def test_a_fused_activation_is_neither_removed_nor_added() -> None:
+    graph = intact.to_graph(Net(longer=False, named="conv").eval(), X)
+    found = compare(graph, made())
+    assert found.removed == ()
+    assert "relu" not in found.added
+    back = compare(made(), graph)
+    assert back.added == ()
+
+
 def test_formats_scales_and_codes_that_changed_are_told() -> None:
     found = compare(*(made([_narrow(bits)]) for bits in (8, 4)))
     change = next(change for change in found.changed if change.name == "relu")
