@@ -56,11 +56,11 @@ class Step:
     name: str
     relu: bool = False  # instead of ReLU6
     equalized: bool = False
-    absorbed: bool = False
+    absorbed: float | None = None  # what lies more than so many deviations above 0
     corrected: bool = False
     brief: bool = False  # its symmetric row is measured on slow networks, too
 
-    def changes(self, symmetric: bool) -> tuple[bool, bool, bool, bool]:
+    def changes(self, symmetric: bool) -> tuple[bool, bool, float | None, bool]:
         """What the float network depends on."""
         return self.relu, self.equalized, self.absorbed, self.equalized and symmetric
 
@@ -70,7 +70,7 @@ class Step:
             graph = relu6_to_relu(graph)
         if self.equalized:
             graph = equalize(graph, symmetric=symmetric)
-        return absorb_bias(graph) if self.absorbed else graph
+        return graph if self.absorbed is None else absorb_bias(graph, deviations=self.absorbed)
 
     def recipe(self, symmetric: bool) -> ptq.Recipe:
         """How the network is quantized."""
@@ -84,11 +84,12 @@ LADDER = (
     Step("biases corrected", corrected=True),
     Step("ReLU for ReLU6", relu=True),
     Step("ReLU, equalized", relu=True, equalized=True),
-    Step("ReLU, equalized, absorbed", relu=True, equalized=True, absorbed=True),
-    Step("ReLU, all of it", relu=True, equalized=True, absorbed=True, corrected=True, brief=True),
+    Step("ReLU, equalized, absorbed", relu=True, equalized=True, absorbed=3),
+    Step("ReLU, all of it", relu=True, equalized=True, absorbed=3, corrected=True, brief=True),
     Step("bounds per channel, equalized", equalized=True),
     Step("bounds per channel, equalized, corrected", equalized=True, corrected=True, brief=True),
-    Step("bounds per channel, all of it", equalized=True, absorbed=True, corrected=True),
+    Step("bounds per channel, all of it", equalized=True, absorbed=3, corrected=True),
+    Step("the same, absorbed beyond 6 deviations", equalized=True, absorbed=6, corrected=True),
 )
 
 
