@@ -63,6 +63,10 @@ def test_distilled_samples_are_compared(data_dir: Path) -> None:  # noqa: ARG001
     assert "distilled" in run("benchmarks/distilled.py", "--smoke")
 
 
+def test_ranges_are_compared(data_dir: Path) -> None:  # noqa: ARG001
+    assert "MinMax" in run("benchmarks/ranges.py", "--smoke")
+
+
 def test_startup_benchmark_runs() -> None:
     assert "first run" in run("benchmarks/startup.py", "--smoke")
 

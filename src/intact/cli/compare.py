@@ -9,6 +9,7 @@ from intact.cli.networks import is_quantized, open_graph, open_network
 from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, kilobytes, percent, print_json, progress
 from intact.cli.samples import Reading, open_samples
+from intact.diagnosis.wording import counted
 from intact.exec.cores import available_cores
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _factor(ratio: float) -> str:
 
 
 def _outputs(outputs: "Outputs") -> None:
-    click.echo(f"{outputs.samples} samples: SQNR {outputs.sqnr_db:.1f} dB")
+    click.echo(f"{counted(outputs.samples, 'sample')}: SQNR {outputs.sqnr_db:.1f} dB")
     if outputs.agreement is not None:
         click.echo(f"same class: {percent(outputs.agreement)}")
     if outputs.top1 is not None:

@@ -1,7 +1,7 @@
 """intact doctor."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from intact.api.layers import layers
 from intact.cli.networks import open_graph, open_network
 from intact.cli.options import (
     EPILOG,
@@ -20,6 +21,7 @@ from intact.cli.options import (
 )
 from intact.cli.output import Json, Show, check_output, note, percent, print_json, progress
 from intact.cli.samples import Reading, Samples, open_samples
+from intact.diagnosis.wording import counted
 from intact.ir.graph import Graph
 from intact.metrics import Top1
 
@@ -206,8 +208,9 @@ def _report(
     all_layers: bool,
 ) -> None:
     found = made.before
+    samples = counted(found.samples, "sample")
     click.echo(
-        f"{network}: SQNR of the outputs {found.sqnr_db:.1f} dB on {found.samples} samples"
+        f"{network}: SQNR of the outputs {found.sqnr_db:.1f} dB on {samples}"
         f"{_top1(scores, ('float', 'quantized'))}"
     )
     if found.recipe_name is None:
@@ -221,7 +224,9 @@ def _report(
     if all_layers:
         from intact.diagnosis.noise import bars
 
-        click.echo(bars(found.layers))
+        titles = {layer.name: layer.title for layer in layers(made.network.program)}
+        named = [replace(layer, name=titles.get(layer.name, layer.name)) for layer in found.layers]
+        click.echo(bars(named))
     if output is not None:
         click.echo(
             f"{output}: SQNR of the outputs {made.after.sqnr_db:.1f} dB{_top1(scores, ('cured',))}"

@@ -9,6 +9,7 @@ from intact.cli.networks import EXECUTORS, ExecutorName, Running, start
 from intact.cli.options import EPILOG, data_options, json_option, seed_everything, seed_option
 from intact.cli.output import Json, percent, print_json, progress
 from intact.cli.samples import Reading, Samples, open_samples
+from intact.diagnosis.wording import counted
 from intact.errors import CalibrationError
 from intact.metrics import Comparison, Top1, compare, top1
 
@@ -131,7 +132,7 @@ def _against(other: Running, result: Result) -> dict[str, Json]:
 
 
 def _report(running: Running, other: Running | None, result: Result) -> None:
-    click.echo(f"{result.samples} samples, 95 % confidence intervals")
+    click.echo(f"{counted(result.samples, 'sample')}, 95 % confidence intervals")
     _line(running, result.network)
     if other is None or result.comparison is None:
         return

@@ -1,4 +1,4 @@
-"""Numbers as the sentences of causes have them."""
+"""Numbers as sentences have them."""
 
 
 def num(number: float) -> str:
@@ -14,3 +14,8 @@ def steps(levels: float) -> str:
 def percent(share: float) -> str:
     """A share."""
     return f"{100 * share:.2g} %"
+
+
+def counted(count: int, word: str) -> str:
+    """The number with its noun, as in 2 samples."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

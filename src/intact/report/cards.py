@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from intact.diagnosis.wording import counted
 from intact.report.contents import Accuracy, Latency, Memory, Report, Size
 
 _TIMES, _MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
@@ -104,11 +105,6 @@ def _bytes(count: int) -> tuple[str, str]:
 
 def _millions(count: int) -> str:
     return f"{count / 1e6:,.1f} million" if count >= 1e6 else f"{count:,}"
-
-
-def counted(count: int, word: str) -> str:
-    """The number with its noun, as in 2 samples."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def capital(words: str) -> str:

@@ -11,7 +11,8 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from intact.report.cards import capital, cards, counted
+from intact.diagnosis.wording import counted
+from intact.report.cards import capital, cards
 from intact.report.charts import layers, memory, noise, ranges, tensors, tradeoff
 from intact.report.charts.theme import CONFIG, Figure, Spec, Table
 from intact.report.contents import Layer, Report, State
