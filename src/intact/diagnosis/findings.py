@@ -185,7 +185,7 @@ def cures_of(cause: Cause) -> tuple[Cure | None, ...]:
         case DeadChannel():
             return REPAIRED, PER_CHANNEL, KEEP_FLOAT
         case PerTensorWeight() | FoldBlowUp() | OutlierChannel(Tensor.WEIGHT):
-            return PER_CHANNEL, EIGHT_BIT_WEIGHTS, KEEP_FLOAT
+            return PER_CHANNEL, EQUALIZED, EIGHT_BIT_WEIGHTS, KEEP_FLOAT
         case CalibrationTooNarrow():
             return None, LEAST_SQUARED_ERROR, SIXTEEN_BITS
         case RangeClipped() | RangeTooWide() | RareLargeValues(Tensor.OUTPUT):
