@@ -64,7 +64,7 @@ $(VENV)/demo.stamp: $(INPUTS) | $(BIN)/pip
 
 $(VENV)/test.stamp: $(INPUTS) | $(BIN)/pip
 	@echo "Installing intact and its checks into $(VENV) (the first time takes a few minutes)"
-	$(INSTALL) -C cmake.define.INTACT_WERROR=ON -e '.[torch,onnx,images,test]'
+	$(INSTALL) --config-settings cmake.define.INTACT_WERROR=ON -e '.[torch,onnx,images,test]'
 	@touch $@ $(VENV)/demo.stamp
 
 # The check comes first: without ensurepip, venv leaves a broken environment behind.
