@@ -1,5 +1,6 @@
 """Observers: what range of real numbers an activation's codes shall cover."""
 
+from intact.observers.constants import constant_params
 from intact.observers.entropy import Entropy
 from intact.observers.minmax import MinMax
 from intact.observers.moving_average import MovingAverage
@@ -17,4 +18,5 @@ __all__ = [
     "Percentile",
     "Statistics",
     "choose_params",
+    "constant_params",
 ]

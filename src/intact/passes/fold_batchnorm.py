@@ -74,7 +74,7 @@ class _Work:
 
     def _fold(self, layer: Node[FloatOp], factor: F64, shift: F64) -> Node[FloatOp]:
         weight = self.constants[layer.inputs[1].name].astype(np.float64)
-        scaled = weight * _along_outputs(layer.op, factor, weight.shape)
+        scaled = weight * along_outputs(layer.op, factor, weight.shape)
         if len(layer.inputs) > 2:
             shift = shift + factor * self.constants[layer.inputs[2].name].astype(np.float64)
         return replace(
@@ -119,6 +119,22 @@ class _Work:
         return {name: array for name, array in self.constants.items() if name in read}
 
 
+def folded_into(graph: Graph[FloatOp], folded: Graph[FloatOp]) -> dict[str, str]:
+    """The layer that each BatchNorm was folded into, by the BatchNorm's name.
+
+    Args:
+        graph: Before folding, without Dropout.
+        folded: After it. A BatchNorm that became a layer of its own is in none.
+    """
+    left = {value.name for value in folded.values()}
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, ops.BatchNorm) and node.name not in left:
+            source = node.inputs[0].name
+            found[node.name] = found.get(source, source)
+    return found
+
+
 def affine(node: Node[FloatOp], constants: Mapping[str, Array]) -> tuple[F64, F64]:
     """(factor, shift) of a BatchNorm, each of shape (C,)."""
     assert isinstance(node.op, ops.BatchNorm)
@@ -140,7 +156,7 @@ def output_moments(node: Node[FloatOp], constants: Mapping[str, Array]) -> tuple
     return beta, np.abs(gamma) * np.sqrt(variance / (variance + node.op.eps))
 
 
-def _along_outputs(op: FloatOp, factor: F64, shape: tuple[int, ...]) -> F64:
+def along_outputs(op: FloatOp, factor: F64, shape: tuple[int, ...]) -> F64:
     """`factor` (O,) in a shape that broadcasts against the layer's weight."""
     rest = (1,) * (len(shape) - 2)
     if isinstance(op, ops.ConvTranspose):  # weight (C, O/groups, ...), groups along C

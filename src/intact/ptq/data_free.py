@@ -30,7 +30,7 @@ from intact.observers import MinMax, Observer, Statistics
 from intact.passes.chains import layer_of
 from intact.passes.channels import through
 from intact.passes.drop_dropout import drop_dropout
-from intact.passes.fold_batchnorm import output_moments
+from intact.passes.fold_batchnorm import folded_into, output_moments
 from intact.passes.inference import for_inference
 from intact.ptq.bias_correction import input_means
 from intact.ptq.calibrate import Observations, choose, observers
@@ -139,16 +139,12 @@ def batchnorm_moments(
     graph: Graph[FloatOp], folded: Graph[FloatOp], deviations: float
 ) -> dict[str, Moments]:
     """What BatchNorms know of values of the graph into whose layers they are folded."""
-    names = {value.name for value in folded.values()}
-    instead: dict[str, str] = {}  # the layer that a BatchNorm is folded into, by the BatchNorm
+    layers = folded_into(graph, folded)
     found: dict[str, Moments] = {}
     for node in graph.nodes:
         if isinstance(node.op, ops.BatchNorm):
-            layer = instead.get(node.inputs[0].name, node.inputs[0].name)
-            if node.name not in names:
-                instead[node.name] = layer
             mean, deviation = output_moments(node, graph.constants)
-            found[instead.get(node.name, node.name)] = normal(1, mean, deviation, deviations)
+            found[layers.get(node.name, node.name)] = normal(1, mean, deviation, deviations)
     return found
 
 

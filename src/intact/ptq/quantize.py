@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from intact.errors import CalibrationError
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.model import ActivationParams, Dynamic, QuantizedModel
-from intact.numerics.formats import Float
-from intact.numerics.qtensor import QuantParams
-from intact.observers import Statistics, choose_params
+from intact.numerics.formats import Int
+from intact.observers import Statistics, constant_params
 from intact.passes.inference import for_inference
-from intact.passes.placement import Observed, activation_inputs, placement, scalar_factor
+from intact.passes.placement import Observed, placement
 from intact.ptq.bias_correction import correct_biases, input_means
 from intact.ptq.calibrate import Observations, choose
 from intact.ptq.protocol import PtqRule
@@ -39,7 +36,7 @@ def quantize_from(
     graph = for_inference(graph)
     chosen = choose(graph, rules)
     activations = _activations(graph, chosen, seen.statistics)
-    activations.update(_constants(graph, chosen))
+    activations.update(constant_params(graph, _formats(chosen)))
     weights = quantize_weights(graph, chosen)
     missing = input_means(graph, chosen).keys() - seen.means.keys()
     if missing:
@@ -66,25 +63,10 @@ def _activations(
     return activations
 
 
-def _constants(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str, QuantParams]:
-    """Parameters of constants that stand where activations may, in their first reader's format.
-
-    A constant that is not finite (a mask of minus infinity) stays float.
-    """
-    found: dict[str, QuantParams] = {}
-    for node in graph.nodes:
-        rule = chosen.get(node.name)
-        observer = None if rule is None else rule.activation
-        if observer is None or isinstance(observer, Dynamic):
-            continue
-        if scalar_factor(node, graph.constants) is not None:
-            continue  # multiplies the scale
-        for value in activation_inputs(node):
-            array = graph.constants.get(value.name)
-            if array is None or not array.size or not isinstance(value.dtype, Float):
-                continue
-            low, high = float(np.min(array)), float(np.max(array))
-            if np.isfinite([low, high]).all():
-                params = choose_params(low, high, observer.format, observer.symmetric)
-                found.setdefault(value.name, params)
-    return found
+def _formats(chosen: Mapping[str, PtqRule]) -> dict[str, tuple[Int, bool]]:
+    """Format and symmetry of each node's activation, by the node's name."""
+    return {
+        name: (rule.activation.format, rule.activation.symmetric)
+        for name, rule in chosen.items()
+        if rule.activation is not None and not isinstance(rule.activation, Dynamic)
+    }
