@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from intact.api.quantize import quantize
     from intact.api.replay import verify_certificate
     from intact.api.scoring import ScoredSamples
+    from intact.api.train import convert, prepare
     from intact.api.verify import verify
     from intact.errors import (
         CalibrationError,
@@ -64,11 +65,13 @@ _HOME = {
     "VerifyError": "intact.errors",
     "compare": "intact.api.compare",
     "compile": "intact.api.engine",
+    "convert": "intact.api.train",
     "cure": "intact.api.doctor",
     "diagnose": "intact.api.doctor",
     "distilled_samples": "intact.api.distilled",
     "export": "intact.api.export",
     "load": "intact.api.network",
+    "prepare": "intact.api.train",
     "quantize": "intact.api.quantize",
     "to_graph": "intact.api.model",
     "verify": "intact.api.verify",
@@ -108,11 +111,13 @@ __all__ = [
     "VerifyError",
     "compare",
     "compile",
+    "convert",
     "cure",
     "diagnose",
     "distilled_samples",
     "export",
     "load",
+    "prepare",
     "quantize",
     "to_graph",
     "verify",

@@ -1,5 +1,10 @@
 """The members of every open set, for the suites that go over all of them."""
 
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor
+
 from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
@@ -22,6 +27,14 @@ from intact.ptq import (
     SmoothQuant,
     SQuant,
     WeightMethod,
+)
+from intact.qat import (
+    FakeActivation,
+    FakeWeight,
+    LsqActivation,
+    LsqWeight,
+    MinMaxWeight,
+    MovingAverageActivation,
 )
 
 OBSERVERS: tuple[Observer, ...] = (
@@ -74,4 +87,23 @@ REFINEMENTS: tuple[Refinement, ...] = (
     Gptq(by_size=True, samples=7, memory=0),
     AdaRound(learning=Learning(iterations=100), batch=64),
     Brecq(learning=Learning(iterations=100), batch=64),
+)
+
+FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
+    partial(MinMaxWeight, format=Int(8, narrow=True)),
+    partial(MinMaxWeight, format=Int(4, narrow=True), granularity=PerTensor()),
+    partial(MinMaxWeight, format=Int(8), symmetric=False),
+    partial(MinMaxWeight, format=Int(4, narrow=True), granularity=PerGroup(2)),
+    partial(LsqWeight, format=Int(4, narrow=True)),
+    partial(LsqWeight, format=Int(2, narrow=True), granularity=PerTensor()),
+    partial(LsqWeight, format=Int(8)),
+)
+
+FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
+    MovingAverageActivation,
+    partial(MovingAverageActivation, format=Int(8), symmetric=True, decay=0.9),
+    partial(MovingAverageActivation, format=Int(4), delay=0),
+    LsqActivation,
+    partial(LsqActivation, format=Int(8)),
+    partial(LsqActivation, format=Int(2)),
 )

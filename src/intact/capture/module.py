@@ -59,6 +59,11 @@ class CapturedModule(nn.Module):
             owner = owner.get_submodule(part)
         return owner, _free(owner, attribute, {})
 
+    def attach(self, name: str, module: nn.Module) -> None:
+        """Adds a submodule at a dotted name beside the constants."""
+        owner, attribute = self._place(name)
+        owner.add_module(attribute, module)
+
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The graph's output, or a tuple of them."""
         outputs = self.run(inputs)

@@ -1,0 +1,45 @@
+"""prepare and convert: a network that trains with its quantizers, and the integers of it."""
+
+from collections.abc import Sequence
+
+from intact import qat
+from intact.api.model import Example, Model, to_graph
+from intact.api.network import QuantizedNetwork
+from intact.lower.lower import lower_with_reasons
+from intact.qat import QatRule, TrainableNetwork
+
+
+def prepare(
+    model: Model,
+    rules: Sequence[QatRule],
+    *,
+    example_input: Example | tuple[Example, ...] | None = None,
+) -> TrainableNetwork:
+    """The network as an `nn.Module` whose weights and activations are quantized while it trains.
+
+    It trains in any loop: its parameters are the network's and the quantizers', its BatchNorms
+    train on, and in evaluation mode it computes what `convert` will make of it, up to rounding.
+
+    Args:
+        model: An `nn.Module`, an exported program, a captured graph, or an .onnx or .pt2 file.
+        rules: The first that matches a node's name decides on its weight and output:
+            ``QatRule(weight=partial(LsqWeight, format=Int(4, narrow=True)),
+            activation=partial(LsqActivation, Int(4)))``.
+        example_input: What an `nn.Module` is called with.
+
+    Raises:
+        ValueError: if a rule matches nothing, or a module has no example input.
+        UnsupportedOpError: if the network holds an operation that intact cannot capture.
+    """
+    return qat.prepare(to_graph(model, example_input), rules)
+
+
+def convert(network: TrainableNetwork) -> QuantizedNetwork:
+    """What was trained, in integers: the codes of the weights are those of the last forward pass.
+
+    Raises:
+        CalibrationError: if an activation's quantizer saw no data.
+    """
+    model = qat.finish(network)
+    lowered = lower_with_reasons(model)
+    return QuantizedNetwork(lowered.program, model, lowered.stays_float, "trained")

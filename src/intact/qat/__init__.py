@@ -1,0 +1,20 @@
+"""Quantization-aware training: quantizers that train, and the network that holds them."""
+
+from intact.qat.finish import finish
+from intact.qat.lsq import LsqActivation, LsqWeight
+from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
+from intact.qat.network import TrainableNetwork, prepare
+from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
+
+__all__ = [
+    "FakeActivation",
+    "FakeWeight",
+    "LsqActivation",
+    "LsqWeight",
+    "MinMaxWeight",
+    "MovingAverageActivation",
+    "QatRule",
+    "TrainableNetwork",
+    "finish",
+    "prepare",
+]

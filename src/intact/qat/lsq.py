@@ -1,0 +1,123 @@
+"""LSQ: the step size is learned (Esser et al. 2020, "Learned step size quantization").
+
+    forward:   y = s clamp(round(v), Qn, Qp),    v = x / s
+    backward:  dx = dy where Qn < v < Qp, else 0
+               ds = g sum of dy (round(v) - v) where Qn < v < Qp, Qn or Qp where it saturates
+
+with g = 1 / sqrt(N Qp), N numbers that share the step (of activations: of one sample). The step
+begins at 2 mean|x| / sqrt(Qp), of the weight or of the first batch. An activation without negative
+numbers in its first batch has the codes from its zero point qmin on, all others zero point 0.
+
+A step stays positive: below the smallest scale it is taken as that.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from intact.errors import CalibrationError
+from intact.numerics.formats import Int
+from intact.numerics.granularity import Granularity, PerChannel
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.observers.params import SMALLEST_SCALE
+from intact.qat.grid import Grid, in_groups, stretched
+from intact.qat.minmax import NEVER_SAW
+from intact.qat.straight_through import straight_through
+
+_PER_CHANNEL = PerChannel()
+
+
+class LsqWeight(nn.Module):
+    """A weight with learned steps; the zero point is 0.
+
+    Args:
+        weight: The weight before training; from it the steps begin.
+        format: The grid's codes.
+        granularity: What shares a step (the paper: PerTensor()).
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        format: Int = Int(4, narrow=True),  # noqa: B008
+        granularity: Granularity = _PER_CHANNEL,
+    ) -> None:
+        super().__init__()
+        self.format = format
+        parts, scales = in_groups(weight.detach(), granularity)
+        self.step = nn.Parameter(_first_step(parts.abs().mean(1), format.qmax).reshape(scales))
+        self._numbers = parts.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight's quantized numbers."""
+        return _learned(x, self._grid(), self._numbers)
+
+    def freeze(self, x: Tensor) -> ScaledTensor:
+        """The weight as codes."""
+        return self._grid().codes(x, symmetric=True)
+
+    def _grid(self) -> Grid:
+        return Grid(self.format, _positive(self.step), torch.zeros_like(self.step))
+
+
+class LsqActivation(nn.Module):
+    """An activation with a learned step, which begins with the first batch in training mode."""
+
+    zero_point: Tensor
+    seen: Tensor
+
+    def __init__(self, format: Int = Int(4)) -> None:  # noqa: B008
+        super().__init__()
+        self.format = format
+        self.step = nn.Parameter(torch.ones(()))
+        self.register_buffer("zero_point", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation's quantized numbers; as it is before the first batch of training."""
+        if self.training and not bool(self.seen):
+            self._begin(x.detach())
+        if not bool(self.seen):
+            return x
+        return _learned(x, self._grid(), max(1, x[0].numel()))
+
+    def _begin(self, x: Tensor) -> None:
+        unsigned = bool((x >= 0).all())
+        self.zero_point.fill_(self.format.qmin if unsigned else 0)
+        highest = self.format.qmax - int(self.zero_point)
+        with torch.no_grad():
+            self.step.copy_(_first_step(x.abs().mean(), highest))
+        self.seen.fill_(True)
+
+    def params(self) -> QuantParams:
+        """What was learned."""
+        if not bool(self.seen):
+            raise CalibrationError(NEVER_SAW)
+        return self._grid().params(symmetric=False)
+
+    def _grid(self) -> Grid:
+        return Grid(self.format, _positive(self.step), self.zero_point)
+
+
+def _first_step(mean: Tensor, highest: int) -> Tensor:
+    """2 mean|x| / sqrt(Qp); 1 for zeros."""
+    step = 2 * mean / math.sqrt(highest)
+    return torch.where(step > 0, step, torch.ones_like(step))
+
+
+def _positive(step: Tensor) -> Tensor:
+    return straight_through(step.clamp_min(SMALLEST_SCALE), step)
+
+
+def _learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:
+    """The grid's numbers with LSQ's gradients; `numbers` share a step."""
+    low, high = grid.bounds(x)
+    step = stretched(grid.scale, x.shape)
+    v = (x / step).detach()
+    inside = (v > low) & (v < high)
+    levels = grid.levels(x).detach()
+    gain = 1 / math.sqrt(numbers * float(high.max()))
+    slope = torch.where(inside, levels - v, levels)
+    surrogate = torch.where(inside, x, 0.0) + step * (slope * gain)
+    return straight_through(grid.real(levels), surrogate)

@@ -1,0 +1,129 @@
+"""Fake quantization with the range of what is seen (Jacob et al. 2017, section 3).
+
+Weights: the range of the weight itself, anew in every step. Activations: exponential moving
+averages of each batch's smallest and largest number, with the decay close to 1. Both are rounded to
+the grid of that range; the gradient passes where nothing saturates:
+
+    forward:   y = s (clamp(round(x / s) + z, qmin, qmax) - z)
+    backward:  dx = dy where x lies between s (qmin - z) and s (qmax - z), else 0
+
+While ranges still change much, quantized activations keep a network from learning: for `delay`
+batches they pass as they are and only their ranges are learned (50,000 to 2 million in the paper,
+of networks trained from scratch; 0 suits networks that are trained already).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from intact.errors import CalibrationError
+from intact.numerics.formats import Int
+from intact.numerics.granularity import Granularity, PerChannel
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.observers import choose_params
+from intact.qat.grid import Grid, in_groups
+from intact.qat.straight_through import straight_through
+
+_PER_CHANNEL = PerChannel()
+
+
+class MinMaxWeight(nn.Module):
+    """A weight on the grid of its own range; it has nothing to learn but the weight.
+
+    Args:
+        weight: Not looked at: the range follows it in training.
+        format: The grid's codes.
+        granularity: What shares a scale.
+        symmetric: Whether the zero point is 0.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,  # noqa: ARG002
+        format: Int = Int(8, narrow=True),  # noqa: B008
+        granularity: Granularity = _PER_CHANNEL,
+        symmetric: bool = True,
+    ) -> None:
+        super().__init__()
+        self.format, self.granularity, self.symmetric = format, granularity, symmetric
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight's quantized numbers."""
+        return fake_quantize(x, self._grid(x))
+
+    def freeze(self, x: Tensor) -> ScaledTensor:
+        """The weight as codes."""
+        return self._grid(x).codes(x, symmetric=self.symmetric)
+
+    def _grid(self, x: Tensor) -> Grid:
+        parts, scales = in_groups(x.detach(), self.granularity)
+        low, high = (end.reshape(scales).cpu().numpy() for end in (parts.amin(1), parts.amax(1)))
+        return grid_of(choose_params(low, high, self.format, self.symmetric), x)
+
+
+class MovingAverageActivation(nn.Module):
+    """An activation on the grid of its average range.
+
+    Args:
+        format: The grid's codes.
+        symmetric: Whether the zero point is 0.
+        decay: Of the averages, for each batch; the first batch begins them.
+        delay: Batches that pass as they are while the range is learned.
+    """
+
+    low: Tensor
+    high: Tensor
+    batches: Tensor
+
+    def __init__(
+        self,
+        format: Int = Int(8),  # noqa: B008
+        symmetric: bool = False,
+        decay: float = 0.99,
+        delay: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be in [0, 1), not {decay}")
+        self.format, self.symmetric, self.decay, self.delay = format, symmetric, decay, delay
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation's quantized numbers; as it is in the delay, and before any training."""
+        if self.training:
+            self._update(x.detach())
+        if int(self.batches) <= self.delay and (self.training or not int(self.batches)):
+            return x
+        return fake_quantize(x, grid_of(self.params(), x))
+
+    def _update(self, x: Tensor) -> None:
+        low, high = torch.aminmax(x.float())
+        keep = self.decay if int(self.batches) else 0.0
+        self.low.mul_(keep).add_(low * (1 - keep))
+        self.high.mul_(keep).add_(high * (1 - keep))
+        self.batches += 1
+
+    def params(self) -> QuantParams:
+        """Those of the average range."""
+        if not int(self.batches):
+            raise CalibrationError(NEVER_SAW)
+        return choose_params(float(self.low), float(self.high), self.format, self.symmetric)
+
+
+NEVER_SAW = "an activation's quantizer saw no data; run some batches in training mode"
+
+
+def grid_of(params: QuantParams, like: Tensor) -> Grid:
+    """The grid of parameters, on a tensor's device."""
+    assert isinstance(params.format, Int)
+    scale = torch.as_tensor(params.scale, device=like.device)
+    offset = torch.as_tensor(params.offset, device=like.device).to(scale.dtype)
+    return Grid(params.format, scale, offset)
+
+
+def fake_quantize(x: Tensor, grid: Grid) -> Tensor:
+    """The nearest numbers of a grid; the gradient is 1 where nothing saturates, and 0 elsewhere."""
+    low, high = (grid.real(bound) for bound in grid.bounds(x))
+    inside = torch.where((x >= low) & (x <= high), x, 0.0)
+    return straight_through(grid.real(grid.levels(x)), inside)

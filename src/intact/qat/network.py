@@ -1,0 +1,164 @@
+"""prepare: a captured network whose weights and activations are quantized while it trains."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from intact.capture.module import from_graph
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Node
+from intact.numerics.formats import Int
+from intact.observers import constant_params
+from intact.passes.drop_dropout import drop_dropout
+from intact.passes.fold_batchnorm import folded_into
+from intact.passes.inference import for_inference
+from intact.passes.placement import (
+    Fixed,
+    HasWeight,
+    Observed,
+    Place,
+    Shared,
+    fixed_params,
+    placement,
+)
+from intact.qat.minmax import fake_quantize, grid_of
+from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
+from intact.rules import select
+
+
+def prepare(graph: Graph[FloatOp], rules: Sequence[QatRule]) -> "TrainableNetwork":
+    """The network with a quantizer for each weight and activation, as the rules say.
+
+    Args:
+        graph: The captured network, its BatchNorms not folded: they train on.
+        rules: The first that matches a node decides on its weight and its output, or a graph
+            input's. The output of a layer with a BatchNorm or a fused activation is what these
+            give: it is not rounded before. Names are those of the network without BatchNorm.
+
+    Raises:
+        ValueError: if a rule matches nothing, or layers that share a weight have several rules.
+    """
+    return TrainableNetwork(graph, tuple(rules))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which value of the trained network is which of the integer one's."""
+
+    places: Mapping[str, Place]  # of the network without BatchNorm
+    trained: Mapping[str, str]  # the name in training, where it is another one
+
+    @classmethod
+    def of(cls, graph: Graph[FloatOp]) -> "_Plan":
+        folded = for_inference(graph)
+        norms = folded_into(drop_dropout(graph), folded)
+        return cls(placement(folded), {layer: norm for norm, layer in norms.items()})
+
+    def observed(self, name: str) -> str | None:
+        """The observed value whose codes a value has or, of fixed range, has the format of."""
+        match self.places[name]:
+            case Observed():
+                return name
+            case Shared(source) | Fixed(source=source):
+                return self.observed(source)
+            case _:
+                return None
+
+
+class TrainableNetwork(nn.Module):
+    """A network with quantizers; its parameters, and the quantizers', train like any others.
+
+    The state dict has the names of the captured network; a weight's quantizer is beside it,
+    ``<weight>_quantizer``, that of a value is ``<value>.quantizer``.
+    """
+
+    def __init__(self, graph: Graph[FloatOp], rules: tuple[QatRule, ...]) -> None:
+        super().__init__()
+        self.network = from_graph(graph)
+        self.rules = rules
+        inference = for_inference(graph)
+        names = [value.name for value in inference.inputs]
+        self.chosen = select(rules, names + [node.name for node in inference.nodes])
+        self._plan = _Plan.of(graph)
+        self.weights: dict[str, tuple[FloatOp, FakeWeight]] = {}  # by the constant's name
+        self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
+        for name, (node, make) in _weights(graph, self.chosen).items():
+            self._add_weight(name, node.op, make(oriented(node.op, self.network.constant(name))))
+        for name, place in self._plan.places.items():
+            rule = self.chosen.get(name)  # a constant has none
+            if rule is not None and rule.activation is not None and isinstance(place, Observed):
+                self._add_activation(name, rule.activation())
+        self._values = {self._plan.trained.get(name, name): name for name in self._plan.places}
+        self._constants = constant_params(inference, self.formats())
+
+    def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
+        assert isinstance(quantizer, nn.Module)
+        self.network.attach(f"{name}_quantizer", quantizer)
+        self.weights[name] = op, quantizer
+
+    def _add_activation(self, name: str, quantizer: FakeActivation) -> None:
+        assert isinstance(quantizer, nn.Module)
+        self.network.attach(f"{name}.quantizer", quantizer)
+        self.activations[name] = quantizer
+
+    def formats(self) -> dict[str, tuple[Int, bool]]:
+        """The format of each node's activation, with a zero point."""
+        made = {
+            name: rule.activation().format
+            for name, rule in self.chosen.items()
+            if rule.activation is not None
+        }
+        return {name: (format, False) for name, format in made.items()}
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The graph's output, or a tuple of them, computed from quantized numbers."""
+        outputs = self.network.run(inputs, self._value, self._constant)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _value(self, name: str, x: Tensor) -> Tensor | None:
+        name = self._values.get(name, "")
+        place = self._plan.places.get(name)
+        if isinstance(place, Fixed):
+            source = self.activations.get(self._plan.observed(name) or "")
+            if source is None:
+                return None
+            return fake_quantize(x, grid_of(fixed_params(place, source.format), x))
+        quantizer = self.activations.get(name)
+        return None if quantizer is None else quantizer(x)
+
+    def _constant(self, name: str, x: Tensor) -> Tensor | None:
+        if name in self.weights:
+            op, quantizer = self.weights[name]
+            return oriented(op, quantizer(oriented(op, x)))
+        if name in self._constants:
+            return fake_quantize(x, grid_of(self._constants[name], x))
+        return None
+
+    def extra_repr(self) -> str:
+        """How much is quantized."""
+        return f"{len(self.weights)} weights, {len(self.activations)} activations"
+
+
+def _weights(
+    graph: Graph[FloatOp], chosen: Mapping[str, QatRule]
+) -> dict[str, tuple[Node[FloatOp], Callable[[Tensor], FakeWeight]]]:
+    """What makes the quantizer of each weight, and the first node that reads it."""
+    found: dict[str, tuple[Node[FloatOp], Callable[[Tensor], FakeWeight] | None]] = {}
+    for node in graph.nodes:
+        if not isinstance(node.op, HasWeight) or node.inputs[1].name not in graph.constants:
+            continue
+        make = chosen[node.name].weight if node.name in chosen else None
+        first, other = found.setdefault(node.inputs[1].name, (node, make))
+        if other is not make:
+            raise ValueError(
+                f'"{first.name}" and "{node.name}" share the weight "{node.inputs[1].name}", but'
+                " different rules match them; give both the same"
+            )
+    return {name: (node, make) for name, (node, make) in found.items() if make is not None}
+
+
+def oriented(op: FloatOp, weight: Tensor) -> Tensor:
+    """A weight with output channels along axis 0, and back: of a ConvTranspose they are axis 1."""
+    return weight.transpose(0, 1) if isinstance(op, ops.ConvTranspose) else weight
