@@ -1,10 +1,14 @@
 """Rule: which tensors get what."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
+
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph, Node
+from intact.passes.placement import HasWeight
 
 W = TypeVar("W", covariant=True)
 A = TypeVar("A", covariant=True)
@@ -39,6 +43,33 @@ def select(rules: Sequence[Rule[W, A]], names: Iterable[str]) -> dict[str, Rule[
         if matching:
             chosen[name] = matching[0]
     return chosen
+
+
+def weight_methods(
+    graph: Graph[FloatOp], chosen: Mapping[str, Rule[W, A]]
+) -> dict[str, tuple[Node[FloatOp], W]]:
+    """What each weight gets, by the constant's name, and the first node that reads it.
+
+    Args:
+        graph: The network.
+        chosen: The rule of each node by its name.
+
+    Raises:
+        ValueError: if layers that share a weight are given different methods.
+    """
+    readers: dict[str, tuple[Node[FloatOp], W | None]] = {}
+    for node in graph.nodes:
+        if not isinstance(node.op, HasWeight) or node.inputs[1].name not in graph.constants:
+            continue
+        name = node.inputs[1].name
+        method = chosen[node.name].weight if node.name in chosen else None
+        first, other = readers.setdefault(name, (node, method))
+        if other != method:
+            raise ValueError(
+                f'"{first.name}" and "{node.name}" share the weight "{name}", but their rules give'
+                f" it {other} and {method}; give both the same"
+            )
+    return {name: (node, method) for name, (node, method) in readers.items() if method is not None}
 
 
 def _hint(match: str, names: list[str]) -> str:

@@ -116,6 +116,15 @@ class ScaledTensor:
         """The real tensor that the codes stand for."""
         return self.params.dequantize(self.codes)
 
+    def swapped(self) -> "ScaledTensor":
+        """With axes 0 and 1 exchanged, as of a transposed convolution."""
+        scale, zero_point = self.params.scale, self.params.zero_point
+        codes = np.ascontiguousarray(self.codes.swapaxes(0, 1))
+        if scale.ndim == 0:
+            return ScaledTensor(codes, self.params)
+        offset = None if zero_point is None else zero_point.swapaxes(0, 1)
+        return ScaledTensor(codes, QuantParams(self.params.format, scale.swapaxes(0, 1), offset))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodebookTensor:

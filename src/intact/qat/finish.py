@@ -15,7 +15,7 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
 from intact.model import QuantizedModel
-from intact.numerics.arrays import F64, Array
+from intact.numerics.arrays import F64
 from intact.numerics.formats import Int
 from intact.numerics.granularity import stretch
 from intact.numerics.qtensor import QTensor, QuantParams, ScaledTensor
@@ -77,18 +77,7 @@ def _frozen(network: TrainableNetwork, name: str) -> QTensor:
     if not isinstance(op, ops.ConvTranspose):
         return codes
     assert isinstance(codes, ScaledTensor)
-    return ScaledTensor(
-        np.ascontiguousarray(codes.codes.swapaxes(0, 1)),
-        QuantParams(codes.params.format, *map(_swapped, _arrays(codes.params))),
-    )
-
-
-def _arrays(params: QuantParams) -> tuple[Array, ...]:
-    return (params.scale,) if params.zero_point is None else (params.scale, params.zero_point)
-
-
-def _swapped(array: Array) -> Array:
-    return array.swapaxes(0, 1) if array.ndim else array
+    return codes.swapped()
 
 
 def _scaled(weight: QTensor, op: FloatOp, factor: F64 | None) -> QTensor:

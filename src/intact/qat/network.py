@@ -1,6 +1,6 @@
 """prepare: a captured network whose weights and activations are quantized while it trains."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from intact.capture.module import from_graph
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node
+from intact.ir.graph import Graph
 from intact.numerics.formats import Int
 from intact.observers import constant_params
 from intact.passes.drop_dropout import drop_dropout
@@ -16,7 +16,6 @@ from intact.passes.fold_batchnorm import folded_into
 from intact.passes.inference import for_inference
 from intact.passes.placement import (
     Fixed,
-    HasWeight,
     Observed,
     Place,
     Shared,
@@ -25,7 +24,7 @@ from intact.passes.placement import (
 )
 from intact.qat.minmax import fake_quantize, grid_of
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
-from intact.rules import select
+from intact.rules import select, weight_methods
 
 
 def prepare(graph: Graph[FloatOp], rules: Sequence[QatRule]) -> "TrainableNetwork":
@@ -84,7 +83,7 @@ class TrainableNetwork(nn.Module):
         self._plan = _Plan.of(graph)
         self.weights: dict[str, tuple[FloatOp, FakeWeight]] = {}  # by the constant's name
         self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
-        for name, (node, make) in _weights(graph, self.chosen).items():
+        for name, (node, make) in weight_methods(graph, self.chosen).items():
             self._add_weight(name, node.op, make(oriented(node.op, self.network.constant(name))))
         for name, place in self._plan.places.items():
             rule = self.chosen.get(name)  # a constant has none
@@ -139,24 +138,6 @@ class TrainableNetwork(nn.Module):
     def extra_repr(self) -> str:
         """How much is quantized."""
         return f"{len(self.weights)} weights, {len(self.activations)} activations"
-
-
-def _weights(
-    graph: Graph[FloatOp], chosen: Mapping[str, QatRule]
-) -> dict[str, tuple[Node[FloatOp], Callable[[Tensor], FakeWeight]]]:
-    """What makes the quantizer of each weight, and the first node that reads it."""
-    found: dict[str, tuple[Node[FloatOp], Callable[[Tensor], FakeWeight] | None]] = {}
-    for node in graph.nodes:
-        if not isinstance(node.op, HasWeight) or node.inputs[1].name not in graph.constants:
-            continue
-        make = chosen[node.name].weight if node.name in chosen else None
-        first, other = found.setdefault(node.inputs[1].name, (node, make))
-        if other is not make:
-            raise ValueError(
-                f'"{first.name}" and "{node.name}" share the weight "{node.inputs[1].name}", but'
-                " different rules match them; give both the same"
-            )
-    return {name: (node, make) for name, (node, make) in found.items() if make is not None}
 
 
 def oriented(op: FloatOp, weight: Tensor) -> Tensor:
