@@ -2,6 +2,7 @@
 
 from intact.observers.constants import constant_params
 from intact.observers.entropy import Entropy
+from intact.observers.fake_quantize import fake_quantize
 from intact.observers.minmax import MinMax
 from intact.observers.moving_average import MovingAverage
 from intact.observers.mse import Mse
@@ -19,4 +20,5 @@ __all__ = [
     "Statistics",
     "choose_params",
     "constant_params",
+    "fake_quantize",
 ]

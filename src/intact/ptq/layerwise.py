@@ -23,10 +23,11 @@ from intact.model import QuantizedModel
 from intact.numerics.arrays import F64
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import ScaledTensor
+from intact.observers import fake_quantize
 from intact.passes.channels import Layered
 from intact.ptq.protocol import Batch
 from intact.ptq.samples import first, streamed
-from intact.ptq.simulation import fake_quantize, quantized_constants, rounding
+from intact.ptq.simulation import quantized_constants, rounding
 
 Env: TypeAlias = Mapping[str, Tensor]  # the values that are alive, by name
 _BYTES = 4  # of a number

@@ -13,7 +13,8 @@ from torch import Tensor
 from intact.capture.module import OnValue, from_graph
 from intact.model import QuantizedModel
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
+from intact.numerics.qtensor import QuantParams
+from intact.observers import fake_quantize
 from intact.passes.placement import placement, resolve
 
 
@@ -62,18 +63,3 @@ def _static(model: QuantizedModel) -> dict[str, QuantParams]:
         for name, params in model.activations.items()
         if isinstance(params, QuantParams)
     }
-
-
-def fake_quantize(x: Tensor, params: QuantParams) -> Tensor:
-    """An activation rounded to its codes, ties to even (arithmetic.md, eq. 1 and 2).
-
-    Its gradient is 1 where nothing saturates, and 0 elsewhere.
-    """
-    assert isinstance(params.format, Int)
-    scale, zero_point = scalar_scale(params), scalar_zero_point(params)
-    low, high = params.format.qmin - zero_point, params.format.qmax - zero_point
-    rounded = (x.detach() / scale).round().clamp(low, high) * scale
-    if not x.requires_grad:
-        return rounded
-    inside = x.clamp(low * scale, high * scale)
-    return rounded + (inside - inside.detach())

@@ -50,7 +50,7 @@ def finish(network: TrainableNetwork) -> QuantizedModel:
             weight = torch.from_numpy(graph.constants[name].copy())
             weights[name] = make(weight).freeze(weight)
     activations = {name: found.params() for name, found in network.activations.items()}
-    constants = constant_params(graph, network.formats())
+    constants = constant_params(graph, network.formats)
     return QuantizedModel(graph, weights, {**activations, **constants})
 
 

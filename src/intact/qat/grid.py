@@ -19,6 +19,14 @@ class Grid:
     scale: Tensor  # of any shape that `stretched` takes
     zero_point: Tensor  # float, whole numbers, of scale's shape
 
+    @classmethod
+    def of(cls, params: QuantParams, like: Tensor) -> "Grid":
+        """That of parameters, on a tensor's device."""
+        assert isinstance(params.format, Int)
+        scale = torch.as_tensor(params.scale, device=like.device)
+        offset = torch.as_tensor(params.offset, device=like.device).to(scale.dtype)
+        return cls(params.format, scale, offset)
+
     def levels(self, x: Tensor) -> Tensor:
         """Nearest codes minus zero points, as floats; ties to even, out of range saturates."""
         low, high = self.bounds(x)

@@ -16,13 +16,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from intact.errors import CalibrationError
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import Grid, in_groups, stretched
-from intact.qat.minmax import NEVER_SAW
+from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
 _PER_CHANNEL = PerChannel()
@@ -93,7 +92,7 @@ class LsqActivation(nn.Module):
     def params(self) -> QuantParams:
         """What was learned."""
         if not bool(self.seen):
-            raise CalibrationError(NEVER_SAW)
+            raise no_data()
         return self._grid().params(symmetric=False)
 
     def _grid(self) -> Grid:
@@ -117,7 +116,7 @@ def _learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:
     v = (x / step).detach()
     inside = (v > low) & (v < high)
     levels = grid.levels(x).detach()
-    gain = 1 / math.sqrt(numbers * float(high.max()))
+    gain = (numbers * high.max()).rsqrt()  # a tensor: no wait for a GPU
     slope = torch.where(inside, levels - v, levels)
     surrogate = torch.where(inside, x, 0.0) + step * (slope * gain)
     return straight_through(grid.real(levels), surrogate)

@@ -15,12 +15,12 @@ of networks trained from scratch; 0 suits networks that are trained already).
 import torch
 from torch import Tensor, nn
 
-from intact.errors import CalibrationError
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.observers import choose_params
+from intact.observers import choose_params, fake_quantize
 from intact.qat.grid import Grid, in_groups
+from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
 _PER_CHANNEL = PerChannel()
@@ -48,7 +48,10 @@ class MinMaxWeight(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The weight's quantized numbers."""
-        return fake_quantize(x, self._grid(x))
+        grid = self._grid(x)
+        low, high = (grid.real(bound) for bound in grid.bounds(x))
+        inside = torch.where((x >= low) & (x <= high), x, 0.0)
+        return straight_through(grid.real(grid.levels(x)), inside)
 
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
@@ -57,7 +60,7 @@ class MinMaxWeight(nn.Module):
     def _grid(self, x: Tensor) -> Grid:
         parts, scales = in_groups(x.detach(), self.granularity)
         low, high = (end.reshape(scales).cpu().numpy() for end in (parts.amin(1), parts.amax(1)))
-        return grid_of(choose_params(low, high, self.format, self.symmetric), x)
+        return Grid.of(choose_params(low, high, self.format, self.symmetric), x)
 
 
 class MovingAverageActivation(nn.Module):
@@ -95,7 +98,7 @@ class MovingAverageActivation(nn.Module):
             self._update(x.detach())
         if int(self.batches) <= self.delay and (self.training or not int(self.batches)):
             return x
-        return fake_quantize(x, grid_of(self.params(), x))
+        return fake_quantize(x, self.params())
 
     def _update(self, x: Tensor) -> None:
         low, high = torch.aminmax(x.float())
@@ -107,23 +110,5 @@ class MovingAverageActivation(nn.Module):
     def params(self) -> QuantParams:
         """Those of the average range."""
         if not int(self.batches):
-            raise CalibrationError(NEVER_SAW)
+            raise no_data()
         return choose_params(float(self.low), float(self.high), self.format, self.symmetric)
-
-
-NEVER_SAW = "an activation's quantizer saw no data; run some batches in training mode"
-
-
-def grid_of(params: QuantParams, like: Tensor) -> Grid:
-    """The grid of parameters, on a tensor's device."""
-    assert isinstance(params.format, Int)
-    scale = torch.as_tensor(params.scale, device=like.device)
-    offset = torch.as_tensor(params.offset, device=like.device).to(scale.dtype)
-    return Grid(params.format, scale, offset)
-
-
-def fake_quantize(x: Tensor, grid: Grid) -> Tensor:
-    """The nearest numbers of a grid; the gradient is 1 where nothing saturates, and 0 elsewhere."""
-    low, high = (grid.real(bound) for bound in grid.bounds(x))
-    inside = torch.where((x >= low) & (x <= high), x, 0.0)
-    return straight_through(grid.real(grid.levels(x)), inside)

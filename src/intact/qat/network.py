@@ -10,7 +10,7 @@ from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.numerics.formats import Int
-from intact.observers import constant_params
+from intact.observers import constant_params, fake_quantize
 from intact.passes.drop_dropout import drop_dropout
 from intact.passes.fold_batchnorm import folded_into
 from intact.passes.inference import for_inference
@@ -22,7 +22,6 @@ from intact.passes.placement import (
     fixed_params,
     placement,
 )
-from intact.qat.minmax import fake_quantize, grid_of
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
 from intact.rules import select, weight_methods
 
@@ -50,8 +49,7 @@ class _Plan:
     trained: Mapping[str, str]  # the name in training, where it is another one
 
     @classmethod
-    def of(cls, graph: Graph[FloatOp]) -> "_Plan":
-        folded = for_inference(graph)
+    def of(cls, graph: Graph[FloatOp], folded: Graph[FloatOp]) -> "_Plan":
         norms = folded_into(drop_dropout(graph), folded)
         return cls(placement(folded), {layer: norm for norm, layer in norms.items()})
 
@@ -76,11 +74,10 @@ class TrainableNetwork(nn.Module):
     def __init__(self, graph: Graph[FloatOp], rules: tuple[QatRule, ...]) -> None:
         super().__init__()
         self.network = from_graph(graph)
-        self.rules = rules
         inference = for_inference(graph)
         names = [value.name for value in inference.inputs]
         self.chosen = select(rules, names + [node.name for node in inference.nodes])
-        self._plan = _Plan.of(graph)
+        self._plan = _Plan.of(graph, inference)
         self.weights: dict[str, tuple[FloatOp, FakeWeight]] = {}  # by the constant's name
         self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
         for name, (node, make) in weight_methods(graph, self.chosen).items():
@@ -90,7 +87,10 @@ class TrainableNetwork(nn.Module):
             if rule is not None and rule.activation is not None and isinstance(place, Observed):
                 self._add_activation(name, rule.activation())
         self._values = {self._plan.trained.get(name, name): name for name in self._plan.places}
-        self._constants = constant_params(inference, self.formats())
+        self.formats = _formats(self.chosen)
+        found = constant_params(inference, self.formats)
+        parameters = _of_batchnorms(graph)  # some become constants of the network without BatchNorm
+        self._constants = {name: p for name, p in found.items() if name not in parameters}
 
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
         assert isinstance(quantizer, nn.Module)
@@ -101,15 +101,6 @@ class TrainableNetwork(nn.Module):
         assert isinstance(quantizer, nn.Module)
         self.network.attach(f"{name}.quantizer", quantizer)
         self.activations[name] = quantizer
-
-    def formats(self) -> dict[str, tuple[Int, bool]]:
-        """The format of each node's activation, with a zero point."""
-        made = {
-            name: rule.activation().format
-            for name, rule in self.chosen.items()
-            if rule.activation is not None
-        }
-        return {name: (format, False) for name, format in made.items()}
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The graph's output, or a tuple of them, computed from quantized numbers."""
@@ -123,7 +114,7 @@ class TrainableNetwork(nn.Module):
             source = self.activations.get(self._plan.observed(name) or "")
             if source is None:
                 return None
-            return fake_quantize(x, grid_of(fixed_params(place, source.format), x))
+            return fake_quantize(x, fixed_params(place, source.format))
         quantizer = self.activations.get(name)
         return None if quantizer is None else quantizer(x)
 
@@ -132,12 +123,28 @@ class TrainableNetwork(nn.Module):
             op, quantizer = self.weights[name]
             return oriented(op, quantizer(oriented(op, x)))
         if name in self._constants:
-            return fake_quantize(x, grid_of(self._constants[name], x))
+            return fake_quantize(x, self._constants[name])
         return None
 
     def extra_repr(self) -> str:
         """How much is quantized."""
         return f"{len(self.weights)} weights, {len(self.activations)} activations"
+
+
+def _formats(chosen: Mapping[str, QatRule]) -> dict[str, tuple[Int, bool]]:
+    """The format of each node's activation, with a zero point."""
+    makers = {rule.activation for rule in chosen.values() if rule.activation is not None}
+    known = {make: make().format for make in makers}
+    return {
+        name: (known[rule.activation], False)
+        for name, rule in chosen.items()
+        if rule.activation is not None
+    }
+
+
+def _of_batchnorms(graph: Graph[FloatOp]) -> set[str]:
+    norms = (node for node in graph.nodes if isinstance(node.op, ops.BatchNorm))
+    return {value.name for node in norms for value in node.inputs[1:]}
 
 
 def oriented(op: FloatOp, weight: Tensor) -> Tensor:

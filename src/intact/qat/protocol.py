@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 
 from torch import Tensor
 
+from intact.errors import CalibrationError
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QTensor, QuantParams
 from intact.rules import Rule
@@ -41,6 +42,13 @@ class FakeActivation(Protocol):
         Raises:
             CalibrationError: if no data were seen.
         """
+
+
+def no_data() -> CalibrationError:
+    """The error of an activation that never ran in training mode."""
+    return CalibrationError(
+        "an activation's quantizer saw no data; run some batches in training mode"
+    )
 
 
 QatRule: TypeAlias = Rule[Callable[[Tensor], FakeWeight], Callable[[], FakeActivation]]

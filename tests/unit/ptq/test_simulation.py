@@ -7,9 +7,9 @@ from intact.exec import reference
 from intact.lower.lower import lower
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
-from intact.observers import MinMax
+from intact.observers import MinMax, fake_quantize
 from intact.ptq import Nearest, PtqRule, quantize
-from intact.ptq.simulation import Simulation, fake_quantize
+from intact.ptq.simulation import Simulation
 from tests.unit.ptq.networks import conv_relu_linear
 
 _X = torch.randn(12, 2, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -177,3 +177,26 @@ def test_the_state_dict_restores_everything() -> None:
     x, _ = data()
     with torch.no_grad():
         torch.testing.assert_close(other.eval()(x), network(x), rtol=0, atol=0)
+
+
+def test_parameters_of_a_batchnorm_of_its_own_train_unrounded() -> None:
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.norm, self.fc2 = nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc2(self.norm(self.fc1(x).relu()))
+
+    x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    coarse = QatRule(match="norm*", activation=partial(LsqActivation, format=Int(2)))
+    model = Normed()
+    with torch.no_grad():
+        model.norm.weight.copy_(torch.linspace(0.7, 1.9, 6))
+        model.norm.bias.copy_(torch.linspace(-0.5, 0.3, 6))
+    network = prepare(capture(model, x[:2]), [coarse]).train()
+    read: list[Tensor] = []
+    network.activations["norm"].register_forward_pre_hook(lambda _, args: read.append(args[0]))  # type: ignore[attr-defined]
+    network(x)
+    with torch.no_grad():
+        torch.testing.assert_close(read[0].detach(), model.norm.train()(model.fc1(x).relu()))
