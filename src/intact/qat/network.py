@@ -22,6 +22,7 @@ from intact.passes.placement import (
     fixed_params,
     placement,
 )
+from intact.qat.noise import separate
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
 from intact.rules import select, weight_methods
 
@@ -91,6 +92,7 @@ class TrainableNetwork(nn.Module):
         found = constant_params(inference, self.formats)
         parameters = _of_batchnorms(graph)  # some become constants of the network without BatchNorm
         self._constants = {name: p for name, p in found.items() if name not in parameters}
+        separate(self)
 
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
         assert isinstance(quantizer, nn.Module)
