@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         VerifyError,
     )
     from intact.model import Dynamic, QuantizedModel
-    from intact.numerics.formats import BF16, FP16, Binary, Int, PowerOfTwo, Ternary
+    from intact.numerics.formats import BF16, FP16, Binary, Int, MidRise, PowerOfTwo, Ternary
     from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
     from intact.observers import Entropy, MinMax, MovingAverage, Mse, Percentile
     from intact.ptq import BiasCorrected, Nearest, NearestInGroups, PtqRule, Recipe
@@ -45,6 +45,7 @@ _HOME = {
     "FormatError": "intact.errors",
     "Int": "intact.numerics.formats",
     "IntactError": "intact.errors",
+    "MidRise": "intact.numerics.formats",
     "MinMax": "intact.observers",
     "MovingAverage": "intact.observers",
     "Mse": "intact.observers",
@@ -91,6 +92,7 @@ __all__ = [
     "FormatError",
     "Int",
     "IntactError",
+    "MidRise",
     "MinMax",
     "MovingAverage",
     "Mse",

@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
-from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.observers import Entropy, MinMax, MovingAverage, Mse, Observer, Percentile
 from intact.ptq import (
@@ -59,6 +59,7 @@ WEIGHT_METHODS: tuple[WeightMethod, ...] = (
     Nearest(BF16),
     Nearest(E4M3),
     Nearest(Binary()),
+    Nearest(MidRise(2)),
     Nearest(Ternary()),
     Nearest(PowerOfTwo(4)),
     NearestInGroups(Int(4, narrow=True), 4),

@@ -16,6 +16,7 @@ from intact.numerics.formats import (
     Float,
     Format,
     Int,
+    MidRise,
     PowerOfTwo,
     Ternary,
 )
@@ -26,7 +27,7 @@ FORMATS: list[Format] = [
     *(Int(bits, signed=False) for bits in range(1, 17)),
     *(Int(bits, narrow=True) for bits in range(2, 17)),
     FP16, BF16, E4M3, E5M2,
-    Binary(), Ternary(),
+    Binary(), *(MidRise(bits) for bits in range(2, 8)), Ternary(),
     *(PowerOfTwo(bits) for bits in range(2, 6)),
 ]  # fmt: skip
 WIDE: list[Format] = [Int(32), Int(64), Int(32, signed=False), Int(64, signed=False), FP32]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from intact.ir.graph import Shape
 from intact.numerics.arrays import Array, Codes
-from intact.numerics.formats import Binary, Float, Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import Binary, Float, Format, Int, MidRise, PowerOfTwo, Ternary
 
 Bytes = NDArray[np.uint8]
 
@@ -28,6 +28,8 @@ def code_range(format: Format) -> tuple[int, int] | None:
             return format.qmin, format.qmax
         case Binary():
             return 0, 1
+        case MidRise():
+            return 0, format.largest
         case Ternary():
             return -1, 1
         case PowerOfTwo(bits):

@@ -219,6 +219,48 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
+class MidRise:
+    """The odd integers -(2**bits - 1) .. 2**bits - 1, with codes 0 .. 2**bits - 1: no zero.
+
+    Steps of 2 around 0, so that there are as many positive values as negative ones: the weights of
+    DoReFa-Net (2 q_k(x) - 1 = value / (2**bits - 1); Zhou et al. 2016). Binary is that of one bit.
+    """
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 7:
+            raise ValueError(f"MidRise has 2 to 7 bits, not {self.bits}")
+
+    @property
+    def largest(self) -> int:
+        """Highest value."""
+        return (1 << self.bits) - 1
+
+    @property
+    def storage(self) -> np.dtype[np.generic]:
+        """NumPy type that holds one code in memory."""
+        return np.dtype(np.int8)
+
+    def codes(self) -> Codes:
+        """Every code in increasing order of value."""
+        return np.arange(1 << self.bits, dtype=self.storage)
+
+    def decode(self, codes: Codes) -> F32:
+        """Value of each code."""
+        return codes.astype(np.float32) * 2 - self.largest
+
+    def encode(self, values: Array) -> Codes:
+        """Code of the nearest value; ties to the higher one, as sign(0) = +1."""
+        steps: Array = np.floor(np.floor(_numbers(values)) / 2) + (1 << (self.bits - 1))
+        return np.clip(steps, 0, self.largest).astype(self.storage)
+
+    def __str__(self) -> str:
+        """Short name, as printed in tables."""
+        return f"midrise-{self.bits}"
+
+
+@dataclass(frozen=True, slots=True)
 class Ternary:
     """The values -1, 0 and +1; the code is the value."""
 
@@ -299,7 +341,7 @@ class PowerOfTwo:
         return f"pow2-{self.bits}"
 
 
-Format: TypeAlias = Int | Float | Binary | Ternary | PowerOfTwo
+Format: TypeAlias = Int | Float | Binary | MidRise | Ternary | PowerOfTwo
 
 FP32 = Float(8, 23)
 FP16 = Float(5, 10)

@@ -6,7 +6,7 @@ import numpy as np
 
 from intact.numerics.arrays import Codes, IntArray
 from intact.numerics.fixedpoint import Int64Array
-from intact.numerics.formats import Binary, Float, Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import Binary, Float, Format, Int, MidRise, PowerOfTwo, Ternary
 
 
 def integer_unit(format: Format) -> float:
@@ -16,7 +16,7 @@ def integer_unit(format: Format) -> float:
         ValueError: for floating point, whose values have no common unit of useful size.
     """
     match format:
-        case Int() | Ternary() | Binary():
+        case Int() | Ternary() | Binary() | MidRise():
             return 1.0
         case PowerOfTwo():
             return 2.0**format.lowest_exponent

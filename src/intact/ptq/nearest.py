@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from intact.numerics.arrays import F32, F64, Array
-from intact.numerics.formats import Binary, Float, Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import Binary, Float, Format, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.granularity import (
     Granularity,
     PerChannel,
@@ -31,6 +31,7 @@ class Nearest:
     - Int: max|w| / qmax, or min and max nudged as for activations if not symmetric.
     - Float of 16 or 32 bits: scale 1, a plain cast. Of 8 bits: max|w| / largest value.
     - Binary: mean|w| (Rastegari et al. 2016, XNOR-Net, eq. 6).
+    - MidRise: max|w|, which becomes the grid's largest value.
     - Ternary: 0 where |w| <= 0.7 * mean|w|; the mean of |w| of the others (Li & Liu 2016).
     - PowerOfTwo: max|w|, which becomes the grid's largest value, 1.
 
@@ -63,6 +64,8 @@ class Nearest:
                 params = _symmetric(self.format, scale)
             case Binary():
                 params = _symmetric(self.format, self._mean(np.abs(w)))
+            case MidRise():
+                params = _symmetric(self.format, self._magnitude(w) / self.format.largest)
             case PowerOfTwo():
                 params = _symmetric(self.format, self._magnitude(w))
             case Ternary():

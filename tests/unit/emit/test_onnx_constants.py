@@ -19,6 +19,7 @@ from intact.numerics.formats import (
     Float,
     Format,
     Int,
+    MidRise,
     PowerOfTwo,
     Ternary,
 )
@@ -29,7 +30,8 @@ from tests.unit.emit.runtime import run
 INTEGERS: tuple[Format, ...] = (
     *(Int(bits) for bits in range(2, 17)),
     *(Int(bits, signed=False) for bits in (1, 2, 4, 7, 8, 11, 16)),
-    Int(8, narrow=True), Binary(), Ternary(), *(PowerOfTwo(bits) for bits in (2, 3, 4, 5)),
+    Int(8, narrow=True), Binary(), *(MidRise(bits) for bits in range(2, 8)), Ternary(),
+    *(PowerOfTwo(bits) for bits in (2, 3, 4, 5)),
 )  # fmt: skip
 FLOATS: tuple[Format, ...] = (FP32, FP16, BF16, E4M3, E5M2)
 SHAPE = (6, 8)
@@ -103,6 +105,8 @@ def test_scales_without_a_form_in_onnx_are_multiplied_out(format: Format) -> Non
         (Int(8, signed=False), TensorProto.UINT8),
         (Int(9), TensorProto.INT16),
         (Binary(), TensorProto.INT4),
+        (MidRise(3), TensorProto.INT4),
+        (MidRise(4), TensorProto.INT8),
         (PowerOfTwo(4), TensorProto.INT8),
         (FP16, TensorProto.FLOAT16),
         (BF16, TensorProto.BFLOAT16),

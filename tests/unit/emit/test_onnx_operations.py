@@ -17,7 +17,18 @@ from intact.lower.lower import lower
 from intact.model import Dynamic, QuantizedModel
 from intact.numerics.arrays import Array
 from intact.numerics.fixedpoint import Requant, quantize_multiplier
-from intact.numerics.formats import BF16, E4M3, FP16, FP32, Binary, Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import (
+    BF16,
+    E4M3,
+    FP16,
+    FP32,
+    Binary,
+    Format,
+    Int,
+    MidRise,
+    PowerOfTwo,
+    Ternary,
+)
 from intact.numerics.granularity import Granularity, PerChannel, PerGroup, PerTensor, scale_shape
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.verification import compare_onnxruntime
@@ -117,7 +128,14 @@ def scaled(format: Format, scale: float, zero_point: int = 0) -> QuantParams:
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize(
     "format",
-    [*(Int(b) for b in range(2, 9)), Int(8, narrow=True), Binary(), Ternary(), PowerOfTwo(4)],
+    [
+        *(Int(b) for b in range(2, 9)),
+        Int(8, narrow=True),
+        Binary(),
+        MidRise(3),
+        Ternary(),
+        PowerOfTwo(4),
+    ],
     ids=str,
 )
 def test_layers_with_any_weights_differ_by_at_most_one_code(kind: str, format: Format) -> None:

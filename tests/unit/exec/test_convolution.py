@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from intact.exec import convolution, exact
 from intact.ir.int_ops import QConv2d, QConvTranspose2d
-from intact.numerics.formats import Binary, Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import Binary, Format, Int, MidRise, PowerOfTwo, Ternary
 from tests.unit.exec.oracle import draw_codes, node, requant, requantized_array, run_node, seeds
 
 INPUTS = [Int(8), Int(8, signed=False), Int(4), Int(16)]
-WEIGHTS = [Int(8, narrow=True), Int(4), Int(8, signed=False), Ternary(), Binary(), PowerOfTwo(4)]
+WEIGHTS = [
+    Int(8, narrow=True), Int(4), Int(8, signed=False), Ternary(), Binary(), MidRise(3),
+    PowerOfTwo(4),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from intact.numerics.formats import (
     Float,
     Format,
     Int,
+    MidRise,
     PowerOfTwo,
     Ternary,
 )
@@ -255,5 +256,6 @@ FORMATS: tuple[Format, ...] = (
     *(Int(bits, signed=False) for bits in (1, 2, 3, 4, 7, 8, 11, 16)),
     Int(4, narrow=True), Int(8, narrow=True),
     FP32, FP16, BF16, E4M3, Float(5, 2),
-    Binary(), Ternary(), *(PowerOfTwo(bits) for bits in (2, 3, 4, 5)),
+    Binary(), *(MidRise(bits) for bits in (2, 3, 7)), Ternary(),
+    *(PowerOfTwo(bits) for bits in (2, 3, 4, 5)),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from intact.numerics.formats import (
     Float,
     Format,
     Int,
+    MidRise,
     PowerOfTwo,
     Ternary,
 )
@@ -50,6 +51,7 @@ def test_bounds_of_integers(bits: int) -> None:
         (Int(32), np.int32),
         (Int(64), np.int64),
         (Binary(), np.int8),
+        (MidRise(7), np.int8),
         (Ternary(), np.int8),
         (PowerOfTwo(5), np.int8),
         (FP32, np.float32),
@@ -121,6 +123,20 @@ def test_binary_has_no_zero() -> None:
     assert Binary().decode(np.array([0, 1], np.int8)).tolist() == [-1, 1]
 
 
+def test_mid_rise_is_the_odd_integers() -> None:
+    format = MidRise(2)
+    assert format.decode(format.codes()).tolist() == [-3, -1, 1, 3]
+    x = np.array([-9, -2.1, -2, -0.1, 0.0, 1.9, 2.0, 9])
+    assert format.decode(format.encode(x)).tolist() == [-3, -3, -1, -1, 1, 1, 3, 3]
+
+
+@pytest.mark.parametrize("bits", range(2, 8))
+def test_mid_rise_holds_the_weights_of_dorefa(bits: int) -> None:
+    levels = 2 * np.arange(2**bits) / (2**bits - 1) - 1  # 2 q_k(.) - 1
+    values = MidRise(bits).decode(MidRise(bits).codes())
+    np.testing.assert_allclose(values / (2**bits - 1), levels, rtol=1e-6)
+
+
 def test_ternary() -> None:
     x = np.array([-9, -0.51, -0.5, 0.0, 0.5, 0.51, 9])
     assert Ternary().encode(x).tolist() == [-1, -1, 0, 0, 0, 1, 1]
@@ -165,6 +181,8 @@ def test_impossible_formats_say_why() -> None:
         Float(5, 2, finite_only=True)
     with pytest.raises(ValueError, match="not 6"):
         PowerOfTwo(6)
+    with pytest.raises(ValueError, match="not 1"):
+        MidRise(1)
 
 
 @pytest.mark.parametrize("format", [Int(32), Int(64), FP32], ids=str)
@@ -184,6 +202,7 @@ def test_wide_formats_do_not_list_their_codes(format: Int | Float) -> None:
         (E4M3, "e4m3"),
         (E5M2, "e5m2"),
         (Binary(), "binary"),
+        (MidRise(2), "midrise-2"),
         (Ternary(), "ternary"),
         (PowerOfTwo(4), "pow2-4"),
     ],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intact.numerics.arrays import F32
-from intact.numerics.formats import E4M3, Binary, Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import E4M3, Binary, Format, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.granularity import Granularity, PerChannel, PerGroup, PerTensor, scale_shape
 from intact.numerics.qtensor import CodebookTensor, QuantParams, ScaledTensor, bound_code
 
@@ -86,7 +86,7 @@ def test_each_group_has_its_own_scale(
     assert (p.quantize(real) == codes).all()
 
 
-@pytest.mark.parametrize("format", [E4M3, Binary(), Ternary(), PowerOfTwo(4)], ids=str)
+@pytest.mark.parametrize("format", [E4M3, Binary(), MidRise(3), Ternary(), PowerOfTwo(4)], ids=str)
 def test_every_format_scales(format: Format) -> None:
     p = QuantParams(format, scalar(0.25))
     codes = format.codes()

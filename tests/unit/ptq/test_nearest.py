@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import BF16, E4M3, FP16, Binary, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.granularity import PerChannel, PerGroup, PerTensor
 from intact.ptq import LeastSquaresInGroups, Nearest, NearestInGroups
 
@@ -78,6 +78,11 @@ def test_groups_fall_back_to_channels_where_the_size_does_not_divide(in_groups):
     assert method(torch.ones(8, 64)).params.scale.shape == (8, 2)
     assert method(torch.ones(8, 64, 3, 3)).params.scale.shape == (8, 2, 1, 1)
     assert method(torch.ones(8, 3, 3, 3)).params.scale.shape == (8, 1, 1, 1)
+
+
+def test_mid_rise_reaches_the_largest_weight():
+    quantized = Nearest(MidRise(2))(torch.tensor([[-3.0, 1.6, 0.7, 0.01]]))
+    assert quantized.dequantize().tolist() == [[-3, 1, 1, 1]]
 
 
 def test_wrong_settings_are_refused():

@@ -6,7 +6,7 @@ import numpy as np
 
 from intact.ir.attributes import ACCUMULATOR_MAX
 from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import Format, Int, PowerOfTwo, Ternary
+from intact.numerics.formats import Format, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.integers import weight_integers
 
 SIZES = (1, 2, 3, 15, 16, 17, 31, 32, 33, 64)  # around what kernels sum together
@@ -15,7 +15,7 @@ ACTIVATIONS = tuple(
 )
 WEIGHTS: tuple[Format, ...] = (
     Int(8), Int(8), Int(8, narrow=True), Int(4), Int(8, signed=False), Int(16), Ternary(),
-    PowerOfTwo(4), PowerOfTwo(5),
+    PowerOfTwo(4), PowerOfTwo(5), MidRise(2), MidRise(7),
 )  # fmt: skip
 
 
