@@ -35,6 +35,7 @@ from intact.qat import (
     LsqWeight,
     MinMaxWeight,
     MovingAverageActivation,
+    PactActivation,
 )
 
 OBSERVERS: tuple[Observer, ...] = (
@@ -107,4 +108,6 @@ FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
     LsqActivation,
     partial(LsqActivation, format=Int(8)),
     partial(LsqActivation, format=Int(2)),
+    PactActivation,
+    partial(PactActivation, format=Int(2), alpha=2.0),
 )

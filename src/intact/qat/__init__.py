@@ -4,6 +4,8 @@ from intact.qat.finish import finish
 from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
 from intact.qat.network import TrainableNetwork, prepare
+from intact.qat.pact import PactActivation
+from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
 
 __all__ = [
@@ -13,8 +15,10 @@ __all__ = [
     "LsqWeight",
     "MinMaxWeight",
     "MovingAverageActivation",
+    "PactActivation",
     "QatRule",
     "TrainableNetwork",
     "finish",
+    "penalty",
     "prepare",
 ]

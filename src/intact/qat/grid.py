@@ -9,6 +9,8 @@ from torch import Tensor
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, scale_shape
 from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.observers.params import SMALLEST_SCALE
+from intact.qat.straight_through import straight_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,21 @@ def stretched(scale: Tensor, shape: tuple[int, ...]) -> Tensor:
         if groups not in (1, size):
             scale = scale.repeat_interleave(size // groups, dim=axis)
     return scale
+
+
+def positive(step: Tensor) -> Tensor:
+    """A learned step, below the smallest scale taken as that; the gradient passes."""
+    return straight_through(step.clamp_min(SMALLEST_SCALE), step)
+
+
+def first_zero_point(x: Tensor, format: Int) -> int:
+    """The lowest code for numbers of which none is negative, so that all codes are for them; or 0.
+
+    Args:
+        x: An activation's first batch.
+        format: The codes.
+    """
+    return format.qmin if bool((x >= 0).all()) else 0
 
 
 def in_groups(x: Tensor, granularity: Granularity) -> tuple[Tensor, tuple[int, ...]]:

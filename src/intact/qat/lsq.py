@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.observers.params import SMALLEST_SCALE
-from intact.qat.grid import Grid, in_groups, stretched
+from intact.qat.grid import Grid, first_zero_point, in_groups, positive, stretched
 from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
@@ -50,14 +49,14 @@ class LsqWeight(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The weight's quantized numbers."""
-        return _learned(x, self._grid(), self._numbers)
+        return learned(x, self._grid(), self._numbers)
 
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
         return self._grid().codes(x, symmetric=True)
 
     def _grid(self) -> Grid:
-        return Grid(self.format, _positive(self.step), torch.zeros_like(self.step))
+        return Grid(self.format, positive(self.step), torch.zeros_like(self.step))
 
 
 class LsqActivation(nn.Module):
@@ -79,11 +78,10 @@ class LsqActivation(nn.Module):
             self._begin(x.detach())
         if not bool(self.seen):
             return x
-        return _learned(x, self._grid(), max(1, x[0].numel()))
+        return learned(x, self._grid(), max(1, x[0].numel()))
 
     def _begin(self, x: Tensor) -> None:
-        unsigned = bool((x >= 0).all())
-        self.zero_point.fill_(self.format.qmin if unsigned else 0)
+        self.zero_point.fill_(first_zero_point(x, self.format))
         highest = self.format.qmax - int(self.zero_point)
         with torch.no_grad():
             self.step.copy_(_first_step(x.abs().mean(), highest))
@@ -96,7 +94,7 @@ class LsqActivation(nn.Module):
         return self._grid().params(symmetric=False)
 
     def _grid(self) -> Grid:
-        return Grid(self.format, _positive(self.step), self.zero_point)
+        return Grid(self.format, positive(self.step), self.zero_point)
 
 
 def _first_step(mean: Tensor, highest: int) -> Tensor:
@@ -105,11 +103,7 @@ def _first_step(mean: Tensor, highest: int) -> Tensor:
     return torch.where(step > 0, step, torch.ones_like(step))
 
 
-def _positive(step: Tensor) -> Tensor:
-    return straight_through(step.clamp_min(SMALLEST_SCALE), step)
-
-
-def _learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:
+def learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:
     """The grid's numbers with LSQ's gradients; `numbers` share a step."""
     low, high = grid.bounds(x)
     step = stretched(grid.scale, x.shape)

@@ -1,0 +1,87 @@
+"""PACT: the clip of an activation is learned.
+
+Choi et al. 2018, "PACT: parameterized clipping activation for quantized neural networks".
+
+    forward:   y = clip(x, 0, alpha), rounded to multiples of s = alpha / (2**k - 1)
+    backward:  dx = dy where 0 <= x < alpha, else 0
+               dalpha = sum of dy where x >= alpha
+
+It takes the place of a ReLU, or follows one. Nothing else than saturation moves alpha, so that the
+paper adds L2 regularization, with the coefficient of the weights' own: (decay / 2) alpha**2, which
+`penalty` gives to the loss (or let the optimizer's weight decay do it, not both).
+
+An activation with negative numbers in its first batch is clipped on both sides, to codes of zero
+point 0: s = alpha / qmax, and where x lies below s qmin, dalpha = (qmin / qmax) dy.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
+from intact.qat.grid import Grid, first_zero_point, positive
+from intact.qat.protocol import no_data
+from intact.qat.straight_through import straight_through
+
+
+class PactActivation(nn.Module):
+    """An activation with a learned clip.
+
+    Args:
+        format: The codes; those of k bits.
+        alpha: Where the clip begins; None: at the largest number of the first batch.
+        decay: The coefficient of alpha's L2 regularization.
+    """
+
+    zero_point: Tensor
+    seen: Tensor
+
+    def __init__(
+        self,
+        format: Int = Int(4),  # noqa: B008
+        alpha: float | None = None,
+        decay: float = 2e-4,
+    ) -> None:
+        super().__init__()
+        if alpha is not None and alpha <= 0:
+            raise ValueError(f"alpha must be positive, not {alpha}")
+        self.format, self.decay = format, decay
+        self._given = alpha
+        self.alpha = nn.Parameter(torch.ones(()))
+        self.register_buffer("zero_point", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation's quantized numbers; as it is before the first batch of training."""
+        if self.training and not bool(self.seen):
+            self._begin(x.detach())
+        if not bool(self.seen):
+            return x
+        grid = self._grid()
+        low, high = grid.bounds(x)
+        levels = grid.levels(x).detach()
+        inside = (x >= grid.real(low)) & (x < grid.real(high))
+        slope = torch.where(inside, 0.0, levels / high)
+        surrogate = torch.where(inside, x, 0.0) + self.alpha * slope
+        return straight_through(grid.real(levels), surrogate)
+
+    def _begin(self, x: Tensor) -> None:
+        self.zero_point.fill_(first_zero_point(x, self.format))
+        largest = float(x.abs().max()) if self._given is None else self._given
+        with torch.no_grad():
+            self.alpha.fill_(largest or 1.0)
+        self.seen.fill_(True)
+
+    def penalty(self) -> Tensor:
+        """L2 regularization of the clip: its gradient is decay * alpha."""
+        return self.alpha.square() * (self.decay / 2)
+
+    def params(self) -> QuantParams:
+        """What was learned."""
+        if not bool(self.seen):
+            raise no_data()
+        return self._grid().params(symmetric=False)
+
+    def _grid(self) -> Grid:
+        step = self.alpha.detach() / (self.format.qmax - self.zero_point)
+        return Grid(self.format, positive(step), self.zero_point)
