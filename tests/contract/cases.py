@@ -29,6 +29,7 @@ from intact.ptq import (
     WeightMethod,
 )
 from intact.qat import (
+    BinaryWeight,
     FakeActivation,
     FakeWeight,
     LsqActivation,
@@ -99,6 +100,8 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     partial(LsqWeight, format=Int(4, narrow=True)),
     partial(LsqWeight, format=Int(2, narrow=True), granularity=PerTensor()),
     partial(LsqWeight, format=Int(8)),
+    BinaryWeight,
+    partial(BinaryWeight, stochastic=True, seed=1),
 )
 
 FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (

@@ -1,5 +1,7 @@
 """Quantization-aware training: quantizers that train, and the network that holds them."""
 
+from intact.qat.binary import BinaryWeight, SignActivation
+from intact.qat.binary_updates import binary_groups, clip_after_steps, clip_binary_weights
 from intact.qat.finish import finish
 from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
@@ -9,6 +11,7 @@ from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
 
 __all__ = [
+    "BinaryWeight",
     "FakeActivation",
     "FakeWeight",
     "LsqActivation",
@@ -17,7 +20,11 @@ __all__ = [
     "MovingAverageActivation",
     "PactActivation",
     "QatRule",
+    "SignActivation",
     "TrainableNetwork",
+    "binary_groups",
+    "clip_after_steps",
+    "clip_binary_weights",
     "finish",
     "penalty",
     "prepare",

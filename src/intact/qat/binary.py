@@ -1,0 +1,84 @@
+"""Binary weights and neurons of BNN and QNN.
+
+Courbariaux, Hubara et al. 2016, "Binarized neural networks" (arXiv 1602.02830); Hubara et al. 2016,
+"Quantized neural networks" (arXiv 1609.07061).
+
+    forward:   y = sign(x), with sign(0) = +1
+               stochastic, in training: +1 with probability clip((x + 1) / 2, 0, 1), else -1
+    backward:  dx = dy where |x| <= 1, else 0: the gradient of hard tanh, at what was binarized
+
+There is no scale; a BatchNorm behind the layer takes care of it. The paper's neurons are stochastic
+or not, its weights are not. What belongs to training them is in `binary_updates`: weights are
+clipped to [-1, 1] after each update.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from intact.numerics.formats import Binary
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.qat.noise import Noise
+from intact.qat.straight_through import straight_through
+
+_ONE = np.ones((), np.float32)
+
+
+class BinaryWeight(nn.Module):
+    """A weight of -1 and +1.
+
+    Args:
+        weight: Not looked at.
+        stochastic: Whether it is drawn anew in each forward pass of training.
+        seed: Of the draws.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,  # noqa: ARG002
+        stochastic: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.noise = Noise(seed) if stochastic else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight's signs."""
+        return binarized(x, self.noise if self.training else None)
+
+    def freeze(self, x: Tensor) -> ScaledTensor:
+        """The weight as codes; never stochastic."""
+        codes = Binary().encode(x.detach().cpu().numpy())
+        return ScaledTensor(codes, QuantParams(Binary(), _ONE))
+
+
+class SignActivation(nn.Module):
+    """Neurons of -1 and +1; x is the pre-activation, in the paper a BatchNorm's output.
+
+    A max-pooling stands before it: behind it, there is nothing left to choose from.
+
+    Args:
+        stochastic: Whether they are drawn in training; BatchNorm's statistics are then those of
+            noisy neurons, and better estimated again before evaluation.
+        seed: Of the draws.
+    """
+
+    def __init__(self, stochastic: bool = False, seed: int = 0) -> None:
+        super().__init__()
+        self.format = Binary()
+        self.noise = Noise(seed) if stochastic else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The neurons' signs."""
+        return binarized(x, self.noise if self.training else None)
+
+    def params(self) -> QuantParams:
+        """-1 and +1; they need no data."""
+        return QuantParams(Binary(), _ONE)
+
+
+def binarized(x: Tensor, noise: Noise | None) -> Tensor:
+    """Signs, of which noise draws those between -1 and 1, with hard tanh's gradient."""
+    up = x >= 0 if noise is None else noise(x) < (x.detach() + 1) / 2
+    one = torch.ones_like(x)
+    return straight_through(torch.where(up, one, -one), torch.where(x.abs() <= 1, x, 0.0))

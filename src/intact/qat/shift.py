@@ -1,0 +1,17 @@
+"""Powers of two in the place of numbers, so that products become shifts (Hubara et al. 2016)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def ap2(x: Tensor) -> Tensor:
+    """sign(x) 2**round(log2|x|), the power of two nearest in logarithm; 0 stays 0.
+
+    |x| = m 2**e with m of 1/2 to below 1 rounds up where m >= sqrt(1/2): without a logarithm, which
+    has no value at 0 and may be off by a bit at the middle. Without a gradient.
+    """
+    mantissa, exponent = torch.frexp(x.detach())
+    rounded = exponent - (mantissa.abs() < math.sqrt(0.5)).to(exponent.dtype)
+    return torch.sign(mantissa) * torch.ldexp(torch.ones_like(x), rounded)
