@@ -1,0 +1,93 @@
+"""Images, a network, and the methods that it is trained by."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+import intact
+from benchmarks.training.datasets import Images, cache_folder
+from benchmarks.training.integers import in_integers, top1
+from benchmarks.training.loop import Batches, Trained, Training, train
+from benchmarks.training.results import Result, described, result
+from intact.qat import QatRule, TrainableNetwork
+
+Prepare: TypeAlias = Callable[[nn.Module, Tensor], TrainableNetwork]
+
+
+def ruled(*rules: QatRule) -> Prepare:
+    """Prepares a network by rules."""
+    return partial(_ruled, rules)
+
+
+def _ruled(rules: Sequence[QatRule], network: nn.Module, example: Tensor) -> TrainableNetwork:
+    return intact.prepare(network, rules, example_input=example)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One way to train the network."""
+
+    name: str
+    training: Training
+    prepare: Prepare | None = None  # None: the network stays float
+    start: "Method | None" = None  # whose float weights training begins with; None: drawn ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Labelled images and the network that learns them."""
+
+    name: str
+    network: Callable[[], nn.Module]
+    train: Images
+    test: Images
+    batch: int
+    crop: bool = False  # shift and mirror the training images
+    smoke: bool = False  # one epoch, and nothing is kept
+
+    def run(self, method: Method, seed: int) -> Result:
+        """Trains, or goes on with what an interrupted run has left, and executes the integers."""
+        network, trained = self._trained(method, seed)
+        integers = (
+            in_integers(network, self.test) if isinstance(network, TrainableNetwork) else None
+        )
+        settings = replace(method.training, seed=seed)
+        return result(self.name, method.name, settings, trained, integers)
+
+    def _trained(self, method: Method, seed: int) -> tuple[nn.Module, Trained]:
+        torch.manual_seed(seed)
+        network = self.network() if method.start is None else self._trained(method.start, seed)[0]
+        if method.prepare is not None:
+            network = method.prepare(network.train(), self.example)
+        settings = replace(method.training, seed=seed)
+        if self.smoke:
+            settings = replace(settings, epochs=1)
+        print(f"{self.name}: {method.name}, seed {seed}", file=sys.stderr, flush=True)
+        checkpoint = self._checkpoint(method, seed)
+        return network, train(
+            network, self._batches(), settings, top1(self.test), checkpoint=checkpoint
+        )
+
+    @property
+    def example(self) -> Tensor:
+        """A batch of one."""
+        return self.test.normalized(self.test.pixels[:1])
+
+    def _batches(self) -> Batches:
+        draw = partial(self.train.shuffled, self.batch, crop=self.crop)
+        return Batches(len(self.train) // self.batch, draw)
+
+    def _checkpoint(self, method: Method, seed: int) -> Path | None:
+        """Where the training lies that these settings give."""
+        if self.smoke:
+            return None
+        what = (self.name, described(method), seed, len(self.train), self.batch, self.crop)
+        digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+        return cache_folder() / "training" / f"{digest}.pt"

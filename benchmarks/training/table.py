@@ -1,0 +1,105 @@
+"""The table of what was trained, on the terminal and in doc/training.md.
+
+python benchmarks/training/table.py
+"""
+
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+from benchmarks.training.results import FOLDER, Result, read
+
+BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
+DOCUMENT = FOLDER.parent.parent / "doc" / "training.md"
+FILES = ("simqat.json",)  # in the table's order
+COLUMNS = (
+    "network", "method", "seeds", "score", "to float", "equal codes", "equal top-1", "epochs",
+    "min",
+)  # fmt: skip
+LEFT = 2  # columns of words
+FLOAT = "float"  # the method that the others are compared with
+
+
+def lines(results: Sequence[Result]) -> list[list[str]]:
+    """One for each network and method: means over the seeds."""
+    made: dict[tuple[str, str], list[Result]] = {}
+    for entry in results:
+        made.setdefault((entry.network, entry.method), []).append(entry)
+    return [
+        _line(entries, made.get((network, FLOAT), [])) for (network, _), entries in made.items()
+    ]
+
+
+def _line(entries: list[Result], floats: list[Result]) -> list[str]:
+    first = entries[0]
+    executed = [entry.integers for entry in entries if entry.integers is not None]
+    return [
+        first.network,
+        first.method,
+        str(len(entries)),
+        _score(first.measure, [entry.score for entry in entries]),
+        _difference(entries, floats) if executed else "",
+        f"{min(x.equal_codes for x in executed):.2%}" if executed else "",
+        f"{min(x.equal_top1 for x in executed):.2%}" if executed else "",
+        str(len(first.curve)),
+        f"{statistics.mean(entry.seconds for entry in entries) / 60:.0f}",
+    ]
+
+
+def _score(measure: str, scores: list[float]) -> str:
+    """The mean, with the deviation over several seeds."""
+    percent = measure == "top-1"
+    values = [100 * score if percent else score for score in scores]
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{spread}{' %' if percent else ''}"
+
+
+def _difference(entries: list[Result], floats: list[Result]) -> str:
+    """The mean over the seeds that float has, too."""
+    scores = {entry.seed: entry.score for entry in floats}
+    found = [entry.score - scores[entry.seed] for entry in entries if entry.seed in scores]
+    if not found:
+        return ""
+    return f"{(100 if entries[0].measure == 'top-1' else 1) * statistics.mean(found):+.2f}"
+
+
+def show(results: Sequence[Result]) -> None:
+    """Prints the table."""
+    table = Table()
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if index < LEFT else "right")
+    for line in lines(results):
+        table.add_row(*line)
+    Console(width=130).print(table)
+
+
+def document(results: Sequence[Result], path: Path) -> None:
+    """Puts the table between the two marks of a Markdown file.
+
+    Raises:
+        ValueError: if the file has no such marks.
+    """
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    ruler = [":--"] * LEFT + ["--:"] * (len(COLUMNS) - LEFT)
+    rows = [list(COLUMNS), ruler, *lines(results)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+
+
+def main() -> None:
+    """Writes the table of all results that are there."""
+    results = [entry for file in FILES for entry in read(FOLDER / file)]
+    show(results)
+    document(results, DOCUMENT)
+
+
+if __name__ == "__main__":
+    main()
