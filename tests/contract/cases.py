@@ -33,10 +33,14 @@ from intact.qat import (
     FakeActivation,
     FakeWeight,
     LsqActivation,
+    LsqPlusActivation,
+    LsqPlusWeight,
     LsqWeight,
     MinMaxWeight,
     MovingAverageActivation,
     PactActivation,
+    TqtActivation,
+    TqtWeight,
 )
 
 OBSERVERS: tuple[Observer, ...] = (
@@ -102,6 +106,13 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     partial(LsqWeight, format=Int(8)),
     BinaryWeight,
     partial(BinaryWeight, stochastic=True, seed=1),
+    LsqPlusWeight,
+    partial(LsqPlusWeight, format=Int(2, narrow=True), granularity=PerTensor()),
+    partial(LsqPlusWeight, format=Int(3), granularity=PerGroup(2)),
+    TqtWeight,
+    partial(TqtWeight, format=Int(2, narrow=True)),
+    partial(TqtWeight, format=Int(4), granularity=PerChannel()),
+    partial(TqtWeight, format=Int(4), granularity=PerGroup(2)),
 )
 
 FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
@@ -113,4 +124,9 @@ FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
     partial(LsqActivation, format=Int(2)),
     PactActivation,
     partial(PactActivation, format=Int(2), alpha=2.0),
+    LsqPlusActivation,
+    partial(LsqPlusActivation, format=Int(2)),
+    TqtActivation,
+    partial(TqtActivation, format=Int(3)),
+    partial(TqtActivation, format=Int(16)),
 )

@@ -34,6 +34,23 @@ class TestFakeWeight:
             quantizer.freeze(weight).dequantize(), quantizer(weight).detach().numpy()
         )
 
+    def test_what_ships_after_training_and_for_odd_numbers(self, make: object) -> None:
+        assert callable(make)
+        weight = _weight((6, 4, 3, 3)).requires_grad_()
+        quantizer = make(weight.detach())
+        optimizer = torch.optim.SGD([weight, *quantizer.parameters()], 0.05)
+        for _ in range(3):
+            optimizer.zero_grad()
+            (quantizer(weight) - 0.3).square().sum().backward()
+            optimizer.step()
+        quantizer.eval()
+        x = weight.detach().clone()
+        for channel, odd in enumerate((0.0, -0.0, 1e30, -1e30, 1e-30, 1e-42)):
+            x[channel, 1] = odd
+        np.testing.assert_array_equal(
+            quantizer.freeze(x).dequantize(), quantizer(x).detach().numpy()
+        )
+
     def test_gradients_reach_the_weight_and_every_parameter(self, make: object) -> None:
         assert callable(make)
         weight = _weight((6, 4, 3, 3)).requires_grad_()

@@ -4,23 +4,29 @@ from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.binary_updates import binary_groups, clip_after_steps, clip_binary_weights
 from intact.qat.finish import finish
 from intact.qat.lsq import LsqActivation, LsqWeight
+from intact.qat.lsq_plus import LsqPlusActivation, LsqPlusWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
 from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
+from intact.qat.tqt import TqtActivation, TqtWeight
 
 __all__ = [
     "BinaryWeight",
     "FakeActivation",
     "FakeWeight",
     "LsqActivation",
+    "LsqPlusActivation",
+    "LsqPlusWeight",
     "LsqWeight",
     "MinMaxWeight",
     "MovingAverageActivation",
     "PactActivation",
     "QatRule",
     "SignActivation",
+    "TqtActivation",
+    "TqtWeight",
     "TrainableNetwork",
     "binary_groups",
     "clip_after_steps",

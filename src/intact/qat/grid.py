@@ -66,6 +66,11 @@ def stretched(scale: Tensor, shape: tuple[int, ...]) -> Tensor:
     return scale
 
 
+def nonzero(step: Tensor) -> Tensor:
+    """A first step or threshold; 1 for a tensor of zeros."""
+    return torch.where(step > 0, step, torch.ones_like(step))
+
+
 def positive(step: Tensor) -> Tensor:
     """A learned step, below the smallest scale taken as that; the gradient passes."""
     return straight_through(step.clamp_min(SMALLEST_SCALE), step)

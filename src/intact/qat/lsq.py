@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.qat.grid import Grid, first_zero_point, in_groups, positive, stretched
+from intact.qat.grid import Grid, first_zero_point, in_groups, nonzero, positive, stretched
 from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
@@ -99,8 +99,7 @@ class LsqActivation(nn.Module):
 
 def _first_step(mean: Tensor, highest: int) -> Tensor:
     """2 mean|x| / sqrt(Qp); 1 for zeros."""
-    step = 2 * mean / math.sqrt(highest)
-    return torch.where(step > 0, step, torch.ones_like(step))
+    return nonzero(2 * mean / math.sqrt(highest))
 
 
 def learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:

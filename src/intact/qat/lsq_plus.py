@@ -1,0 +1,117 @@
+"""LSQ+: LSQ with a learned offset of activations and other first steps.
+
+Bhalgat et al. 2020, "LSQ+: improving low-bit quantization through learnable offsets and better
+initialization".
+
+    forward:   y = s (q - z),    q = clamp(round(x / s) + z, qmin, qmax),
+               z = clamp(round(qmin - b / s), qmin, qmax)
+    backward:  dx = dy where qmin <= x / s + z <= qmax, else 0
+               ds = g sum of dy (round(v) - v), v = x / s, or dy (q - qmin) where it saturates
+               db = g sum of dy where it saturates
+
+with LSQ's g = 1 / sqrt(N (qmax - qmin)) for both. The paper's y = s round((x - b) / s) + b has an
+offset b of any size, and 0 off the grid; here b is rounded to the grid, straight through, as
+integers need it: real 0 has the code z, and what is trained is what ships.
+
+Weights are LSQ's with zero point 0 (the paper's fourth configuration). A weight's step begins at
+max(|mean - 3 sigma|, |mean + 3 sigma|) / 2**(bits - 1); an activation's step and offset begin at
+the least squared error of the first batch.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from intact.numerics.formats import Int
+from intact.numerics.granularity import Granularity, PerChannel
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.observers import Mse
+from intact.qat.grid import Grid, in_groups, nonzero, positive
+from intact.qat.lsq import learned
+from intact.qat.protocol import no_data
+from intact.qat.straight_through import straight_through
+
+_PER_CHANNEL = PerChannel()
+
+
+class LsqPlusWeight(nn.Module):
+    """A weight with learned steps that begin at its spread; the zero point is 0.
+
+    Args:
+        weight: The weight before training; from it the steps begin.
+        format: The grid's codes.
+        granularity: What shares a step (the paper: PerTensor()).
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        format: Int = Int(4),  # noqa: B008
+        granularity: Granularity = _PER_CHANNEL,
+    ) -> None:
+        super().__init__()
+        self.format = format
+        parts, scales = in_groups(weight.detach(), granularity)
+        spread = parts.mean(1).abs() + 3 * parts.std(1, correction=0)
+        self.step = nn.Parameter(nonzero(spread / (format.qmax + 1)).reshape(scales))
+        self._numbers = parts.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight's quantized numbers."""
+        return learned(x, self._grid(), self._numbers)
+
+    def freeze(self, x: Tensor) -> ScaledTensor:
+        """The weight as codes."""
+        return self._grid().codes(x, symmetric=True)
+
+    def _grid(self) -> Grid:
+        return Grid(self.format, positive(self.step), torch.zeros_like(self.step))
+
+
+class LsqPlusActivation(nn.Module):
+    """An activation with a learned step and offset, which begin with the first batch."""
+
+    seen: Tensor
+
+    def __init__(self, format: Int = Int(4)) -> None:  # noqa: B008
+        super().__init__()
+        self.format = format
+        self.step = nn.Parameter(torch.ones(()))
+        self.offset = nn.Parameter(torch.zeros(()))  # the real number of the lowest code
+        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation's quantized numbers; as it is before the first batch of training."""
+        if self.training and not bool(self.seen):
+            self._begin(x.detach())
+        if not bool(self.seen):
+            return x
+        grid = self._grid()
+        low, high = grid.bounds(x)
+        levels = grid.levels(x).detach()
+        v = (x / grid.scale).detach()
+        inside = (v >= low) & (v <= high)
+        gain = (max(1, x[0].numel()) * (high - low)).rsqrt()
+        slope = torch.where(inside, levels - v, levels - low) * gain
+        moved = grid.scale * slope + self.offset * torch.where(inside, 0.0, gain)
+        return straight_through(grid.real(levels), torch.where(inside, x, 0.0) + moved)
+
+    def _begin(self, x: Tensor) -> None:
+        statistics = Mse(self.format).begin()
+        statistics.update(x.float().cpu())
+        found = Grid.of(statistics.params(), x)
+        with torch.no_grad():
+            self.step.copy_(found.scale)
+            self.offset.copy_(found.real(self.format.qmin - found.zero_point))
+        self.seen.fill_(True)
+
+    def params(self) -> QuantParams:
+        """What was learned."""
+        if not bool(self.seen):
+            raise no_data()
+        return self._grid().params(symmetric=False)
+
+    def _grid(self) -> Grid:
+        step = positive(self.step)
+        lowest, highest = self.format.qmin, self.format.qmax
+        zero_point = (lowest - self.offset / step).round().clamp(lowest, highest)
+        return Grid(self.format, step, zero_point.detach())
