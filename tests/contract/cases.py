@@ -39,8 +39,11 @@ from intact.qat import (
     MinMaxWeight,
     MovingAverageActivation,
     PactActivation,
+    TernaryWeight,
     TqtActivation,
     TqtWeight,
+    TtqWeight,
+    XnorWeight,
 )
 
 OBSERVERS: tuple[Observer, ...] = (
@@ -113,6 +116,12 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     partial(TqtWeight, format=Int(2, narrow=True)),
     partial(TqtWeight, format=Int(4), granularity=PerChannel()),
     partial(TqtWeight, format=Int(4), granularity=PerGroup(2)),
+    XnorWeight,
+    partial(XnorWeight, granularity=PerTensor()),
+    TernaryWeight,
+    partial(TernaryWeight, granularity=PerGroup(2)),
+    TtqWeight,
+    partial(TtqWeight, granularity=PerChannel()),
 )
 
 FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (

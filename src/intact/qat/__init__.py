@@ -10,7 +10,10 @@ from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
+from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
+from intact.qat.ttq import TtqWeight
+from intact.qat.xnor import XnorWeight
 
 __all__ = [
     "BinaryWeight",
@@ -25,9 +28,12 @@ __all__ = [
     "PactActivation",
     "QatRule",
     "SignActivation",
+    "TernaryWeight",
     "TqtActivation",
     "TqtWeight",
     "TrainableNetwork",
+    "TtqWeight",
+    "XnorWeight",
     "binary_groups",
     "clip_after_steps",
     "clip_binary_weights",
