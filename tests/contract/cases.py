@@ -30,6 +30,8 @@ from intact.ptq import (
 )
 from intact.qat import (
     BinaryWeight,
+    DorefaActivation,
+    DorefaWeight,
     FakeActivation,
     FakeWeight,
     LsqActivation,
@@ -122,9 +124,12 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     partial(TernaryWeight, granularity=PerGroup(2)),
     TtqWeight,
     partial(TtqWeight, granularity=PerChannel()),
+    DorefaWeight,
+    partial(DorefaWeight, bits=2),
+    partial(DorefaWeight, bits=7),
 )
 
-FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
+CALIBRATED: tuple[Callable[[], FakeActivation], ...] = (
     MovingAverageActivation,
     partial(MovingAverageActivation, format=Int(8), symmetric=True, decay=0.9),
     partial(MovingAverageActivation, format=Int(4), delay=0),
@@ -138,4 +143,10 @@ FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
     TqtActivation,
     partial(TqtActivation, format=Int(3)),
     partial(TqtActivation, format=Int(16)),
+)
+
+FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
+    *CALIBRATED,
+    DorefaActivation,
+    partial(DorefaActivation, format=Int(1, signed=False)),
 )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from intact.errors import CalibrationError
-from tests.contract.cases import FAKE_ACTIVATIONS, FAKE_WEIGHTS
+from tests.contract.cases import CALIBRATED, FAKE_ACTIVATIONS, FAKE_WEIGHTS
 
 WEIGHT_SHAPES = ((8, 4), (6, 4, 3, 3), (5, 8, 3))
 
@@ -68,15 +68,17 @@ class TestFakeWeight:
         assert quantizer.freeze(zeros).dequantize().tolist() == quantizer(zeros).tolist()
 
 
+@pytest.mark.parametrize("make", CALIBRATED, ids=str)
+def test_before_any_data_an_activation_passes_and_has_no_parameters(make: object) -> None:
+    assert callable(make)
+    quantizer, x = make().eval(), _activation()
+    assert quantizer(x) is x
+    with pytest.raises(CalibrationError, match="training mode"):
+        quantizer.params()
+
+
 @pytest.mark.parametrize("make", FAKE_ACTIVATIONS, ids=str)
 class TestFakeActivation:
-    def test_before_any_data_it_passes_and_has_no_parameters(self, make: object) -> None:
-        assert callable(make)
-        quantizer, x = make().eval(), _activation()
-        assert quantizer(x) is x
-        with pytest.raises(CalibrationError, match="training mode"):
-            quantizer.params()
-
     @pytest.mark.parametrize("positive", [False, True])
     def test_its_numbers_are_those_of_its_codes(self, make: object, positive: bool) -> None:
         assert callable(make)

@@ -2,6 +2,7 @@
 
 from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.binary_updates import binary_groups, clip_after_steps, clip_binary_weights
+from intact.qat.dorefa import DorefaActivation, DorefaWeight
 from intact.qat.finish import finish
 from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.lsq_plus import LsqPlusActivation, LsqPlusWeight
@@ -17,6 +18,8 @@ from intact.qat.xnor import XnorWeight
 
 __all__ = [
     "BinaryWeight",
+    "DorefaActivation",
+    "DorefaWeight",
     "FakeActivation",
     "FakeWeight",
     "LsqActivation",
