@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
@@ -27,7 +27,26 @@ class Rule(Generic[W, A]):
     activation: A | None = None  # None: stays float
 
 
-def select(rules: Sequence[Rule[W, A]], names: Iterable[str]) -> dict[str, Rule[W, A]]:
+class Matching(Protocol):
+    """What has a glob: `Rule`, and what training has in its place."""
+
+    @property
+    def match(self) -> str:
+        """The glob."""
+
+
+class ForWeight(Protocol[W]):
+    """What says how a weight is quantized."""
+
+    @property
+    def weight(self) -> W | None:
+        """None: it stays float."""
+
+
+R = TypeVar("R", bound=Matching)
+
+
+def select(rules: Sequence[R], names: Iterable[str]) -> dict[str, R]:
     """The rule of each name; a name that no rule matches is absent.
 
     Raises:
@@ -37,7 +56,7 @@ def select(rules: Sequence[Rule[W, A]], names: Iterable[str]) -> dict[str, Rule[
     for rule in rules:
         if rule.match != "*" and not any(fnmatchcase(name, rule.match) for name in known):
             raise ValueError(f'no layer or input matches "{rule.match}"{_hint(rule.match, known)}')
-    chosen: dict[str, Rule[W, A]] = {}
+    chosen: dict[str, R] = {}
     for name in known:
         matching = [rule for rule in rules if fnmatchcase(name, rule.match)]
         if matching:
@@ -46,7 +65,7 @@ def select(rules: Sequence[Rule[W, A]], names: Iterable[str]) -> dict[str, Rule[
 
 
 def weight_methods(
-    graph: Graph[FloatOp], chosen: Mapping[str, Rule[W, A]]
+    graph: Graph[FloatOp], chosen: Mapping[str, ForWeight[W]]
 ) -> dict[str, tuple[Node[FloatOp], W]]:
     """What each weight gets, by the constant's name, and the first node that reads it.
 

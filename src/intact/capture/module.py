@@ -1,6 +1,6 @@
 """Graph to nn.Module: a captured network in torch, for calibration and training."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from intact.capture.torch_ops import compute
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Value, with_batch
+from intact.ir.graph import Graph, Node, Value, with_batch
 
 OnValue: TypeAlias = Callable[[str, Tensor], Tensor | None]
+OnNode: TypeAlias = Callable[[Node[FloatOp], Mapping[str, Tensor]], Tensor | None]
 
 _HAS_WEIGHTS = (
     ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding,
@@ -74,6 +75,7 @@ class CapturedModule(nn.Module):
         inputs: Sequence[Tensor],
         on_value: OnValue | None = None,
         on_constant: OnValue | None = None,
+        on_node: OnNode | None = None,
     ) -> tuple[Tensor, ...]:
         """The outputs; a value is freed after its last reader.
 
@@ -82,6 +84,8 @@ class CapturedModule(nn.Module):
             on_value: called once with the name and tensor of every input and of what every node
                 writes, in order; a tensor that it returns is used in its place.
             on_constant: the same for the constants that a node is about to read.
+            on_node: called with every node and the values so far, constants not among them; a
+                tensor that it returns is taken for the node's result.
 
         Raises:
             ValueError: if the inputs do not have the graph's number and shapes.
@@ -91,9 +95,11 @@ class CapturedModule(nn.Module):
         for value, tensor in zip(self._graph.inputs, inputs, strict=True):
             env[value.name] = _seen(on_value, value.name, tensor)
         for node, dead in zip(self._graph.nodes, self._last_reads, strict=True):
-            read = [self._read(value.name, env, on_constant) for value in node.inputs]
-            result = compute(node.op, read, batch=batch, training=self.training)
-            del read
+            result = None if on_node is None else on_node(node, env)
+            if result is None:
+                read = [self._read(value.name, env, on_constant) for value in node.inputs]
+                result = compute(node.op, read, batch=batch, training=self.training)
+                del read
             env[node.name] = _seen(on_value, node.name, result)
             del result
             for name in dead:

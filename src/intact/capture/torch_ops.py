@@ -110,6 +110,10 @@ def _slice(op: ops.Slice, x: Tensor) -> Tensor:
     return x[(slice(None),) * op.axis + (slice(op.start, op.stop, op.step),)]
 
 
+def _clamp(op: ops.Clamp, x: Tensor) -> Tensor:
+    return x if op.low is None and op.high is None else x.clamp(op.low, op.high)
+
+
 def _channel_clamp(_: ops.ChannelClamp, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     column = (-1, *(1,) * (x.dim() - 2))
     return torch.minimum(torch.maximum(x, low.reshape(column)), high.reshape(column))
@@ -138,7 +142,7 @@ _COMPUTE: dict[type[FloatOp], Callable[..., Tensor]] = {
     ops.Mul: lambda _, a, b: a * b,
     ops.Concat: lambda op, *parts: torch.cat(parts, op.axis),
     ops.Relu: lambda _, x: functional.relu(x),
-    ops.Clamp: lambda op, x: x.clamp(op.low, op.high),
+    ops.Clamp: _clamp,
     ops.LeakyRelu: lambda op, x: functional.leaky_relu(x, op.slope),
     ops.HardSigmoid: lambda _, x: functional.hardsigmoid(x),
     ops.HardSwish: lambda _, x: functional.hardswish(x),

@@ -127,7 +127,10 @@ class Relu:
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
-    """min(max(x, low), high); ReLU6 is Clamp(0, 6). None: no bound on that side."""
+    """min(max(x, low), high); ReLU6 is Clamp(0, 6). None: no bound on that side.
+
+    Without bounds it is the identity, whose result may have codes of its own.
+    """
 
     low: float | None
     high: float | None

@@ -1,5 +1,6 @@
 """Quantization-aware training: quantizers that train, and the network that holds them."""
 
+from intact.qat.batchnorm import BatchNormTraining, Fold
 from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.binary_updates import binary_groups, clip_after_steps, clip_binary_weights
 from intact.qat.dorefa import DorefaActivation, DorefaWeight
@@ -10,18 +11,21 @@ from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
 from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
-from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
+from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
 from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
 from intact.qat.ttq import TtqWeight
 from intact.qat.xnor import XnorWeight
 
 __all__ = [
+    "BatchNormTraining",
     "BinaryWeight",
     "DorefaActivation",
     "DorefaWeight",
     "FakeActivation",
     "FakeWeight",
+    "Fold",
+    "GradientQuantizer",
     "LsqActivation",
     "LsqPlusActivation",
     "LsqPlusWeight",

@@ -7,6 +7,8 @@ Where the factor is negative the grid is mirrored: real = s (q - z) becomes
     -real = s (q' - z'),    q' = qmin + qmax - q,    z' = qmin + qmax - z.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -24,10 +26,13 @@ from intact.passes.drop_dropout import drop_dropout
 from intact.passes.fold_batchnorm import affine, along_outputs, folded_into
 from intact.passes.inference import for_inference
 from intact.passes.placement import HasWeight
-from intact.qat.network import TrainableNetwork, oriented
+from intact.qat.protocol import oriented
+
+if TYPE_CHECKING:
+    from intact.qat.network import TrainableNetwork
 
 
-def finish(network: TrainableNetwork) -> QuantizedModel:
+def finish(network: "TrainableNetwork") -> QuantizedModel:
     """The network as it was trained, its BatchNorms folded with their running statistics.
 
     Raises:
@@ -44,8 +49,10 @@ def finish(network: TrainableNetwork) -> QuantizedModel:
             continue
         before = layers.get(node.name)
         if before is not None and before.inputs[1].name in network.weights:
-            codes = _frozen(network, before.inputs[1].name)
-            weights[name] = _scaled(codes, node.op, factors.get(node.name))
+            codes, applied = _frozen(network, before)
+            factor = factors.get(node.name)
+            factor = factor if factor is None else _without(factor, applied)
+            weights[name] = _scaled(codes, node.op, factor)
         elif (make := network.chosen[node.name].weight) is not None:  # a BatchNorm of its own
             weight = torch.from_numpy(graph.constants[name].copy())
             weights[name] = make(weight).freeze(weight)
@@ -70,14 +77,24 @@ def _factors(trained: Graph[FloatOp], graph: Graph[FloatOp]) -> dict[str, F64]:
     return factors
 
 
-def _frozen(network: TrainableNetwork, name: str) -> QTensor:
-    """The codes of a weight, in the layer's own order of axes."""
+def _frozen(network: "TrainableNetwork", node: Node[FloatOp]) -> tuple[QTensor, F64]:
+    """The codes of a weight, in the layer's own order of axes, and the factor that they hold."""
+    name = node.inputs[1].name
     op, quantizer = network.weights[name]
-    codes = quantizer.freeze(oriented(op, network.network.constant(name).detach()))
+    weight = oriented(op, network.network.constant(name).detach())
+    factor = network.factor(node.name, weight).detach()
+    codes = quantizer.freeze(weight * factor)
+    applied = factor.cpu().numpy().astype(np.float64).ravel()
     if not isinstance(op, ops.ConvTranspose):
-        return codes
+        return codes, applied
     assert isinstance(codes, ScaledTensor)
-    return codes.swapped()
+    return codes.swapped(), applied
+
+
+def _without(factor: F64, applied: F64) -> F64:
+    """What is left of a factor; exactly 1 where float32 had applied it."""
+    left: F64 = np.where(factor.astype(np.float32) == applied, 1.0, factor / applied)
+    return left
 
 
 def _scaled(weight: QTensor, op: FloatOp, factor: F64 | None) -> QTensor:

@@ -1,33 +1,45 @@
 """prepare: a captured network whose weights and activations are quantized while it trains."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from intact.capture.module import from_graph
+from intact.capture.torch_ops import compute
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph
+from intact.ir.graph import Graph, Node
 from intact.numerics.formats import Int
 from intact.observers import constant_params, fake_quantize
 from intact.passes.drop_dropout import drop_dropout
 from intact.passes.fold_batchnorm import folded_into
 from intact.passes.inference import for_inference
+from intact.passes.input_codes import input_codes
 from intact.passes.placement import (
     Fixed,
+    HasWeight,
     Observed,
     Place,
     Shared,
     fixed_params,
     placement,
 )
+from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
+from intact.qat.integers import Integers
 from intact.qat.noise import separate
-from intact.qat.protocol import FakeActivation, FakeWeight, QatRule
+from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
 from intact.rules import select, weight_methods
 
+_UNFOLDED = BatchNormTraining()
 
-def prepare(graph: Graph[FloatOp], rules: Sequence[QatRule]) -> "TrainableNetwork":
+
+def prepare(
+    graph: Graph[FloatOp],
+    rules: Sequence[QatRule],
+    batchnorm: BatchNormTraining = _UNFOLDED,
+) -> "TrainableNetwork":
     """The network with a quantizer for each weight and activation, as the rules say.
 
     Args:
@@ -35,11 +47,12 @@ def prepare(graph: Graph[FloatOp], rules: Sequence[QatRule]) -> "TrainableNetwor
         rules: The first that matches a node decides on its weight and its output, or a graph
             input's. The output of a layer with a BatchNorm or a fused activation is what these
             give: it is not rounded before. Names are those of the network without BatchNorm.
+        batchnorm: How the BatchNorms behind layers train.
 
     Raises:
         ValueError: if a rule matches nothing, or layers that share a weight have several rules.
     """
-    return TrainableNetwork(graph, tuple(rules))
+    return TrainableNetwork(graph, tuple(rules), batchnorm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +81,45 @@ class _Plan:
 class TrainableNetwork(nn.Module):
     """A network with quantizers; its parameters, and the quantizers', train like any others.
 
+    In training mode it computes from quantized numbers in float32, with gradients: `simulate`. In
+    evaluation mode it runs the integers that `convert` gives: what is evaluated is what ships. Only
+    while quantizers have seen no data does it simulate there too.
+
     The state dict has the names of the captured network; a weight's quantizer is beside it,
     ``<weight>_quantizer``, that of a value is ``<value>.quantizer``.
     """
 
-    def __init__(self, graph: Graph[FloatOp], rules: tuple[QatRule, ...]) -> None:
+    frozen: Tensor
+    batches: Tensor
+
+    def __init__(
+        self, graph: Graph[FloatOp], rules: tuple[QatRule, ...], batchnorm: BatchNormTraining
+    ) -> None:
         super().__init__()
+        graph, self.chosen = _with_inputs(graph, rules)
         self.network = from_graph(graph)
         inference = for_inference(graph)
-        names = [value.name for value in inference.inputs]
-        self.chosen = select(rules, names + [node.name for node in inference.nodes])
         self._plan = _Plan.of(graph, inference)
         self.weights: dict[str, tuple[FloatOp, FakeWeight]] = {}  # by the constant's name
         self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
+        self.gradients: dict[str, GradientQuantizer] = {}  # by the layer's name
+        self._batchnorm = batchnorm
+        self._norms = {} if batchnorm.fold is Fold.NONE else _norms(graph, self._plan.trained)
+        self._moments: dict[str, tuple[Tensor, Tensor]] = {}  # of this batch, by the BatchNorm
+        self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self._integers = Integers()
         for name, (node, make) in weight_methods(graph, self.chosen).items():
-            self._add_weight(name, node.op, make(oriented(node.op, self.network.constant(name))))
+            weight = oriented(node.op, self.network.constant(name))
+            self._add_weight(name, node.op, make(weight * self.factor(node.name, weight)))
         for name, place in self._plan.places.items():
             rule = self.chosen.get(name)  # a constant has none
             if rule is not None and rule.activation is not None and isinstance(place, Observed):
                 self._add_activation(name, rule.activation())
+        for node in graph.nodes:
+            rule = self.chosen.get(node.name)
+            if rule is not None and rule.gradient is not None and isinstance(node.op, HasWeight):
+                self._add_gradient(node.name, rule.gradient())
         self._values = {self._plan.trained.get(name, name): name for name in self._plan.places}
         self.formats = _formats(self.chosen)
         found = constant_params(inference, self.formats)
@@ -104,12 +137,74 @@ class TrainableNetwork(nn.Module):
         self.network.attach(f"{name}.quantizer", quantizer)
         self.activations[name] = quantizer
 
+    def _add_gradient(self, name: str, quantizer: GradientQuantizer) -> None:
+        assert isinstance(quantizer, nn.Module)
+        self.network.attach(f"{name}.gradient_quantizer", quantizer)
+        self.gradients[name] = quantizer
+
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The graph's output, or a tuple of them, computed from quantized numbers."""
-        outputs = self.network.run(inputs, self._value, self._constant)
+        """The graph's output, or a tuple of them: simulated in training, else in integers."""
+        outputs = None if self.training else self._integers(self, inputs)
+        return self.simulate(*inputs) if outputs is None else outputs
+
+    def simulate(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The same computed in float32 from quantized numbers, with gradients."""
+        if self.training:
+            self.batches += 1
+        outputs = self.network.run(inputs, self._value, self._constant, self._node)
+        self._moments.clear()
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def freeze_batchnorm(self) -> None:
+        """From now on BatchNorms compute with their moving averages, which stand still."""
+        self.frozen.fill_(True)
+
+    @property
+    def batchnorm_frozen(self) -> bool:
+        """Whether BatchNorms compute with their moving averages, which stand still."""
+        after = self._batchnorm.freeze_after
+        return bool(self.frozen) or (after is not None and int(self.batches) > after)
+
+    def factor(self, layer: str, weight: Tensor) -> Tensor:
+        """What a layer's weight (O, ...) is multiplied by before it is quantized."""
+        if layer not in self._norms:
+            return torch.ones((), device=weight.device)
+        return along_outputs(self._norm(self._norms[layer]).factor(), weight)
+
+    def _norm(self, node: Node[FloatOp]) -> Norm:
+        assert isinstance(node.op, ops.BatchNorm)
+        return Norm(node.op, *(self.network.constant(value.name) for value in node.inputs[1:]))
+
+    def _node(self, node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
+        if node.name in self._norms:
+            return self._folded(node, values[node.inputs[0].name])
+        if not isinstance(node.op, ops.BatchNorm):
+            return None
+        x, norm = values[node.inputs[0].name], self._norm(node)
+        if node.name in self._moments:
+            return norm.apply(x, *self._moments[node.name])
+        if self.training and self.batchnorm_frozen:
+            return norm.apply(x, norm.mean, norm.variance)
+        return None
+
+    def _folded(self, node: Node[FloatOp], x: Tensor) -> Tensor:
+        """A layer whose weight is quantized with the factor of its BatchNorm, and without it."""
+        weight, *bias = (self.network.constant(value.name) for value in node.inputs[1:])
+        follower = self._norms[node.name]
+        norm, fold, variance = self._norm(follower), self._batchnorm.fold, None
+        if self.training and not self.batchnorm_frozen and fold is not Fold.ONE_CONV:
+            raw = compute(node.op, [x, weight, *bias], batch=len(x), training=True)
+            self._moments[follower.name] = norm.moments(raw)
+            if fold is Fold.BATCH:
+                _, variance = self._moments[follower.name]
+        op, quantizer = self.weights[node.inputs[1].name]
+        factor = along_outputs(norm.factor(variance), weight)
+        quantized = oriented(op, quantizer(oriented(op, weight) * factor) / factor)
+        return compute(node.op, [x, quantized, *bias], batch=len(x), training=True)
+
     def _value(self, name: str, x: Tensor) -> Tensor | None:
+        if name in self.gradients and x.requires_grad:
+            x.register_hook(self.gradients[name])  # type: ignore[no-untyped-call]
         name = self._values.get(name, "")
         place = self._plan.places.get(name)
         if isinstance(place, Fixed):
@@ -133,6 +228,37 @@ class TrainableNetwork(nn.Module):
         return f"{len(self.weights)} weights, {len(self.activations)} activations"
 
 
+def _with_inputs(
+    graph: Graph[FloatOp], rules: tuple[QatRule, ...]
+) -> tuple[Graph[FloatOp], dict[str, QatRule]]:
+    """The graph with codes for the inputs of layers, and the rule of each value."""
+    inference = for_inference(graph)
+    names = [value.name for value in inference.inputs]
+    chosen = select(rules, names + [node.name for node in inference.nodes])
+    made = {
+        node.name: chosen[node.name].input
+        for node in inference.nodes
+        if node.name in chosen and isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear)
+    }
+    layers = [name for name, make in made.items() if make is not None]
+    graph, read = input_codes(graph, inference, layers)
+    for layer, value in read.items():
+        chosen[value] = replace(chosen.get(value, QatRule()), activation=made[layer])
+    return graph, chosen
+
+
+def _norms(graph: Graph[FloatOp], trained: Mapping[str, str]) -> dict[str, Node[FloatOp]]:
+    """The BatchNorm that alone is folded into a layer, by the layer's name."""
+    nodes = graph.producers()
+    found: dict[str, Node[FloatOp]] = {}
+    for layer, name in trained.items():
+        direct = nodes[name].inputs[0].name == layer
+        op = nodes[layer].op
+        if direct and not (isinstance(op, ops.ConvTranspose) and op.groups > 1):
+            found[layer] = nodes[name]
+    return found
+
+
 def _formats(chosen: Mapping[str, QatRule]) -> dict[str, tuple[Int, bool]]:
     """The format of each node's activation, with a zero point."""
     makers = {rule.activation for rule in chosen.values() if rule.activation is not None}
@@ -147,8 +273,3 @@ def _formats(chosen: Mapping[str, QatRule]) -> dict[str, tuple[Int, bool]]:
 def _of_batchnorms(graph: Graph[FloatOp]) -> set[str]:
     norms = (node for node in graph.nodes if isinstance(node.op, ops.BatchNorm))
     return {value.name for node in norms for value in node.inputs[1:]}
-
-
-def oriented(op: FloatOp, weight: Tensor) -> Tensor:
-    """A weight with output channels along axis 0, and back: of a ConvTranspose they are axis 1."""
-    return weight.transpose(0, 1) if isinstance(op, ops.ConvTranspose) else weight

@@ -1,14 +1,16 @@
 """The sockets of training: what stands in for a weight or an activation while it is trained."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
 from intact.errors import CalibrationError
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QTensor, QuantParams
-from intact.rules import Rule
 
 
 class FakeWeight(Protocol):
@@ -44,6 +46,11 @@ class FakeActivation(Protocol):
         """
 
 
+def oriented(op: FloatOp, weight: Tensor) -> Tensor:
+    """A weight with output channels along axis 0, and back: of a ConvTranspose they are axis 1."""
+    return weight.transpose(0, 1) if isinstance(op, ops.ConvTranspose) else weight
+
+
 def no_data() -> CalibrationError:
     """The error of an activation that never ran in training mode."""
     return CalibrationError(
@@ -51,4 +58,28 @@ def no_data() -> CalibrationError:
     )
 
 
-QatRule: TypeAlias = Rule[Callable[[Tensor], FakeWeight], Callable[[], FakeActivation]]
+class GradientQuantizer(Protocol):
+    """An `nn.Module` that rounds the gradient which arrives at a layer's output."""
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        """The gradient that goes on backwards; of the same shape and dtype."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatRule:
+    """What the nodes whose names match the glob get: the first rule that matches decides.
+
+    `match` is that of `intact.rules.Rule`. Makers are called once for each tensor that they
+    quantize: ``QatRule(weight=partial(LsqWeight, format=Int(4, narrow=True)))``.
+
+    A layer's `input` is for its reading alone: a value that others read too, such as the residual
+    stream, keeps what its own rule gives it, and the layer reads codes of its own, named
+    ``<layer>.input``. A value that nothing else reads gets the `input` of its reader in place of
+    its own `activation`, and is rounded once.
+    """
+
+    match: str = "*"
+    weight: Callable[[Tensor], FakeWeight] | None = None  # None: stays float
+    activation: Callable[[], FakeActivation] | None = None  # of the output; None: stays float
+    input: Callable[[], FakeActivation] | None = None  # None: as it comes
+    gradient: Callable[[], GradientQuantizer] | None = None  # at the layer's output; None: float
