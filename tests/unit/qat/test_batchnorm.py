@@ -33,6 +33,11 @@ COARSE = QatRule(
 )
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 class Block(nn.Module):
     """Convolutions with BatchNorm; one gain is negative, one 0."""
 
@@ -58,7 +63,6 @@ def prepared(model: nn.Module, rule: QatRule, batchnorm: BatchNormTraining) -> T
 
 @pytest.mark.parametrize("fold", FOLDS)
 def test_without_rounding_it_trains_like_a_batchnorm(fold: Fold) -> None:
-    torch.manual_seed(0)
     model = Block().train()
     network = prepared(model, FINE, BatchNormTraining(fold=fold)).train()
     wanted, found = model(images()), network(images())
