@@ -5,6 +5,9 @@ from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.binary_updates import binary_groups, clip_after_steps, clip_binary_weights
 from intact.qat.dorefa import DorefaActivation, DorefaWeight
 from intact.qat.finish import finish
+from intact.qat.linear_quant import LinearActivation, LinearGradient, LinearWeight
+from intact.qat.log_quant import LogGradient, LogWeight
+from intact.qat.low_bit_updates import binary_groups, clip_after_steps, clip_weights
 from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.lsq_plus import LsqPlusActivation, LsqPlusWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
@@ -26,6 +29,11 @@ __all__ = [
     "FakeWeight",
     "Fold",
     "GradientQuantizer",
+    "LinearActivation",
+    "LinearGradient",
+    "LinearWeight",
+    "LogGradient",
+    "LogWeight",
     "LsqActivation",
     "LsqPlusActivation",
     "LsqPlusWeight",
@@ -43,7 +51,7 @@ __all__ = [
     "XnorWeight",
     "binary_groups",
     "clip_after_steps",
-    "clip_binary_weights",
+    "clip_weights",
     "finish",
     "penalty",
     "prepare",

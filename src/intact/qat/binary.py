@@ -8,7 +8,7 @@ Courbariaux, Hubara et al. 2016, "Binarized neural networks" (arXiv 1602.02830);
     backward:  dx = dy where |x| <= 1, else 0: the gradient of hard tanh, at what was binarized
 
 There is no scale; a BatchNorm behind the layer takes care of it. The paper's neurons are stochastic
-or not, its weights are not. What belongs to training them is in `binary_updates`: weights are
+or not, its weights are not. What belongs to training them is in `low_bit_updates`: weights are
 clipped to [-1, 1] after each update.
 """
 
@@ -50,6 +50,10 @@ class BinaryWeight(nn.Module):
         """The weight as codes; never stochastic."""
         codes = Binary().encode(x.detach().cpu().numpy())
         return ScaledTensor(codes, QuantParams(Binary(), _ONE))
+
+    def clip(self, weight: Tensor) -> None:
+        """Clips a weight to [-1, 1], in place."""
+        weight.clamp_(-1, 1)
 
 
 class SignActivation(nn.Module):

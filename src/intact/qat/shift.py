@@ -15,3 +15,10 @@ def ap2(x: Tensor) -> Tensor:
     mantissa, exponent = torch.frexp(x.detach())
     rounded = exponent - (mantissa.abs() < math.sqrt(0.5)).to(exponent.dtype)
     return torch.sign(mantissa) * torch.ldexp(torch.ones_like(x), rounded)
+
+
+def power_above(x: Tensor) -> Tensor:
+    """The least power of two that is not below x, which is positive; 1 for 0."""
+    mantissa, exponent = torch.frexp(x.detach())
+    power = torch.ldexp(torch.ones_like(x), exponent - (mantissa == 0.5).to(exponent.dtype))
+    return torch.where(x > 0, power, 1.0)

@@ -1,6 +1,6 @@
 import torch
 
-from intact.qat.shift import ap2
+from intact.qat.shift import ap2, power_above
 
 
 def test_nearest_powers_of_two_in_logarithm() -> None:
@@ -22,3 +22,8 @@ def test_every_power_is_its_own_and_the_middle_is_the_root() -> None:
 def test_it_is_the_rounded_logarithm() -> None:
     x = torch.randn(10_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(ap2(x), x.sign() * 2.0 ** x.abs().log2().round())
+
+
+def test_the_power_above() -> None:
+    x = torch.tensor([0.0, 0.5, 0.51, 1.0, 3.0, 4.0])
+    assert power_above(x).tolist() == [1.0, 0.5, 1.0, 1.0, 4.0, 4.0]

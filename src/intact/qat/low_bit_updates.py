@@ -1,16 +1,15 @@
-"""What an update does to binary weights besides the optimizer (Courbariaux, Hubara et al. 2016).
+"""What updates of binary and other low-bit weights do besides the optimizer's step.
 
-Weights are clipped to [-1, 1] after each update: outside, no gradient would bring them back, and
-the update has no further effect on their signs. Their learning rate is multiplied by Glorot's
-factor 1 / sqrt(1.5 / (fan_in + fan_out)), and they have no weight decay, which would pull them to
-where their signs flip.
+Courbariaux, Hubara et al. 2016, "Binarized neural networks" (arXiv 1602.02830): weights are clipped
+to [-1, 1] after each update, since outside no gradient would bring them back and a larger magnitude
+changes nothing. The learning rate of binary weights is multiplied by Glorot's factor 1 / sqrt(1.5 /
+(fan_in + fan_out)), and they have no weight decay, which would pull them to where their signs flip.
 
-    groups = binary_groups(network, lr=0.003)
-    optimizer = torch.optim.Adam(groups, lr=0.003)
+    optimizer = torch.optim.Adam(binary_groups(network, lr=0.003))
     clip_after_steps(network, optimizer)  # from now on: no call in the loop is needed
 """
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,22 +21,31 @@ from intact.qat.network import TrainableNetwork
 from intact.qat.shift import ap2
 
 
-def clip_binary_weights(network: TrainableNetwork) -> None:
-    """Clips what `BinaryWeight` stands for to [-1, 1]; a loop calls it after each update."""
+@runtime_checkable
+class Clipped(Protocol):
+    """A quantizer whose weight is clipped after each update."""
+
+    def clip(self, weight: Tensor) -> None:
+        """Clips it in place."""
+
+
+def clip_weights(network: TrainableNetwork) -> None:
+    """Clips the weights whose quantizers want it; a loop may call it after each update."""
     with torch.no_grad():
-        for weight in _binary_weights(network):
-            weight.clamp_(-1, 1)
+        for name, (_, quantizer) in network.weights.items():
+            if isinstance(quantizer, Clipped):
+                quantizer.clip(network.network.constant(name))
 
 
 def clip_after_steps(network: TrainableNetwork, optimizer: Optimizer) -> RemovableHandle:
-    """Has the optimizer clip binary weights after each of its steps, in whatever loop.
+    """Has the optimizer call `clip_weights` after each of its steps, in whatever loop.
 
     Returns:
-        What removes it: ``handle.remove()``.
+        What ends it: ``handle.remove()``.
     """
 
     def clip(*_: object) -> None:
-        clip_binary_weights(network)
+        clip_weights(network)
 
     return optimizer.register_step_post_hook(clip)
 
@@ -52,11 +60,13 @@ def binary_groups(
         lr: The learning rate of the others.
         shift: Whether Glorot's factor is rounded to a power of two, as in shift-based training.
     """
-    binary = _binary_weights(network)
+    names = [name for name, (_, q) in network.weights.items() if isinstance(q, BinaryWeight)]
+    binary = [network.network.constant(name) for name in names]
     known = {id(weight) for weight in binary}
     others = [p for p in network.parameters() if id(p) not in known]
     groups: list[dict[str, Any]] = [{"params": others, "lr": lr}] if others else []
     for weight in binary:
+        assert isinstance(weight, nn.Parameter)
         factor = glorot_factor(weight)
         factor = float(ap2(torch.tensor(factor))) if shift else factor
         groups.append({"params": [weight], "lr": lr * factor, "weight_decay": 0.0})
@@ -67,9 +77,3 @@ def glorot_factor(weight: Tensor) -> float:
     """1 / sqrt(1.5 / (fan_in + fan_out)), a kernel's positions counted in both."""
     fans = weight.shape[0] + weight.shape[1]
     return float((fans * weight[0, 0].numel() / 1.5) ** 0.5)
-
-
-def _binary_weights(network: TrainableNetwork) -> list[nn.Parameter]:
-    found = [n for n, (_, q) in network.weights.items() if isinstance(q, BinaryWeight)]
-    parameters = [network.network.constant(name) for name in found]
-    return [p for p in parameters if isinstance(p, nn.Parameter)]

@@ -1,0 +1,154 @@
+"""LinearQuant of QNN: k bits over a range that is a power of two.
+
+Hubara et al. 2016, "Quantized neural networks" (arXiv 1609.07061), section 3.
+
+    forward:   y = clip(s round(x / s), -limit, limit - s),    s = limit / 2**(k - 1)
+    backward:  dx = dy where |x| <= limit, else 0
+
+Of an activation without negative numbers in its first batch s = limit / 2**k, the codes are those
+of 0 to limit - s, and the gradient passes where 0 <= x <= limit. The paper's limit is 1, the range
+of hard tanh; the default follows the numbers, as the weights of a network trained before are much
+smaller than 1. Weights of a given limit are clipped to it after each update (`clip_after_steps`).
+
+Gradients, k = 6: the same with the limit just above the largest magnitude.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from intact.numerics.formats import Int
+from intact.numerics.granularity import Granularity, PerTensor
+from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.observers.params import SMALLEST_SCALE
+from intact.qat.grid import Grid, first_zero_point, in_groups
+from intact.qat.protocol import no_data
+from intact.qat.shift import power_above
+from intact.qat.straight_through import straight_through
+
+_PER_TENSOR = PerTensor()
+
+
+class LinearWeight(nn.Module):
+    """A weight of k bits.
+
+    Args:
+        weight: Not looked at.
+        format: The codes, signed.
+        limit: A power of two; None: the least that is not below the weight's largest magnitude.
+        granularity: What shares a limit of None.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,  # noqa: ARG002
+        format: Int = Int(4),  # noqa: B008
+        limit: float | None = None,
+        granularity: Granularity = _PER_TENSOR,
+    ) -> None:
+        super().__init__()
+        _check(limit)
+        self.format, self.limit, self.granularity = format, limit, granularity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight's quantized numbers."""
+        return _passed(x, self._grid(x))
+
+    def freeze(self, x: Tensor) -> ScaledTensor:
+        """The weight as codes."""
+        return self._grid(x).codes(x, symmetric=True)
+
+    def clip(self, weight: Tensor) -> None:
+        """Clips a weight of given limit to it, in place."""
+        if self.limit is not None:
+            weight.clamp_(-self.limit, self.limit)
+
+    def _grid(self, x: Tensor) -> Grid:
+        parts, scales = in_groups(x.detach(), self.granularity)
+        limit = power_above(parts.abs().amax(1)).reshape(scales)
+        if self.limit is not None:
+            limit = torch.full_like(limit, self.limit)
+        step = (limit / 2 ** (self.format.bits - 1)).clamp_min(SMALLEST_SCALE)
+        return Grid(self.format, step, torch.zeros_like(step))
+
+
+class LinearActivation(nn.Module):
+    """An activation of k bits.
+
+    Args:
+        format: The codes, signed.
+        limit: A power of two; None: the least not below the first batch's largest magnitude.
+    """
+
+    limit: Tensor
+    zero_point: Tensor
+    seen: Tensor
+
+    def __init__(
+        self,
+        format: Int = Int(4),  # noqa: B008
+        limit: float | None = None,
+    ) -> None:
+        super().__init__()
+        _check(limit)
+        self.format, self._given = format, limit
+        self.register_buffer("limit", torch.ones(()))
+        self.register_buffer("zero_point", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation's quantized numbers; as it is before the first batch of training."""
+        if self.training and not bool(self.seen):
+            self._begin(x.detach())
+        if not bool(self.seen):
+            return x
+        return _passed(x, self._grid())
+
+    def _begin(self, x: Tensor) -> None:
+        self.zero_point.fill_(first_zero_point(x, self.format))
+        found = power_above(x.float().abs().max())
+        self.limit.copy_(found if self._given is None else torch.tensor(self._given))
+        self.seen.fill_(True)
+
+    def params(self) -> QuantParams:
+        """What was found in the first batch."""
+        if not bool(self.seen):
+            raise no_data()
+        return self._grid().params(symmetric=False)
+
+    def _grid(self) -> Grid:
+        lowest = self.format.qmin - self.zero_point
+        step = self.limit / (lowest + 2**self.format.bits)
+        return Grid(self.format, step.clamp_min(SMALLEST_SCALE), self.zero_point)
+
+
+class LinearGradient(nn.Module):
+    """A gradient of k bits; one that is not finite stays so, for a loss scaler to see.
+
+    Args:
+        bits: k.
+    """
+
+    def __init__(self, bits: int = 6) -> None:
+        super().__init__()
+        self.bits = Int(bits).bits
+
+    def forward(self, gradient: Tensor) -> Tensor:
+        """The gradient's quantized numbers."""
+        codes = 2 ** (self.bits - 1)
+        step = power_above(gradient.abs().max()) / codes
+        rounded = (gradient / step).round().clamp(-codes, codes - 1) * step
+        return torch.where(gradient.isfinite(), rounded, gradient)
+
+
+def _check(limit: float | None) -> None:
+    if limit is not None and not (limit > 0 and math.frexp(limit)[0] == 0.5):
+        raise ValueError(f"the limit must be a power of two, not {limit}")
+
+
+def _passed(x: Tensor, grid: Grid) -> Tensor:
+    """The grid's numbers; the gradient passes up to one step above the highest of them."""
+    low, _ = grid.bounds(x)
+    inside = (x >= grid.real(low)) & (x <= grid.real(low + 2**grid.format.bits))
+    return straight_through(grid.real(grid.levels(x)), torch.where(inside, x, 0.0))
