@@ -2,7 +2,6 @@
 
 from intact.qat.batchnorm import BatchNormTraining, Fold
 from intact.qat.binary import BinaryWeight, SignActivation
-from intact.qat.binary_updates import binary_groups, clip_after_steps, clip_binary_weights
 from intact.qat.dorefa import DorefaActivation, DorefaWeight
 from intact.qat.finish import finish
 from intact.qat.linear_quant import LinearActivation, LinearGradient, LinearWeight
