@@ -3,6 +3,7 @@
 from intact.qat.batchnorm import BatchNormTraining, Fold
 from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.dorefa import DorefaActivation, DorefaWeight
+from intact.qat.dorefa_gradient import DorefaGradient
 from intact.qat.finish import finish
 from intact.qat.linear_quant import LinearActivation, LinearGradient, LinearWeight
 from intact.qat.log_quant import LogGradient, LogWeight
@@ -23,6 +24,7 @@ __all__ = [
     "BatchNormTraining",
     "BinaryWeight",
     "DorefaActivation",
+    "DorefaGradient",
     "DorefaWeight",
     "FakeActivation",
     "FakeWeight",

@@ -29,10 +29,16 @@ class Grid:
         offset = torch.as_tensor(params.offset, device=like.device).to(scale.dtype)
         return cls(params.format, scale, offset)
 
-    def levels(self, x: Tensor) -> Tensor:
-        """Nearest codes minus zero points, as floats; ties to even, out of range saturates."""
+    def levels(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Nearest codes minus zero points, as floats; ties to even, out of range saturates.
+
+        Args:
+            x: The real numbers.
+            noise: In steps, added before rounding; -1/2 to below 1/2 leaves the mean as it is.
+        """
         low, high = self.bounds(x)
-        rounded = (x.detach() / stretched(self.scale, x.shape)).round()
+        steps = x.detach() / stretched(self.scale, x.shape)
+        rounded = (steps if noise is None else steps + noise).round()
         return torch.minimum(torch.maximum(rounded, low), high)
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:

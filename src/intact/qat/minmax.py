@@ -10,6 +10,10 @@ the grid of that range; the gradient passes where nothing saturates:
 While ranges still change much, quantized activations keep a network from learning: for `delay`
 batches they pass as they are and only their ranges are learned (50,000 to 2 million in the paper,
 of networks trained from scratch; 0 suits networks that are trained already).
+
+Stochastic rounding, in training only (Krishnamoorthi 2018, section 2.3): round(x / s + N), with N
+uniform in [-1/2, 1/2), anew for each number, whose mean is x / s where nothing saturates. The paper
+finds that rounding to the nearest trains as well or better.
 """
 
 import torch
@@ -18,8 +22,9 @@ from torch import Tensor, nn
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.observers import choose_params, fake_quantize
+from intact.observers import choose_params
 from intact.qat.grid import Grid, in_groups
+from intact.qat.noise import Noise
 from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
@@ -34,6 +39,8 @@ class MinMaxWeight(nn.Module):
         format: The grid's codes.
         granularity: What shares a scale.
         symmetric: Whether the zero point is 0.
+        stochastic: Whether training rounds with noise.
+        seed: Of the noise.
     """
 
     def __init__(
@@ -42,16 +49,16 @@ class MinMaxWeight(nn.Module):
         format: Int = Int(8, narrow=True),  # noqa: B008
         granularity: Granularity = _PER_CHANNEL,
         symmetric: bool = True,
+        stochastic: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.format, self.granularity, self.symmetric = format, granularity, symmetric
+        self.noise = Noise(seed) if stochastic else None
 
     def forward(self, x: Tensor) -> Tensor:
         """The weight's quantized numbers."""
-        grid = self._grid(x)
-        low, high = (grid.real(bound) for bound in grid.bounds(x))
-        inside = torch.where((x >= low) & (x <= high), x, 0.0)
-        return straight_through(grid.real(grid.levels(x)), inside)
+        return _rounded(x, self._grid(x), self.noise if self.training else None)
 
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
@@ -71,6 +78,8 @@ class MovingAverageActivation(nn.Module):
         symmetric: Whether the zero point is 0.
         decay: Of the averages, for each batch; the first batch begins them.
         delay: Batches that pass as they are while the range is learned.
+        stochastic: Whether training rounds with noise.
+        seed: Of the noise.
     """
 
     low: Tensor
@@ -83,11 +92,14 @@ class MovingAverageActivation(nn.Module):
         symmetric: bool = False,
         decay: float = 0.99,
         delay: int = 0,
+        stochastic: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be in [0, 1), not {decay}")
         self.format, self.symmetric, self.decay, self.delay = format, symmetric, decay, delay
+        self.noise = Noise(seed) if stochastic else None
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.zeros(()))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
@@ -98,7 +110,7 @@ class MovingAverageActivation(nn.Module):
             self._update(x.detach())
         if int(self.batches) <= self.delay and (self.training or not int(self.batches)):
             return x
-        return fake_quantize(x, self.params())
+        return _rounded(x, Grid.of(self.params(), x), self.noise if self.training else None)
 
     def _update(self, x: Tensor) -> None:
         low, high = torch.aminmax(x.float())
@@ -112,3 +124,11 @@ class MovingAverageActivation(nn.Module):
         if not int(self.batches):
             raise no_data()
         return choose_params(float(self.low), float(self.high), self.format, self.symmetric)
+
+
+def _rounded(x: Tensor, grid: Grid, noise: Noise | None) -> Tensor:
+    """The grid's numbers; the gradient passes where nothing saturates."""
+    low, high = (grid.real(bound) for bound in grid.bounds(x))
+    inside = torch.where((x >= low) & (x <= high), x, 0.0)
+    levels = grid.levels(x, None if noise is None else noise(x) - 0.5)
+    return straight_through(grid.real(levels), inside)

@@ -60,3 +60,22 @@ def test_evaluation_within_the_delay_is_quantized() -> None:
 def test_a_decay_that_is_none_is_refused(decay: float) -> None:
     with pytest.raises(ValueError, match="decay"):
         MovingAverageActivation(decay=decay)
+
+
+def test_stochastic_rounding_of_a_weight_is_unbiased_in_training_alone() -> None:
+    weight = torch.tensor([[0.1, 0.26, -0.4, 0.0, 1.27]])
+    quantizer = MinMaxWeight(weight, Int(3, narrow=True), stochastic=True, seed=1)
+    draws = torch.stack([quantizer(weight) for _ in range(2000)])
+    # 4 deviations of a mean: those of a draw are half a step of 1.27 / 3 at most
+    torch.testing.assert_close(draws.mean(0), weight, rtol=0, atol=4 * 0.5 * 1.27 / 3 / 2000**0.5)
+    assert draws[:, 0, 3].abs().max() == 0
+    assert torch.equal(quantizer.eval()(weight), MinMaxWeight(weight, Int(3, narrow=True))(weight))
+
+
+def test_stochastic_rounding_of_an_activation_is_unbiased_in_training_alone() -> None:
+    x = torch.cat([torch.tensor([0.0, 15.0]), torch.full((5000,), 3.3)])
+    quantizer = MovingAverageActivation(Int(4), stochastic=True)
+    y = quantizer(x)
+    assert set(y[2:].tolist()) == {3.0, 4.0}
+    assert y[2:].mean().item() == pytest.approx(3.3, abs=0.03)
+    assert quantizer.eval()(x)[2:].unique().tolist() == [3.0]
