@@ -11,35 +11,15 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks.training.datasets import drawn, mnist
 from benchmarks.training.experiment import Experiment, Method, ruled
-from benchmarks.training.loop import Training
+from benchmarks.training.loop import Training, adam
 from benchmarks.training.script import Options, missing, options, report
 from intact import Int
 from intact.qat import MinMaxWeight, MovingAverageActivation, QatRule
-
-ADAM = partial(torch.optim.Adam, lr=1e-3)
-RULE = QatRule(
-    weight=partial(MinMaxWeight, format=Int(8, narrow=True)),
-    activation=partial(MovingAverageActivation, format=Int(8)),
-)
-FLOAT = Method(name="float", training=Training(epochs=10, optimizer=ADAM))
-FINE_TUNED = Method(
-    name="SimQAT W8A8, fine-tuned",
-    training=Training(epochs=3, optimizer=partial(torch.optim.Adam, lr=1e-4)),
-    prepare=ruled(RULE),
-    start=FLOAT,
-)
-SCRATCH = Method(
-    name="SimQAT W8A8, from scratch",
-    training=Training(epochs=10, optimizer=ADAM),
-    prepare=ruled(RULE),
-)
-METHODS = {method.name: method for method in (FLOAT, FINE_TUNED, SCRATCH)}
 
 
 class LeNet(nn.Module):
@@ -60,6 +40,25 @@ class LeNet(nn.Module):
         return self.fc3(self.fc2(self.fc1(x.flatten(1)).relu()).relu())
 
 
+RULE = QatRule(
+    weight=partial(MinMaxWeight, format=Int(8, narrow=True)),
+    activation=partial(MovingAverageActivation, format=Int(8)),
+)
+TRAINING = Training(epochs=10, optimizer=partial(adam, rate=1e-3))
+FLOAT = Method(name="float", network=LeNet, training=TRAINING)
+FINE_TUNED = Method(
+    name="SimQAT W8A8, fine-tuned",
+    network=LeNet,
+    training=Training(epochs=3, optimizer=partial(adam, rate=1e-4)),
+    prepare=ruled(RULE),
+    start=FLOAT,
+)
+SCRATCH = Method(
+    name="SimQAT W8A8, from scratch", network=LeNet, training=TRAINING, prepare=ruled(RULE)
+)
+METHODS = {method.name: method for method in (FLOAT, FINE_TUNED, SCRATCH)}
+
+
 def experiment(chosen: Options) -> Experiment:
     """LeNet with MNIST's images, or with a few drawn ones."""
     if chosen.smoke:
@@ -67,7 +66,7 @@ def experiment(chosen: Options) -> Experiment:
     else:
         images = [mnist(chosen.data, split) for split in ("train", "test")]
     return Experiment(
-        name="LeNet, MNIST", network=LeNet, train=images[0], test=images[1], batch=32,
+        name="LeNet, MNIST", train=images[0], test=images[1], batch=32,
         smoke=chosen.smoke,
     )  # fmt: skip
 

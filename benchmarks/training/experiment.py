@@ -35,6 +35,7 @@ class Method:
     """One way to train the network."""
 
     name: str
+    network: Callable[[], nn.Module]
     training: Training
     prepare: Prepare | None = None  # None: the network stays float
     start: "Method | None" = None  # whose float weights training begins with; None: drawn ones
@@ -42,10 +43,9 @@ class Method:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Labelled images and the network that learns them."""
+    """Labelled images that networks learn."""
 
     name: str
-    network: Callable[[], nn.Module]
     train: Images
     test: Images
     batch: int
@@ -63,7 +63,7 @@ class Experiment:
 
     def _trained(self, method: Method, seed: int) -> tuple[nn.Module, Trained]:
         torch.manual_seed(seed)
-        network = self.network() if method.start is None else self._trained(method.start, seed)[0]
+        network = method.network() if method.start is None else self._trained(method.start, seed)[0]
         if method.prepare is not None:
             network = method.prepare(network.train(), self.example)
         settings = replace(method.training, seed=seed)

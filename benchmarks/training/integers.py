@@ -1,4 +1,4 @@
-"""What was trained, executed: scores of the integers, and how many are those of the simulation."""
+"""What was trained, executed: scores of the integers, and how many are those of the training."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,12 +14,20 @@ Function = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """With the converted network, on the same samples."""
+
+    codes: float  # share of the outputs that are equal
+    top1: float  # share of the samples whose largest output is the same
+
+
+@dataclass(frozen=True)
 class Integers:
-    """The converted network in the native engine, beside the float simulation."""
+    """The converted network in the native engine."""
 
     score: float
-    equal_codes: float  # share of the outputs
-    equal_top1: float  # share of the samples whose largest output is the same
+    evaluated: Agreement  # the training network in evaluation mode
+    simulated: Agreement  # its float simulation
 
 
 def share_right(run: Function, batches: Iterable[Batch]) -> float:
@@ -37,17 +45,18 @@ def top1(images: Images) -> Callable[[nn.Module], float]:
     return lambda network: share_right(network, images.in_order())
 
 
+@torch.no_grad()
 def in_integers(network: TrainableNetwork, images: Images) -> Integers:
     """Converts the network and runs it on all images."""
-    engine = intact.compile(intact.convert(network), threads=torch.get_num_threads())
-    right = same = codes = outputs = 0
-    with torch.no_grad():
-        for x, y in images.in_order():
-            ours, simulated = engine(x), network.eval()(x)
-            assert isinstance(ours, Tensor)
-            right += int((ours.argmax(1) == y).sum())
-            same += int((ours.argmax(1) == simulated.argmax(1)).sum())
-            codes += int((ours == simulated).sum())
-            outputs += ours.numel()
-    count = len(images)
-    return Integers(right / count, codes / outputs, same / count)
+    engine = intact.compile(intact.convert(network.eval()), threads=torch.get_num_threads())
+    outputs, evaluated, simulated = (
+        torch.cat([run(x) for x, _ in images.in_order()])
+        for run in (engine, network, network.simulate)
+    )
+    score = (outputs.argmax(1) == images.labels).float().mean().item()
+    return Integers(score, _agreement(evaluated, outputs), _agreement(simulated, outputs))
+
+
+def _agreement(first: Tensor, second: Tensor) -> Agreement:
+    same = (first.argmax(1) == second.argmax(1)).double().mean()
+    return Agreement((first == second).double().mean().item(), same.item())

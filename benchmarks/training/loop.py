@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -64,14 +64,28 @@ def nothing(network: nn.Module, number: int) -> None:
     """A hook that does nothing."""
 
 
+def adam(network: nn.Module, *, rate: float) -> Optimizer:
+    """Adam without weight decay."""
+    return torch.optim.Adam(network.parameters(), rate)
+
+
+def sgd(network: nn.Module, *, rate: float, decay: float = 0.0) -> Optimizer:
+    """SGD with Nesterov momentum 0.9; kernels and matrices alone decay, and no quantizer."""
+    weights, others = [], []
+    for name, parameter in network.named_parameters():
+        decays = parameter.ndim > 1 and "quantizer" not in name
+        (weights if decays else others).append(parameter)
+    groups = [{"params": weights, "weight_decay": decay}, {"params": others}]
+    return torch.optim.SGD(groups, rate, 0.9, nesterov=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How a network is trained."""
 
     epochs: int
-    optimizer: Callable[[list[dict[str, Any]]], Optimizer]  # of groups of parameters
+    optimizer: Callable[[nn.Module], Optimizer]  # of the network's parameters
     schedule: Schedule = cosine  # what rates are multiplied by, of the share of steps done
-    decay: float = 0.0  # weight decay, of weights alone
     gradient_norm: float = math.inf  # gradients of a larger norm are scaled to it
     seed: int = 0
     objective: Objective = classify
@@ -114,7 +128,7 @@ def train(
         checkpoint: Written after each epoch; if it is there, training goes on from it.
         log: Gets lines about progress.
     """
-    optimizer = settings.optimizer(groups(network, settings.decay))
+    optimizer = settings.optimizer(network)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     curve: list[Point] = []
@@ -136,16 +150,6 @@ def train(
             _keep(checkpoint, network, optimizer, curve, seconds)
     network.eval()
     return Trained(curve, seconds)
-
-
-def groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """The parameters: matrices and kernels of the network with weight decay, all others without."""
-    weights, others = [], []
-    for name, parameter in network.named_parameters():
-        is_weight = parameter.ndim > 1 and "quantizer" not in name
-        (weights if is_weight else others).append(parameter)
-    made = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return [group for group in made if group["params"]]
 
 
 def _epoch(

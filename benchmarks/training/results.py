@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.training.integers import Integers
+from benchmarks.training.integers import Agreement, Integers
 from benchmarks.training.loop import Point, Trained, Training
 
 FOLDER = Path(__file__).resolve().parent.parent / "results"
@@ -28,7 +28,7 @@ class Result:
     integers: Integers | None = None  # None for float
     seconds: float  # of training
     settings: Mapping[str, str]
-    curve: tuple[Point, ...]  # of every epoch; its scores are those of the simulation
+    curve: tuple[Point, ...]  # of every epoch
     torch: str = torch.__version__
     threads: int
 
@@ -79,9 +79,12 @@ def read(path: Path) -> list[Result]:
 
 
 def _result(entry: dict[str, Any]) -> Result:
-    integers = entry.pop("integers")
+    found = entry.pop("integers")
     curve = tuple(Point(*point) for point in entry.pop("curve"))
-    return Result(**entry, curve=curve, integers=None if integers is None else Integers(**integers))
+    if found is None:
+        return Result(**entry, curve=curve)
+    both = {name: Agreement(**found.pop(name)) for name in ("evaluated", "simulated")}
+    return Result(**entry, curve=curve, integers=Integers(**found, **both))
 
 
 def keep(found: Iterable[Result], path: Path) -> None:

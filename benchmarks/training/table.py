@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+from benchmarks.training.integers import Agreement
 from benchmarks.training.results import FOLDER, Result, read
 
 BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
 DOCUMENT = FOLDER.parent.parent / "doc" / "training.md"
-FILES = ("simqat.json",)  # in the table's order
+FILES = ("simqat.json", "bnn.json")  # in the table's order
 COLUMNS = (
-    "network", "method", "seeds", "score", "to float", "equal codes", "equal top-1", "epochs",
+    "network", "method", "seeds", "score", "to float", "= evaluated", "= simulated", "epochs",
     "min",
 )  # fmt: skip
 LEFT = 2  # columns of words
@@ -44,8 +45,8 @@ def _line(entries: list[Result], floats: list[Result]) -> list[str]:
         str(len(entries)),
         _score(first.measure, [entry.score for entry in entries]),
         _difference(entries, floats) if executed else "",
-        f"{min(x.equal_codes for x in executed):.2%}" if executed else "",
-        f"{min(x.equal_top1 for x in executed):.2%}" if executed else "",
+        _agreement([x.evaluated for x in executed]),
+        _agreement([x.simulated for x in executed]),
         str(len(first.curve)),
         f"{statistics.mean(entry.seconds for entry in entries) / 60:.0f}",
     ]
@@ -66,6 +67,13 @@ def _difference(entries: list[Result], floats: list[Result]) -> str:
     if not found:
         return ""
     return f"{(100 if entries[0].measure == 'top-1' else 1) * statistics.mean(found):+.2f}"
+
+
+def _agreement(found: list[Agreement]) -> str:
+    """Equal codes and equal predictions, of the worst seed."""
+    if not found:
+        return ""
+    return f"{min(x.codes for x in found):.2%}, {min(x.top1 for x in found):.2%}"
 
 
 def show(results: Sequence[Result]) -> None:

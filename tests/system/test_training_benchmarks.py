@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from benchmarks.training.datasets import cifar10, drawn, mnist, penn_treebank, windows
 from benchmarks.training.integers import top1
-from benchmarks.training.loop import Batches, Training, train
+from benchmarks.training.loop import Batches, Training, adam, train
 from benchmarks.training.results import described, keep, read, result
 from benchmarks.training.table import BEGIN, END, document
 from tests.system.test_scripts import run
 
-SETTINGS = Training(epochs=3, optimizer=partial(torch.optim.Adam, lr=1e-2), seed=4)
+SETTINGS = Training(epochs=3, optimizer=partial(adam, rate=1e-2), seed=4)
 IMAGES = drawn((1, 6, 6), 96, 0)
 
 
@@ -67,7 +67,7 @@ def test_results_are_kept_and_their_table_written(tmp_path: Path) -> None:
 
 
 def test_settings_are_described_by_names_alone() -> None:
-    assert described(SETTINGS).startswith("Training(epochs=3, optimizer=Adam(lr=0.01), ")
+    assert described(SETTINGS).startswith("Training(epochs=3, optimizer=adam(rate=0.01), ")
 
 
 def test_crops_are_shifted_windows_of_the_padded_image() -> None:
@@ -103,3 +103,7 @@ def test_real_data_are_read(data_dir: Path) -> None:
 
 def test_lenet_trains() -> None:
     assert "from scratch" in run("benchmarks/reproduce/simqat.py", "--smoke")
+
+
+def test_binary_perceptron_trains() -> None:
+    assert "BNN W1A1" in run("benchmarks/reproduce/bnn.py", "--smoke")
