@@ -30,10 +30,13 @@ from intact.ptq import (
 )
 from intact.qat import (
     BinaryWeight,
+    BucketedWeight,
     DorefaActivation,
     DorefaWeight,
     FakeActivation,
     FakeWeight,
+    IntegerPointsWeight,
+    LearnedPointsWeight,
     LinearActivation,
     LinearWeight,
     LogWeight,
@@ -137,6 +140,12 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     DorefaWeight,
     partial(DorefaWeight, bits=2),
     partial(DorefaWeight, bits=7),
+    BucketedWeight,
+    partial(BucketedWeight, bits=2, bucket=7, through_range=True),
+    LearnedPointsWeight,
+    partial(LearnedPointsWeight, bits=2, bucket=7),
+    IntegerPointsWeight,
+    partial(IntegerPointsWeight, bits=2, granularity=PerTensor()),
 )
 
 CALIBRATED: tuple[Callable[[], FakeActivation], ...] = (

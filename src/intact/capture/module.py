@@ -14,6 +14,7 @@ from intact.ir.graph import Graph, Node, Value, with_batch
 
 OnValue: TypeAlias = Callable[[str, Tensor], Tensor | None]
 OnNode: TypeAlias = Callable[[Node[FloatOp], Mapping[str, Tensor]], Tensor | None]
+Watcher: TypeAlias = Callable[[str, Tensor], None]
 
 _HAS_WEIGHTS = (
     ops.Conv, ops.ConvTranspose, ops.Linear, ops.Embedding,
@@ -39,6 +40,7 @@ class CapturedModule(nn.Module):
         self._graph = graph
         self._last_reads = _last_reads(graph)
         self._places: dict[str, tuple[nn.Module, str]] = {}
+        self.watchers: list[Watcher] = []  # are told of every value that layers read
         weights, statistics = _roles(graph)
         for name, array in graph.constants.items():
             tensor = torch.tensor(array)
@@ -93,18 +95,27 @@ class CapturedModule(nn.Module):
         batch = _batch_size(self._graph.inputs, inputs)
         env: dict[str, Tensor] = {}
         for value, tensor in zip(self._graph.inputs, inputs, strict=True):
-            env[value.name] = _seen(on_value, value.name, tensor)
+            env[value.name] = self._watched(value.name, _seen(on_value, value.name, tensor))
         for node, dead in zip(self._graph.nodes, self._last_reads, strict=True):
             result = None if on_node is None else on_node(node, env)
             if result is None:
                 read = [self._read(value.name, env, on_constant) for value in node.inputs]
                 result = compute(node.op, read, batch=batch, training=self.training)
                 del read
-            env[node.name] = _seen(on_value, node.name, result)
+            env[node.name] = self._watched(node.name, _seen(on_value, node.name, result))
             del result
             for name in dead:
                 del env[name]
         return tuple(env[value.name] for value in self._graph.outputs)
+
+    def _watched(self, name: str, value: Tensor) -> Tensor:
+        for watcher in self.watchers:
+            watcher(name, value)
+        return value
+
+    def value_names(self) -> list[str]:
+        """What watchers are told of: inputs and what nodes write, in order."""
+        return [value.name for value in self._graph.inputs] + [n.name for n in self._graph.nodes]
 
     def _read(self, name: str, env: dict[str, Tensor], on_constant: OnValue | None) -> Tensor:
         return env[name] if name in env else _seen(on_constant, name, self.constant(name))

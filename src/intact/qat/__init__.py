@@ -2,9 +2,20 @@
 
 from intact.qat.batchnorm import BatchNormTraining, Fold
 from intact.qat.binary import BinaryWeight, SignActivation
+from intact.qat.bucketed import BucketedWeight
+from intact.qat.distillation import (
+    Apprentice,
+    DistillationLoss,
+    Distilled,
+    FrozenTeacher,
+    SoftTargets,
+    softened_divergence,
+)
 from intact.qat.dorefa import DorefaActivation, DorefaWeight
 from intact.qat.dorefa_gradient import DorefaGradient
+from intact.qat.features import AttentionTransfer, Feature, FeatureLoss, Hint, Recording
 from intact.qat.finish import finish
+from intact.qat.learned_points import IntegerPointsWeight, LearnedPointsWeight
 from intact.qat.linear_quant import LinearActivation, LinearGradient, LinearWeight
 from intact.qat.log_quant import LogGradient, LogWeight
 from intact.qat.low_bit_updates import binary_groups, clip_after_steps, clip_weights
@@ -21,15 +32,26 @@ from intact.qat.ttq import TtqWeight
 from intact.qat.xnor import XnorWeight
 
 __all__ = [
+    "Apprentice",
+    "AttentionTransfer",
     "BatchNormTraining",
     "BinaryWeight",
+    "BucketedWeight",
+    "DistillationLoss",
+    "Distilled",
     "DorefaActivation",
     "DorefaGradient",
     "DorefaWeight",
     "FakeActivation",
     "FakeWeight",
+    "Feature",
+    "FeatureLoss",
     "Fold",
+    "FrozenTeacher",
     "GradientQuantizer",
+    "Hint",
+    "IntegerPointsWeight",
+    "LearnedPointsWeight",
     "LinearActivation",
     "LinearGradient",
     "LinearWeight",
@@ -43,7 +65,9 @@ __all__ = [
     "MovingAverageActivation",
     "PactActivation",
     "QatRule",
+    "Recording",
     "SignActivation",
+    "SoftTargets",
     "TernaryWeight",
     "TqtActivation",
     "TqtWeight",
@@ -56,4 +80,5 @@ __all__ = [
     "finish",
     "penalty",
     "prepare",
+    "softened_divergence",
 ]
