@@ -35,6 +35,7 @@ from intact.qat import (
     DorefaWeight,
     FakeActivation,
     FakeWeight,
+    InqWeight,
     IntegerPointsWeight,
     LearnedPointsWeight,
     LinearActivation,
@@ -146,6 +147,9 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     partial(LearnedPointsWeight, bits=2, bucket=7),
     IntegerPointsWeight,
     partial(IntegerPointsWeight, bits=2, granularity=PerTensor()),
+    InqWeight,
+    partial(InqWeight, bits=3, granularity=PerChannel()),
+    partial(InqWeight, bits=2, granularity=PerGroup(2)),
 )
 
 CALIBRATED: tuple[Callable[[], FakeActivation], ...] = (

@@ -15,6 +15,7 @@ from intact.qat.dorefa import DorefaActivation, DorefaWeight
 from intact.qat.dorefa_gradient import DorefaGradient
 from intact.qat.features import AttentionTransfer, Feature, FeatureLoss, Hint, Recording
 from intact.qat.finish import finish
+from intact.qat.inq import InqWeight, advance_inq
 from intact.qat.learned_points import IntegerPointsWeight, LearnedPointsWeight
 from intact.qat.linear_quant import LinearActivation, LinearGradient, LinearWeight
 from intact.qat.log_quant import LogGradient, LogWeight
@@ -50,6 +51,7 @@ __all__ = [
     "FrozenTeacher",
     "GradientQuantizer",
     "Hint",
+    "InqWeight",
     "IntegerPointsWeight",
     "LearnedPointsWeight",
     "LinearActivation",
@@ -74,6 +76,7 @@ __all__ = [
     "TrainableNetwork",
     "TtqWeight",
     "XnorWeight",
+    "advance_inq",
     "binary_groups",
     "clip_after_steps",
     "clip_weights",
