@@ -13,6 +13,7 @@ from intact.qat.distillation import (
 )
 from intact.qat.dorefa import DorefaActivation, DorefaWeight
 from intact.qat.dorefa_gradient import DorefaGradient
+from intact.qat.epochs import set_epoch
 from intact.qat.features import AttentionTransfer, Feature, FeatureLoss, Hint, Recording
 from intact.qat.finish import finish
 from intact.qat.inq import InqWeight, advance_inq
@@ -27,6 +28,7 @@ from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
+from intact.qat.slb import SlbSchedule, SlbWeight
 from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
 from intact.qat.ttq import TtqWeight
@@ -69,6 +71,8 @@ __all__ = [
     "QatRule",
     "Recording",
     "SignActivation",
+    "SlbSchedule",
+    "SlbWeight",
     "SoftTargets",
     "TernaryWeight",
     "TqtActivation",
@@ -83,5 +87,6 @@ __all__ = [
     "finish",
     "penalty",
     "prepare",
+    "set_epoch",
     "softened_divergence",
 ]

@@ -30,6 +30,7 @@ from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
 from intact.qat.noise import separate
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
+from intact.qat.slb import SlbWeight
 from intact.rules import select, weight_methods
 
 _UNFOLDED = BatchNormTraining()
@@ -130,6 +131,8 @@ class TrainableNetwork(nn.Module):
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
         assert isinstance(quantizer, nn.Module)
         self.network.attach(f"{name}_quantizer", quantizer)
+        if isinstance(quantizer, SlbWeight):
+            self.network.constant(name).requires_grad_(False)  # its logits train in its place
         self.weights[name] = op, quantizer
 
     def _add_activation(self, name: str, quantizer: FakeActivation) -> None:
