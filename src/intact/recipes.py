@@ -1,7 +1,9 @@
 """Named recipes: what `recipe="W8A8"` and ``--recipe W8A8`` mean."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from intact.model import Dynamic
 from intact.numerics.formats import BF16, FP16, Int
@@ -24,6 +26,8 @@ from intact.ptq import (
     Refinement,
     WeightMethod,
 )
+
+Named = TypeVar("Named")
 
 _INT8 = Nearest(Int(8, narrow=True), PerChannel())
 _INT8_PER_TENSOR = Nearest(Int(8, narrow=True), PerTensor())
@@ -81,7 +85,16 @@ def recipe(name: str) -> Recipe:
     Raises:
         ValueError: if there is no recipe of that name; it lists the nearest.
     """
-    if name not in RECIPES:
-        nearest = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or list(RECIPES)
+    return named(name, RECIPES)
+
+
+def named(name: str, recipes: Mapping[str, Named]) -> Named:
+    """The one of a name.
+
+    Raises:
+        ValueError: if there is none of that name; it lists the nearest.
+    """
+    if name not in recipes:
+        nearest = difflib.get_close_matches(name, recipes, n=3, cutoff=0.3) or list(recipes)
         raise ValueError(f'there is no recipe "{name}"; the nearest are {", ".join(nearest)}')
-    return RECIPES[name]
+    return recipes[name]

@@ -6,32 +6,36 @@ from intact import qat
 from intact.api.model import Example, Model, to_graph
 from intact.api.network import QuantizedNetwork
 from intact.lower.lower import lower_with_reasons
-from intact.qat import QatRule, TrainableNetwork
+from intact.qat import QatRecipe, QatRule, TrainableNetwork
+from intact.training_recipes import training_recipe
 
 
 def prepare(
     model: Model,
-    rules: Sequence[QatRule],
+    recipe: str | QatRecipe | Sequence[QatRule] = "W8A8",
     *,
     example_input: Example | tuple[Example, ...] | None = None,
 ) -> TrainableNetwork:
     """The network as an `nn.Module` whose weights and activations are quantized while it trains.
 
-    It trains in any loop: its parameters are the network's and the quantizers', its BatchNorms
-    train on, and in evaluation mode it computes what `convert` will make of it, up to rounding.
+    It trains in any loop: its parameters are the network's and the quantizers'. In evaluation mode
+    it runs the integers of what `convert` would make of it now.
 
     Args:
         model: An `nn.Module`, an exported program, a captured graph, or an .onnx or .pt2 file.
-        rules: The first that matches a node's name decides on its weight and output:
+        recipe: A name of `intact.training_recipes.TRAINING_RECIPES`, a `QatRecipe`, or rules, of
+            which the first that matches a node's name decides on its weight and output:
             ``QatRule(weight=partial(LsqWeight, format=Int(4, narrow=True)),
             activation=partial(LsqActivation, Int(4)))``.
         example_input: What an `nn.Module` is called with.
 
     Raises:
-        ValueError: if a rule matches nothing, or a module has no example input.
+        ValueError: if there is no such recipe, a rule matches nothing, or a module has no example
+            input.
         UnsupportedOpError: if the network holds an operation that intact cannot capture.
     """
-    return qat.prepare(to_graph(model, example_input), rules)
+    chosen = training_recipe(recipe) if isinstance(recipe, str) else recipe
+    return qat.prepare(to_graph(model, example_input), chosen)
 
 
 def convert(network: TrainableNetwork) -> QuantizedNetwork:

@@ -28,6 +28,7 @@ from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
+from intact.qat.recipe import QatRecipe
 from intact.qat.slb import SlbSchedule, SlbWeight
 from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
@@ -68,6 +69,7 @@ __all__ = [
     "MinMaxWeight",
     "MovingAverageActivation",
     "PactActivation",
+    "QatRecipe",
     "QatRule",
     "Recording",
     "SignActivation",

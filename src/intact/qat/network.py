@@ -30,30 +30,25 @@ from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
 from intact.qat.noise import separate
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
+from intact.qat.recipe import QatRecipe
 from intact.qat.slb import SlbWeight
 from intact.rules import select, weight_methods
 
-_UNFOLDED = BatchNormTraining()
 
-
-def prepare(
-    graph: Graph[FloatOp],
-    rules: Sequence[QatRule],
-    batchnorm: BatchNormTraining = _UNFOLDED,
-) -> "TrainableNetwork":
+def prepare(graph: Graph[FloatOp], recipe: QatRecipe | Sequence[QatRule]) -> "TrainableNetwork":
     """The network with a quantizer for each weight and activation, as the rules say.
 
     Args:
         graph: The captured network, its BatchNorms not folded: they train on.
-        rules: The first that matches a node decides on its weight and its output, or a graph
+        recipe: Its first rule that matches a node decides on its weight and its output, or a graph
             input's. The output of a layer with a BatchNorm or a fused activation is what these
             give: it is not rounded before. Names are those of the network without BatchNorm.
-        batchnorm: How the BatchNorms behind layers train.
 
     Raises:
         ValueError: if a rule matches nothing, or layers that share a weight have several rules.
     """
-    return TrainableNetwork(graph, tuple(rules), batchnorm)
+    whole = recipe if isinstance(recipe, QatRecipe) else QatRecipe(rules=recipe)
+    return TrainableNetwork(graph, whole.for_graph(graph), whole.batchnorm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,92 @@
+"""Named recipes of training: what ``prepare(model, "W4A4-lsq")`` means.
+
+Between layers, values have 8 bits: a residual stream loses little, while the layers read the bits
+of the name. The first and the last layer have 8 bits, as in LSQ's experiments; DoReFa keeps these
+weights float, here they are integers of 8 bits.
+"""
+
+from functools import partial
+
+from intact.numerics.formats import Int
+from intact.numerics.granularity import PerChannel, PerTensor
+from intact.qat import (
+    BatchNormTraining,
+    DorefaActivation,
+    DorefaWeight,
+    Fold,
+    LsqActivation,
+    LsqWeight,
+    MinMaxWeight,
+    MovingAverageActivation,
+    PactActivation,
+    QatRecipe,
+    QatRule,
+)
+from intact.recipes import named
+
+_AVERAGE8 = partial(MovingAverageActivation, format=Int(8))
+_LSQ8 = partial(LsqActivation, format=Int(8))
+_ENDS = QatRule(
+    weight=partial(LsqWeight, format=Int(8, narrow=True)), activation=_LSQ8, input=_LSQ8
+)
+
+
+def _simqat(fold: Fold) -> QatRecipe:
+    weight = partial(MinMaxWeight, format=Int(8, narrow=True), granularity=PerChannel())
+    rule = QatRule(weight=weight, activation=_AVERAGE8)
+    return QatRecipe(rules=(rule,), batchnorm=BatchNormTraining(fold=fold))
+
+
+def _lsq(weights: int, activations: int) -> QatRecipe:
+    weight = partial(LsqWeight, format=Int(weights, narrow=weights > 2), granularity=PerTensor())
+    rule = QatRule(
+        weight=weight, activation=_LSQ8, input=partial(LsqActivation, format=Int(activations))
+    )
+    return QatRecipe(rules=(rule,), ends=_ENDS)
+
+
+def _dorefa(weights: int, activations: int) -> QatRecipe:
+    rule = QatRule(
+        weight=partial(DorefaWeight, bits=weights),
+        activation=_LSQ8,
+        input=partial(DorefaActivation, format=Int(activations)),
+    )
+    return QatRecipe(rules=(rule,), ends=_ENDS)
+
+
+def _pact(bits: int) -> QatRecipe:
+    rule = QatRule(
+        weight=partial(DorefaWeight, bits=bits),
+        activation=_LSQ8,
+        input=partial(PactActivation, format=Int(bits)),
+    )
+    return QatRecipe(rules=(rule,), ends=_ENDS)
+
+
+TRAINING_RECIPES: dict[str, QatRecipe] = {
+    # Jacob et al. 2017: TFLite's 8-bit specification.
+    "W8A8": _simqat(Fold.NONE),
+    "W8A8-folded": _simqat(Fold.TWO_CONV),
+    # Esser et al. 2020.
+    "W8A8-lsq": _lsq(8, 8),
+    "W4A4-lsq": _lsq(4, 4),
+    "W3A3-lsq": _lsq(3, 3),
+    "W2A2-lsq": _lsq(2, 2),
+    # Choi et al. 2018, with DoReFa's weights.
+    "W4A4-pact": _pact(4),
+    "W2A2-pact": _pact(2),
+    # Zhou et al. 2016.
+    "W4A4-dorefa": _dorefa(4, 4),
+    "W2A2-dorefa": _dorefa(2, 2),
+    "W1A2-dorefa": _dorefa(1, 2),
+    "W1A4-dorefa": _dorefa(1, 4),
+}
+
+
+def training_recipe(name: str) -> QatRecipe:
+    """The recipe of a name.
+
+    Raises:
+        ValueError: if there is no recipe of that name; it lists the nearest.
+    """
+    return named(name, TRAINING_RECIPES)
