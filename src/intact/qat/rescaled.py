@@ -7,9 +7,11 @@ Where the factor is negative the grid is mirrored: real = s (q - z) of integers 
 and of other formats, whose values are symmetric, the code of -value. Where the factor is 0 the
 weights are 0; a format without a 0 keeps its codes with the smallest scale, and lowering sees that
 such a channel cannot change an output.
+
+A codebook of single numbers gets an entry for each output channel that uses one.
 """
 
-from typing import assert_never
+from typing import assert_never, overload
 
 import numpy as np
 
@@ -19,22 +21,31 @@ from intact.ir.float_ops import FloatOp
 from intact.numerics.arrays import F64, Array, Codes, IntArray
 from intact.numerics.formats import Binary, Float, Format, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.granularity import stretch
-from intact.numerics.qtensor import QTensor, QuantParams, ScaledTensor
+from intact.numerics.qtensor import CodebookTensor, QTensor, QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.passes.fold_batchnorm import along_outputs
 
 
-def rescaled(weight: QTensor, op: FloatOp, factor: F64) -> ScaledTensor:
+@overload
+def rescaled(weight: ScaledTensor, op: FloatOp, factor: F64) -> ScaledTensor: ...
+@overload
+def rescaled(weight: QTensor, op: FloatOp, factor: F64) -> QTensor: ...
+def rescaled(weight: QTensor, op: FloatOp, factor: F64) -> QTensor:
     """The layer's codes with the real numbers multiplied by a factor for each output channel.
 
     Raises:
-        UnsupportedOpError: if the weight has a codebook, or scales for each channel do not exist.
+        UnsupportedOpError: if scales for each channel do not exist, or a codebook has vectors.
     """
-    if not isinstance(weight, ScaledTensor):
-        raise UnsupportedOpError(
-            "a BatchNorm can be folded into a weight of codes with scales only: give the layer"
-            " another quantizer"
-        )
+    match weight:
+        case ScaledTensor():
+            return _scaled(weight, op, factor)
+        case CodebookTensor():
+            return _codebook(weight, op, factor)
+        case _:
+            assert_never(weight)
+
+
+def _scaled(weight: ScaledTensor, op: FloatOp, factor: F64) -> ScaledTensor:
     params, format = weight.params, weight.params.format
     by_output = _by_scale(op, factor, weight.shape)
     scale = params.scale * np.abs(by_output)
@@ -48,6 +59,19 @@ def rescaled(weight: QTensor, op: FloatOp, factor: F64) -> ScaledTensor:
     small = SMALLEST_SCALE if isinstance(format, Binary | MidRise) else 1.0
     made = QuantParams(format, np.where(dead, small, scale), offset if offset.any() else None)
     return ScaledTensor(codes.astype(format.storage), made)
+
+
+def _codebook(weight: CodebookTensor, op: FloatOp, factor: F64) -> CodebookTensor:
+    if weight.codebook.shape[1] > 1 or isinstance(op, ops.ConvTranspose):
+        raise UnsupportedOpError(
+            "a BatchNorm can be folded into a codebook of single numbers only, and not of a"
+            " transposed convolution: give the layer another quantizer"
+        )
+    outputs, count = weight.shape[0], len(weight.codebook)
+    channels = np.arange(outputs).repeat(weight.assignments.size // outputs)
+    pairs, assignments = np.unique(weight.assignments + channels * count, return_inverse=True)
+    numbers = weight.codebook[pairs % count, 0] * factor[pairs // count]
+    return CodebookTensor(numbers.astype(np.float32)[:, None], assignments, weight.shape)
 
 
 def _by_scale(op: FloatOp, factor: F64, shape: tuple[int, ...]) -> F64:

@@ -70,10 +70,20 @@ def test_a_dead_channel_has_weights_of_zero_or_next_to_it(format: Format) -> Non
 
 
 @pytest.mark.parametrize("op", [CONV, ops.Linear()], ids=["conv", "linear"])
-def test_a_codebook_is_refused(op: FloatOp) -> None:
-    codebook = CodebookTensor(np.ones((2, 1), np.float32), np.zeros(16, np.int8), (4, 4))
+def test_a_codebook_gets_an_entry_for_each_channel_that_uses_one(op: FloatOp) -> None:
+    numbers = np.array([[0.5], [-3.0], [7.0]], np.float32)
+    assignments = np.array([0, 1, 1, 1, 0, 1, 0, 0], np.int8)
+    before = CodebookTensor(numbers, assignments, (4, 2))
+    after = rescaled(before, op, FACTOR)
+    assert isinstance(after, CodebookTensor)
+    assert len(after.codebook) == 6
+    np.testing.assert_array_equal(after.dequantize(), before.dequantize() * FACTOR[:, None])
+
+
+def test_a_codebook_of_vectors_is_refused() -> None:
+    codebook = CodebookTensor(np.ones((2, 2), np.float32), np.zeros(8, np.int8), (4, 4))
     with pytest.raises(UnsupportedOpError, match="another quantizer"):
-        rescaled(codebook, op, FACTOR)
+        rescaled(codebook, CONV, FACTOR)
 
 
 def test_transposed_convolutions_of_several_groups_are_refused() -> None:
