@@ -32,14 +32,18 @@ from intact.qat import (
     BinaryWeight,
     BucketedWeight,
     DorefaActivation,
+    DorefaGradient,
     DorefaWeight,
     FakeActivation,
     FakeWeight,
+    GradientQuantizer,
     InqWeight,
     IntegerPointsWeight,
     LearnedPointsWeight,
     LinearActivation,
+    LinearGradient,
     LinearWeight,
+    LogGradient,
     LogWeight,
     LsqActivation,
     LsqPlusActivation,
@@ -173,6 +177,15 @@ CALIBRATED: tuple[Callable[[], FakeActivation], ...] = (
     TqtActivation,
     partial(TqtActivation, format=Int(3)),
     partial(TqtActivation, format=Int(16)),
+)
+
+GRADIENT_QUANTIZERS: tuple[Callable[[], GradientQuantizer], ...] = (
+    DorefaGradient,
+    partial(DorefaGradient, bits=2, seed=1),
+    LinearGradient,
+    partial(LinearGradient, bits=2),
+    LogGradient,
+    partial(LogGradient, bits=3),
 )
 
 FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
