@@ -29,6 +29,7 @@ from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
 from intact.qat.recipe import QatRecipe
+from intact.qat.simqat import SimQat
 from intact.qat.slb import SlbSchedule, SlbWeight
 from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
@@ -73,6 +74,7 @@ __all__ = [
     "QatRule",
     "Recording",
     "SignActivation",
+    "SimQat",
     "SlbSchedule",
     "SlbWeight",
     "SoftTargets",

@@ -9,7 +9,7 @@ the grid of that range; the gradient passes where nothing saturates:
 
 While ranges still change much, quantized activations keep a network from learning: for `delay`
 batches they pass as they are and only their ranges are learned (50,000 to 2 million in the paper,
-of networks trained from scratch; 0 suits networks that are trained already).
+of networks trained from scratch; 0 suits networks that are trained already). Weights can wait, too.
 
 Stochastic rounding, in training only (Krishnamoorthi 2018, section 2.3): round(x / s + N), with N
 uniform in [-1/2, 1/2), anew for each number, whose mean is x / s where nothing saturates. The paper
@@ -39,9 +39,12 @@ class MinMaxWeight(nn.Module):
         format: The grid's codes.
         granularity: What shares a scale.
         symmetric: Whether the zero point is 0.
+        delay: Batches of training that compute with the weight as it is.
         stochastic: Whether training rounds with noise.
         seed: Of the noise.
     """
+
+    batches: Tensor
 
     def __init__(
         self,
@@ -49,15 +52,22 @@ class MinMaxWeight(nn.Module):
         format: Int = Int(8, narrow=True),  # noqa: B008
         granularity: Granularity = _PER_CHANNEL,
         symmetric: bool = True,
+        delay: int = 0,
         stochastic: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.format, self.granularity, self.symmetric = format, granularity, symmetric
+        self.delay = delay
         self.noise = Noise(seed) if stochastic else None
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         """The weight's quantized numbers."""
+        if self.training and self.delay:
+            self.batches += 1
+            if int(self.batches) <= self.delay:
+                return x
         return _rounded(x, self._grid(x), self.noise if self.training else None)
 
     def freeze(self, x: Tensor) -> ScaledTensor:
