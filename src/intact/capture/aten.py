@@ -17,6 +17,7 @@ from intact.capture import aten_linear as linear
 from intact.capture import aten_math as math
 from intact.capture import aten_norm as norm
 from intact.capture import aten_pool as pool
+from intact.capture import aten_recurrent as recurrent
 from intact.capture import aten_shape as shape
 from intact.capture.builder import Operand
 from intact.ir import float_ops as ops
@@ -43,6 +44,11 @@ TRANSLATIONS: dict[OpOverload, Translation] = {
     _a.baddbmm.default: linear.addmm,
     _a.embedding.default: linear.embedding,
     _a.scaled_dot_product_attention.default: linear.attention,
+    # recurrent networks
+    _a.rnn_tanh.input: recurrent.rnn_tanh,
+    _a.rnn_relu.input: recurrent.rnn_relu,
+    _a.lstm.input: recurrent.lstm,
+    _a.gru.input: recurrent.gru,
     # normalization
     _a.batch_norm.default: norm.batch_norm,
     _a._native_batch_norm_legit_no_training.default: norm.batch_norm_inference,

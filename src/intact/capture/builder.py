@@ -1,6 +1,7 @@
 """What the translation of ATen calls writes to: drafts of nodes, constants, their origins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -85,6 +86,21 @@ class Builder:
         self.nodes[output.name] = Node(op, read, output)
         self.origins[output.name] = origin
         return output
+
+    @contextmanager
+    def drafting(self) -> Iterator[dict[str, Node[FloatOp]]]:
+        """What is emitted inside stays out of the graph: the nodes of a body, by name."""
+        outside, self.nodes = self.nodes, {}
+        try:
+            yield self.nodes
+        finally:
+            self.nodes = outside
+
+    def given(self, shape: Shape, origin: Origin) -> Value:
+        """A value of real numbers that a body is given."""
+        value = Value(f"%{len(self.origins)}", shape, FP32)
+        self.origins[value.name] = origin
+        return value
 
     def value(self, operand: Operand) -> Value:
         """The value of a constant, always the same one."""

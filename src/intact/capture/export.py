@@ -125,7 +125,8 @@ def _cannot_export(error: Exception, *, dynamic_batch: bool) -> UnsupportedOpErr
     if dynamic_batch and "Constraints violated" in str(error):
         return UnsupportedOpError(
             f"the network fixes its batch size ({reason}). Take sizes from x.shape, which len(x)"
-            " and int() do not, or capture with dynamic_batch=False."
+            " and int() do not, make recurrent layers with batch_first=True, or capture with"
+            " dynamic_batch=False."
         )
     return UnsupportedOpError(
         f"torch.export cannot trace the model: {reason}\nTracing needs a forward without branches"

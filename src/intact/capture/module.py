@@ -1,19 +1,18 @@
 """Graph to nn.Module: a captured network in torch, for calibration and training."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from intact.capture.torch_ops import compute
+from intact.capture.running import Hooks, OnNode, OnValue, Run, last_reads_of
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Node, Value, with_batch
+from intact.ir.graph import Graph, Value, with_batch
+from intact.ir.scans import every_node
 
-OnValue: TypeAlias = Callable[[str, Tensor], Tensor | None]
-OnNode: TypeAlias = Callable[[Node[FloatOp], Mapping[str, Tensor]], Tensor | None]
 Watcher: TypeAlias = Callable[[str, Tensor], None]
 
 _HAS_WEIGHTS = (
@@ -38,7 +37,7 @@ class CapturedModule(nn.Module):
     def __init__(self, graph: Graph[FloatOp], train: frozenset[str]) -> None:
         super().__init__()
         self._graph = graph
-        self._last_reads = _last_reads(graph)
+        self._last_reads = last_reads_of(graph)
         self._places: dict[str, tuple[nn.Module, str]] = {}
         self.watchers: list[Watcher] = []  # are told of every value that layers read
         weights, statistics = _roles(graph)
@@ -83,8 +82,9 @@ class CapturedModule(nn.Module):
 
         Args:
             inputs: as the graph's, with any batch size.
-            on_value: called once with the name and tensor of every input and of what every node
-                writes, in order; a tensor that it returns is used in its place.
+            on_value: called with the name and tensor of every input and of what every node
+                writes, in order; a tensor that it returns is used in its place. What a body writes
+                is shown in every step, a state before the first step, too.
             on_constant: the same for the constants that a node is about to read.
             on_node: called with every node and the values so far, constants not among them; a
                 tensor that it returns is taken for the node's result.
@@ -93,32 +93,24 @@ class CapturedModule(nn.Module):
             ValueError: if the inputs do not have the graph's number and shapes.
         """
         batch = _batch_size(self._graph.inputs, inputs)
-        env: dict[str, Tensor] = {}
-        for value, tensor in zip(self._graph.inputs, inputs, strict=True):
-            env[value.name] = self._watched(value.name, _seen(on_value, value.name, tensor))
-        for node, dead in zip(self._graph.nodes, self._last_reads, strict=True):
-            result = None if on_node is None else on_node(node, env)
-            if result is None:
-                read = [self._read(value.name, env, on_constant) for value in node.inputs]
-                result = compute(node.op, read, batch=batch, training=self.training)
-                del read
-            env[node.name] = self._watched(node.name, _seen(on_value, node.name, result))
-            del result
-            for name in dead:
-                del env[name]
-        return tuple(env[value.name] for value in self._graph.outputs)
 
-    def _watched(self, name: str, value: Tensor) -> Tensor:
-        for watcher in self.watchers:
-            watcher(name, value)
-        return value
+        def constant(name: str) -> Tensor:
+            return _seen(on_constant, name, self.constant(name))
+
+        def value(name: str, tensor: Tensor) -> Tensor:
+            tensor = _seen(on_value, name, tensor)
+            for watcher in self.watchers:
+                watcher(name, tensor)
+            return tensor
+
+        names = (given.name for given in self._graph.inputs)
+        env = {name: value(name, x) for name, x in zip(names, inputs, strict=True)}
+        hooks = Hooks(constant, value, on_node, self.training)
+        return Run(hooks, batch).nodes(self._graph, self._last_reads, env)
 
     def value_names(self) -> list[str]:
         """What watchers are told of: inputs and what nodes write, in order."""
         return [value.name for value in self._graph.inputs] + [n.name for n in self._graph.nodes]
-
-    def _read(self, name: str, env: dict[str, Tensor], on_constant: OnValue | None) -> Tensor:
-        return env[name] if name in env else _seen(on_constant, name, self.constant(name))
 
     def constant(self, name: str) -> Tensor:
         """The parameter or buffer that holds a constant of the graph, by its name there."""
@@ -137,23 +129,12 @@ def _roles(graph: Graph[FloatOp]) -> tuple[set[str], set[str]]:
     """Names of the constants that are weights of layers, and of BatchNorm's statistics."""
     weights: set[str] = set()
     statistics: set[str] = set()
-    for node in graph.nodes:
+    for node in every_node(graph):
         if isinstance(node.op, _HAS_WEIGHTS):
             names = [value.name for value in node.inputs[1:]]
             weights.update(names[:2])
             statistics.update(names[2:])
     return weights, statistics
-
-
-def _last_reads(graph: Graph[FloatOp]) -> list[list[str]]:
-    """For each node, the values that nothing reads after it."""
-    kept = {value.name for value in graph.outputs} | graph.constants.keys()
-    dead: list[list[str]] = []
-    for node in reversed(graph.nodes):
-        names = dict.fromkeys(value.name for value in (*node.inputs, node.output))
-        dead.append([name for name in names if name not in kept])
-        kept.update(names)
-    return dead[::-1]
 
 
 def _free(owner: nn.Module, name: str, known: Collection[str]) -> str:

@@ -1,6 +1,6 @@
 """Makes the Graph: drops what no output needs, and gives everything the name the user knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from intact.errors import UnsupportedOpError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value
+from intact.ir.scans import every_node
 from intact.numerics.arrays import Array
 
 
@@ -49,12 +50,20 @@ def finish(
     for key, constant in constants.items():
         if constant.name is not None and constant.origin is None:
             final[key] = names.unique(constant.name)
-    live = {node.name for node in nodes} | constants.keys()
+    live = {value.name for value in _computed(nodes)} | constants.keys()
     for key, name in _paths(builder, nodes, live).items():
         if key not in final:
             final[key] = names.unique(name)
     _name_literals(nodes, constants, final, names)
     return _renamed(nodes, inputs, [value for value, _ in outputs], constants, final)
+
+
+def _computed(nodes: Sequence[Node[FloatOp]]) -> Iterator[Value]:
+    """What the nodes and their bodies write, and what these bodies are given."""
+    for node in every_node(Graph((), (), tuple(nodes), {})):
+        if isinstance(node.op, ops.Scan):
+            yield from node.op.body.inputs
+        yield node.output
 
 
 def _needed(builder: Builder, outputs: Sequence[tuple[Value, str | None]]) -> list[Node[FloatOp]]:
@@ -135,9 +144,18 @@ def _renamed(
     return Graph(
         renamed(inputs),
         renamed(outputs),
-        tuple(Node(n.op, renamed(n.inputs), *renamed([n.output])) for n in nodes),
+        tuple(Node(_inside(n.op, renamed), renamed(n.inputs), *renamed([n.output])) for n in nodes),
         {final[key]: _array(constant) for key, constant in constants.items()},
     )
+
+
+def _inside(op: FloatOp, renamed: Callable[[Sequence[Value]], tuple[Value, ...]]) -> FloatOp:
+    """The operation with the values of its body renamed."""
+    if not isinstance(op, ops.Scan):
+        return op
+    body = op.body
+    nodes = tuple(Node(n.op, renamed(n.inputs), *renamed([n.output])) for n in body.nodes)
+    return replace(op, body=Graph(renamed(body.inputs), renamed(body.outputs), nodes, {}))
 
 
 def _array(constant: Constant) -> Array:

@@ -18,8 +18,9 @@ from intact.exec import (
 )
 from intact.exec.exact import Kernel
 from intact.exec.runner import Runner, check_inputs
+from intact.exec.scan import scan
 from intact.ir import int_ops
-from intact.ir.float_ops import FloatOp
+from intact.ir.float_ops import FloatOp, Scan
 from intact.ir.graph import Graph, Node, elements, with_batch
 from intact.ir.int_ops import IntOp, Program
 from intact.numerics.arrays import Array
@@ -67,6 +68,8 @@ def prepare(node: Node[IntOp], constants: Mapping[str, Array]) -> Step:
     What depends on constants alone, such as the layout of weights, is computed here and once.
     """
     op = node.op
+    if isinstance(op, Scan | int_ops.QScan):
+        return scan(op, node, constants, load)
     if isinstance(op, FloatOp):
         return lambda inputs, batch: float_ops.apply(op, inputs, batch)
     if type(op) in _WITH_PARAMETERS:

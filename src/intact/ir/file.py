@@ -7,16 +7,26 @@ Everything is in the order of the program, so that equal Programs give equal byt
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from intact.errors import FormatError, VerifyError
-from intact.ir.attributes import MAX_RANK, NAME_RULE, is_name
+from intact.ir.attributes import MAX_RANK
 from intact.ir.boundary import code_boundary
-from intact.ir.certificate import Certificate, Origin, OutputHash, Vectors, check_vectors
+from intact.ir.certificate import Certificate, Vectors, check_vectors
 from intact.ir.container import aligned, read, write
+from intact.ir.entries import (
+    CertificateEntry,
+    ConstantEntry,
+    NodeEntry,
+    ProgramEntry,
+    TensorEntry,
+    VectorsEntry,
+    op_entry,
+    op_of,
+    used_values,
+)
 from intact.ir.graph import Graph, Node, Shape, Value
-from intact.ir.int_ops import IntOp, Program
+from intact.ir.int_ops import Program
 from intact.ir.packing import Bytes, pack, packed_bytes, unpack
 from intact.ir.schema import Json, decode, encode, refuse
 from intact.ir.size import array_format
@@ -25,61 +35,6 @@ from intact.numerics.arrays import Array
 from intact.numerics.formats import Format
 
 MAX_MESSAGE = 500  # characters of a file's content must not flood a terminal
-
-
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
-    """Where a tensor of codes lies, counted from the end of the header, aligned."""
-
-    dtype: Format
-    shape: Shape
-    offset: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class NodeEntry:
-    """A node; values by name."""
-
-    op: IntOp
-    inputs: tuple[str, ...]
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantEntry:
-    """A constant, or the input of test vectors, and the number of its tensor."""
-
-    name: str
-    tensor: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramEntry:
-    """A Program, its values listed once, each as first met."""
-
-    values: tuple[Value, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    nodes: tuple[NodeEntry, ...]
-    constants: tuple[ConstantEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VectorsEntry:
-    """Test vectors, their inputs in tensors."""
-
-    samples: int
-    inputs: tuple[ConstantEntry, ...]
-    outputs: tuple[OutputHash, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateEntry:
-    """A certificate."""
-
-    origin: Origin
-    vectors: VectorsEntry | None
 
 
 # --- saving ----------------------------------------------------------------------------------
@@ -133,7 +88,7 @@ def _entry(program: Program, writer: _Writer) -> ProgramEntry:
         inputs=tuple(value.name for value in program.inputs),
         outputs=tuple(value.name for value in program.outputs),
         nodes=tuple(
-            NodeEntry(node.op, tuple(v.name for v in node.inputs), node.name)
+            NodeEntry(op_entry(node.op), tuple(v.name for v in node.inputs), node.name)
             for node in program.nodes
         ),
         constants=tuple(
@@ -263,30 +218,14 @@ def _no_tensor(number: Json, where: str) -> Array:
 
 
 def _program(entry: ProgramEntry, reader: _Reader) -> Program:
-    values = _by_name(entry.values)
-    used = {*entry.inputs, *entry.outputs}
-    for node in entry.nodes:
-        used.update((*node.inputs, node.output))
-    if used != values.keys():
-        raise FormatError(f"values {sorted(used ^ values.keys())[:5]} are missing or unused")
+    values = used_values(entry)
     nodes = tuple(
-        Node(node.op, tuple(values[name] for name in node.inputs), values[node.output])
+        Node(op_of(node.op), tuple(values[name] for name in node.inputs), values[node.output])
         for node in entry.nodes
     )
     inputs = tuple(values[name] for name in entry.inputs)
     outputs = tuple(values[name] for name in entry.outputs)
     return Graph(inputs, outputs, nodes, _constants(entry, values, reader))
-
-
-def _by_name(values: tuple[Value, ...]) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for value in values:
-        if not is_name(value.name):
-            raise FormatError(f"value {value.name[:50]!r}: {NAME_RULE}")
-        if value.name in found:
-            raise FormatError(f'value "{value.name}" is listed twice')
-        found[value.name] = value
-    return found
 
 
 def _constants(

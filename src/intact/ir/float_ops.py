@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from intact.ir.graph import Graph
+
 Pads: TypeAlias = tuple[tuple[int, int], ...]  # (before, after) for each axis
 
 
@@ -303,7 +305,7 @@ class Dropout:
 Activation: TypeAlias = (
     Relu | Clamp | LeakyRelu | HardSigmoid | HardSwish | Sigmoid | Tanh | Silu | Gelu
 )
-FloatOp: TypeAlias = (
+BodyOp: TypeAlias = (
     Conv
     | ConvTranspose
     | Linear
@@ -333,3 +335,26 @@ FloatOp: TypeAlias = (
     | Expand
     | Dropout
 )
+
+
+# --- recurrence ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """x, initial states, whatever else the body reads: the sequence of one state.
+
+    The body computes one time step: it reads x without its axis of time, the states and the rest,
+    and gives the next states, in the order of their inputs. What it reads has the shape of what the
+    node reads, and a constant has its name in the body too. It runs once for each entry of x along
+    `axis`, the last one first if `reverse`. Output t along `axis` is state number `state` after
+    step t.
+    """
+
+    body: Graph[BodyOp]
+    axis: int  # of time
+    state: int
+    reverse: bool
+
+
+FloatOp: TypeAlias = BodyOp | Scan

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from intact.ir.float_ops import Activation, FloatOp, Pads
+from intact.ir.float_ops import Activation, BodyOp, FloatOp, Pads
 from intact.ir.graph import Graph
 from intact.numerics.arrays import IntArray
 from intact.numerics.fixedpoint import Requant
@@ -366,7 +366,7 @@ class QResizeBilinear2d:
     align_corners: bool
 
 
-QuantizedOp: TypeAlias = (
+QuantizedBodyOp: TypeAlias = (
     Quantize
     | Dequantize
     | Requantize
@@ -394,5 +394,22 @@ QuantizedOp: TypeAlias = (
     | QResizeNearest2d
     | QResizeBilinear2d
 )
+IntBodyOp: TypeAlias = QuantizedBodyOp | BodyOp
+
+
+@dataclass(frozen=True, slots=True)
+class QScan:
+    """As `Scan`, on codes; constants that the body reads are among its inputs.
+
+    A state comes out of a step with the format and the params with which it went in.
+    """
+
+    body: Graph[IntBodyOp]
+    axis: int
+    state: int
+    reverse: bool
+
+
+QuantizedOp: TypeAlias = QuantizedBodyOp | QScan
 IntOp: TypeAlias = QuantizedOp | FloatOp
 Program: TypeAlias = Graph[IntOp]

@@ -30,6 +30,7 @@ from intact.ir.int_ops import IntOp
 from intact.ir.layer_rules import check_dynamic, check_embedding, check_indices, check_layer
 from intact.ir.normalization_rules import check_normalization
 from intact.ir.packing import code_range
+from intact.ir.scans import check_scan
 from intact.numerics.arrays import Array, IntArray
 from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN
 from intact.numerics.formats import FP32, Float, Int
@@ -83,6 +84,18 @@ def check_op(
     elif isinstance(op, KeepsCodes):
         _check_pool(op, inputs[0], output)
     else:
+        _check_other(op, inputs, output, constants)
+
+
+def _check_other(
+    op: FloatOp | int_ops.QScan,
+    inputs: Sequence[Value],
+    output: Value,
+    constants: Mapping[str, Array],
+) -> None:
+    if isinstance(op, ops.Scan | int_ops.QScan):
+        check_scan(op, inputs, output)
+    else:
         _check_float(op, inputs, output, constants)
 
 
@@ -90,7 +103,7 @@ def check_op(
 
 
 def _check_float(
-    op: FloatOp, inputs: Sequence[Value], output: Value, constants: Mapping[str, Array]
+    op: ops.BodyOp, inputs: Sequence[Value], output: Value, constants: Mapping[str, Array]
 ) -> None:
     match op:
         case ops.Add() | ops.Sub() | ops.Mul():

@@ -15,6 +15,7 @@ from intact.ir.dims import check_axis, check_rank, fixed_size, take
 from intact.ir.graph import Shape
 from intact.ir.int_ops import IntOp
 from intact.ir.movements import moved
+from intact.ir.scans import scanned
 from intact.ir.windows import Pool, Resize, pooled, resized, transposed, windows
 
 Unary: TypeAlias = (
@@ -82,6 +83,8 @@ def output_shape(op: IntOp, inputs: Sequence[Shape]) -> Shape:
         return _along(op, *take(inputs, 1))
     if isinstance(op, Norm):
         return _norm(op, inputs)
+    if isinstance(op, ops.Scan | int_ops.QScan):
+        return scanned(op, inputs)
     return moved(op, inputs)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from intact.ir.graph import Value
 from intact.ir.int_ops import Program
 from intact.ir.packing import packed_bytes
+from intact.ir.scans import every_node
 from intact.numerics.arrays import Array
 from intact.numerics.formats import FP32, Format, Int
 
@@ -43,5 +44,5 @@ def program_bytes(program: Program) -> int:
     constants = sum(
         packed_bytes(values[name].dtype, array.shape) for name, array in program.constants.items()
     )
-    arrays = (array for node in program.nodes for array in arrays_of(node.op))
+    arrays = (array for node in every_node(program) for array in arrays_of(node.op))
     return constants + sum(packed_bytes(array_format(array), array.shape) for array in arrays)

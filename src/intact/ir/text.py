@@ -1,4 +1,4 @@
-"""Programs as text: a line for each node, for golden tests and for reading.
+"""Programs as text: a line for each node, for golden tests and for reading; bodies are indented.
 
 Arrays are summarised as their range and a digest of their bytes, so that a text stays short but
 shows any change. Constants are described where they are read first.
@@ -11,9 +11,11 @@ from enum import Enum
 
 import numpy as np
 
+from intact.ir.float_ops import Scan
 from intact.ir.graph import Node, Value
-from intact.ir.int_ops import IntOp, Program, Quantize
+from intact.ir.int_ops import IntOp, Program, QScan, Quantize
 from intact.ir.packing import pack
+from intact.ir.scans import body_of
 from intact.ir.size import array_format
 from intact.numerics.arrays import Array
 from intact.numerics.formats import Format, Int
@@ -27,9 +29,19 @@ def to_text(program: Program) -> str:
     """Inputs, nodes and outputs, a line each; the text ends with a newline."""
     lines = [f"input {_declared(value)}{_meaning(value)}" for value in program.inputs]
     described: set[str] = set()
-    lines += [_node(node, program, described) for node in program.nodes]
+    for node in program.nodes:
+        lines.append(_node(node, program, described))
+        if isinstance(node.op, Scan | QScan):
+            lines += _body(body_of(node.op, node.inputs, {}))
     lines += [f"output {_read(value, program, described)}" for value in program.outputs]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _body(body: Program) -> Iterator[str]:
+    """What a loop runs in each step; its constants have been described outside."""
+    yield from (f"  given {_declared(value)}{_meaning(value)}" for value in body.inputs)
+    yield from (f"  {_node(node, body, set())}" for node in body.nodes)
+    yield f"  next {', '.join(f'%{value.name}' for value in body.outputs)}"
 
 
 def _node(node: Node[IntOp], program: Program, described: set[str]) -> str:
@@ -71,6 +83,8 @@ def _read(value: Value, program: Program, described: set[str]) -> str:
 def _attributes(op: object) -> Iterator[str]:
     assert is_dataclass(op)
     for field in fields(op):
+        if field.name == "body":
+            continue  # it follows, line by line
         attribute = getattr(op, field.name)
         if isinstance(attribute, QuantParams):
             yield _params(attribute)  # it names what it holds

@@ -19,11 +19,12 @@ from intact.ir.attributes import (
     check_range,
     is_name,
 )
-from intact.ir.float_ops import FloatOp
+from intact.ir.float_ops import FloatOp, Scan
 from intact.ir.graph import Graph, Node, Shape, Value, elements
-from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
+from intact.ir.int_ops import Dequantize, IntOp, Program, QScan, Quantize
 from intact.ir.packing import code_range
 from intact.ir.rules import check_op
+from intact.ir.scans import body_of
 from intact.ir.shapes import output_shape
 from intact.ir.windows import scratch_shape
 from intact.numerics.arrays import Array
@@ -156,7 +157,10 @@ def check_constant(value: Value, array: Array) -> None:
 
 def _check_node(node: Node[IntOp], graph: Program) -> None:
     try:
-        check_attribute("op", node.op)
+        if isinstance(node.op, Scan | QScan):
+            _check_body(node.op, node, graph)
+        else:
+            check_attribute("op", node.op)
         shapes = [value.shape for value in node.inputs]
         shape = output_shape(node.op, shapes)
         if shape != node.output.shape:
@@ -168,7 +172,20 @@ def _check_node(node: Node[IntOp], graph: Program) -> None:
         raise VerifyError(f'"{node.name}" ({type(node.op).__name__}): {error}') from None
 
 
+def _check_body(op: Scan | QScan, node: Node[IntOp], graph: Program) -> None:
+    if len(op.body.inputs) != len(node.inputs):
+        raise ValueError(f"{len(node.inputs)} inputs, of the body {len(op.body.inputs)}")
+    if op.body.constants:
+        raise ValueError("constants of a body belong to the graph")
+    if any(isinstance(inner.op, Scan | QScan) for inner in op.body.nodes):
+        raise ValueError("a body holds a loop")
+    _verify(body_of(op, node.inputs, graph.constants))
+
+
 def _check_integer(node: Node[IntOp], program: Program) -> None:
+    if isinstance(node.op, QScan):
+        for inner in node.op.body.nodes:
+            _check_integer(inner, Graph((), (), (), {}))
     real = [v.name for v in (*node.inputs, node.output) if isinstance(v.dtype, Float)]
     match node.op:
         case Quantize():

@@ -155,6 +155,8 @@ def _lower_simple(build: Builder, node: Node[FloatOp]) -> str | None:
             return lower_pool(build, node)
         case ops.Reshape() | ops.Permute() | ops.Slice() | ops.Expand() | ops.Pad():
             return lower_movement(build, node)
+        case ops.Scan():
+            return "it is recurrent"
         case ops.BatchNorm() | ops.Dropout():
             raise ValueError(
                 f'{type(op).__name__} "{node.name}" belongs to training;'

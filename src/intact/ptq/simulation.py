@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from intact.capture.module import OnValue, from_graph
+from intact.capture.module import from_graph
+from intact.capture.running import OnValue
 from intact.model import QuantizedModel
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams

@@ -202,25 +202,3 @@ def test_embedding_of_an_input_and_of_constants() -> None:
     assert {"words.weight", "places", "types"} == set(graph.constants)
     tokens = torch.arange(15).reshape(3, 5) % 11
     assert_same(from_graph(graph).eval()(tokens), model(tokens))
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.LSTM(4, 5, batch_first=True),
-        nn.LSTM(4, 5, 2, batch_first=True, bidirectional=True),
-        nn.GRU(4, 5, batch_first=True),
-    ],
-    ids=["lstm", "lstm-bidirectional-2", "gru"],
-)
-def test_recurrent_layers_are_unrolled(layer: nn.Module) -> None:
-    class States(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = layer
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.layer(x)[0]
-
-    graph = assert_captured(randomize(States()), (3, 4))
-    assert {"layer.weight_ih_l0", "layer.bias_hh_l0"} <= set(graph.constants)

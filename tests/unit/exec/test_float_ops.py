@@ -29,7 +29,7 @@ def tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
 
 def test_every_float_operation_has_a_function() -> None:
     known = {*float_ops._FUNCTIONS, ops.Reshape, ops.Expand}
-    assert known == set(get_args(ops.FloatOp))
+    assert known == set(get_args(ops.BodyOp))
 
 
 CONVOLUTIONS = {

@@ -1,6 +1,7 @@
 """Programs for tests: one legal node of every operation, and a small network."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -208,9 +209,39 @@ def code_examples() -> list[Program]:
     ]  # fmt: skip
 
 
+def loop_examples() -> list[Program]:
+    """Of each loop one: h' = tanh(x + W h + b), and y' = y + h', of which it gives one sequence."""
+    return [_loop(FP32, state=0, reverse=True), _loop(S8, state=1, reverse=False)]
+
+
+def _loop(format: Format, *, state: int, reverse: bool) -> Program:
+    """Over 3 steps of x (-1, 3, 4), with states (-1, 4)."""
+    sketch, shape = Sketch(), (-1, 4)
+    weight = sketch.constant("weight", format, 4, 4)
+    bias = sketch.constant("bias", FP32 if format == FP32 else Int(32), 4)
+    names = ("step", "h.before", "y.before", "product", "sum", "h", "y")
+    x, h, y, product, total, h1, y1 = (Value(name, shape, format) for name in names)
+    linear: q.IntBodyOp = q.QLinear(1, None, requant(4))
+    add: q.IntBodyOp = q.QAdd(q.Operand(3, 1 << 30, 0), q.Operand(-4, 1 << 30, -3), 20, requant())
+    tanh: q.IntBodyOp = q.Lookup(np.arange(-128, 128)[::-1], ops.Tanh())
+    if format == FP32:
+        linear, add, tanh = ops.Linear(), ops.Add(), ops.Tanh()
+    nodes = (
+        Node(linear, (h, weight, bias), product),
+        Node(add, (x, product), total),
+        Node(tanh, (total,), h1),
+        Node(add, (y, h1), y1),
+    )
+    body = Graph[Any]((x, h, y, weight, bias), (h1, y1), nodes, {})
+    loop = ops.Scan if format == FP32 else q.QScan
+    given = Value("x", (-1, 3, 4), format), Value("h0", shape, format), Value("y0", shape, format)
+    op: IntOp = loop(body, axis=1, state=state, reverse=reverse)
+    return sketch.program(op, (*given, weight, bias), Value("layer", (-1, 3, 4), format))
+
+
 def examples() -> list[Program]:
     """A Program of one node for every operation."""
-    return [*float_examples(), *layer_examples(), *code_examples()]
+    return [*float_examples(), *layer_examples(), *code_examples(), *loop_examples()]
 
 
 def name_of(program: Program) -> str:

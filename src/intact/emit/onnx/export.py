@@ -11,6 +11,7 @@ from intact.emit.onnx.unsigned import to_unsigned
 from intact.errors import FormatError
 from intact.ir.int_ops import Program
 from intact.ir.replacing import replacing
+from intact.ir.scans import unrolled
 
 # Blocks of scales, 4-bit weights and 16-bit codes need opset 21, which needs IR version 10; newer
 # ones would only shut out older runtimes.
@@ -36,6 +37,7 @@ def to_onnx(program: Program, *, boundaries: bool = False) -> ModelProto:
         UnsupportedOpError: if a value has codes that ONNX cannot express.
         FormatError: if the model is larger than the 2 GB of one ONNX file.
     """
+    program = unrolled(program)
     ledger = Ledger(program, boundaries)
     for node in program.nodes:
         emit_node(ledger, node)

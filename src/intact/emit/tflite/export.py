@@ -10,6 +10,7 @@ from intact.ir.boundary import code_boundary
 from intact.ir.graph import Value
 from intact.ir.int_ops import Program
 from intact.ir.replacing import replacing
+from intact.ir.scans import unrolled
 
 
 def to_bytes(program: Program) -> bytes:
@@ -42,7 +43,7 @@ def codes_to_bytes(program: Program) -> bytes:
 def _file(
     program: Program, inputs: Sequence[tuple[str, Value]], outputs: Sequence[tuple[str, Value]]
 ) -> bytes:
-    program = ungrouped(program)
+    program = ungrouped(unrolled(program))
     ledger = Ledger(program)
     for node in program.nodes:
         emit_node(ledger, node)
