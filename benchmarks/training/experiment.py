@@ -30,6 +30,15 @@ def _ruled(rules: Sequence[QatRule], network: nn.Module, example: Tensor) -> Tra
     return intact.prepare(network, rules, example_input=example)
 
 
+def recipe(name: str) -> Prepare:
+    """Prepares a network by a named recipe."""
+    return partial(_by_recipe, name)
+
+
+def _by_recipe(name: str, network: nn.Module, example: Tensor) -> TrainableNetwork:
+    return intact.prepare(network, name, example_input=example)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """One way to train the network."""
