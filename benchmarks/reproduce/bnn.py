@@ -5,7 +5,7 @@
 Courbariaux, Hubara et al. 2016: no convolutions, no scales, each layer followed by a BatchNorm,
 square hinge loss, weights clipped to [-1, 1], learning rates by Glorot's factor that fall
 exponentially. The paper has 4096 neurons a layer and 1000 epochs (0.96 % error with Theano), this
-1024 and 40. The images come with 8 bits. What counts are the integers in the native engine.
+1024 and 25. The images come with 8 bits. What counts are the integers in the native engine.
 """
 
 import sys
@@ -63,14 +63,14 @@ def binary_adam(network: nn.Module, *, rate: float) -> Optimizer:
 FLOAT = Method(
     name="float",
     network=partial(perceptron, nn.ReLU),
-    training=Training(epochs=10, optimizer=partial(adam, rate=1e-3), objective=square_hinge),
+    training=Training(epochs=5, optimizer=partial(adam, rate=1e-3), objective=square_hinge),
 )
 CODES = partial(MovingAverageActivation, format=Int(8))
 BNN = Method(
     name="BNN W1A1",
     network=partial(perceptron, nn.Identity),  # the quantizers are the activations
     training=Training(
-        epochs=40,
+        epochs=25,
         optimizer=partial(binary_adam, rate=3e-3),
         schedule=Exponential(1e-4),
         objective=square_hinge,
