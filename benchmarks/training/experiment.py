@@ -18,6 +18,7 @@ from benchmarks.training.loop import Batches, Trained, Training, train
 from benchmarks.training.results import Result, described, result
 from intact.qat import QatRule, TrainableNetwork
 
+CURVE = 2000  # test images that score an epoch; all of them score the result
 Prepare: TypeAlias = Callable[[nn.Module, Tensor], TrainableNetwork]
 
 
@@ -67,8 +68,9 @@ class Experiment:
         integers = (
             in_integers(network, self.test) if isinstance(network, TrainableNetwork) else None
         )
+        score = top1(self.test)(network) if integers is None else integers.score
         settings = replace(method.training, seed=seed)
-        return result(self.name, method.name, settings, trained, integers)
+        return result(self.name, method.name, settings, trained, score, integers)
 
     def _trained(self, method: Method, seed: int) -> tuple[nn.Module, Trained]:
         torch.manual_seed(seed)
@@ -81,7 +83,7 @@ class Experiment:
         print(f"{self.name}: {method.name}, seed {seed}", file=sys.stderr, flush=True)
         checkpoint = self._checkpoint(method, seed)
         return network, train(
-            network, self._batches(), settings, top1(self.test), checkpoint=checkpoint
+            network, self._batches(), settings, top1(self.test.first(CURVE)), checkpoint=checkpoint
         )
 
     @property

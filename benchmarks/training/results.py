@@ -39,14 +39,15 @@ class Result:
 
 
 def result(
-    network: str, method: str, settings: Training, trained: Trained, integers: Integers | None
-) -> Result:
+    network: str, method: str, settings: Training, trained: Trained, score: float,
+    integers: Integers | None,
+) -> Result:  # fmt: skip
     """The entry of a training; without integers it is a float network's."""
     return Result(
         network=network,
         method=method,
         seed=settings.seed,
-        score=trained.curve[-1].score if integers is None else integers.score,
+        score=score,
         integers=integers,
         seconds=round(trained.seconds, 1),
         settings={

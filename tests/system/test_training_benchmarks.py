@@ -55,7 +55,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
 def test_results_are_kept_and_their_table_written(tmp_path: Path) -> None:
     network = _network()
     trained = train(network, _batches(), SETTINGS, top1(IMAGES), log=_quiet)
-    entry = result("tiny", "float", SETTINGS, trained, None)
+    entry = result("tiny", "float", SETTINGS, trained, 0.5, None)
     path, page = tmp_path / "tiny.json", tmp_path / "page.md"
     keep([entry, replace(entry, seed=5)], path)
     keep([replace(entry, seconds=90.0)], path)
