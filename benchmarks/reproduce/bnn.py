@@ -5,7 +5,7 @@
 Courbariaux, Hubara et al. 2016: no convolutions, no scales, each layer followed by a BatchNorm,
 square hinge loss, weights clipped to [-1, 1], learning rates by Glorot's factor that fall
 exponentially. The paper has 4096 neurons a layer and 1000 epochs (0.96 % error with Theano), this
-1024 and 25. The images come with 8 bits. What counts are the integers in the native engine.
+1024 and 20. The images come with 8 bits. What counts are the integers in the native engine.
 """
 
 import sys
@@ -70,7 +70,7 @@ BNN = Method(
     name="BNN W1A1",
     network=partial(perceptron, nn.Identity),  # the quantizers are the activations
     training=Training(
-        epochs=25,
+        epochs=20,
         optimizer=partial(binary_adam, rate=3e-3),
         schedule=Exponential(1e-4),
         objective=square_hinge,

@@ -41,8 +41,13 @@ def share_right(run: Function, batches: Iterable[Batch]) -> float:
 
 
 def top1(images: Images) -> Callable[[nn.Module], float]:
-    """The score of a network on images."""
-    return lambda network: share_right(network, images.in_order())
+    """The score of a network on images; of quantized ones it is that of the float simulation."""
+
+    def score(network: nn.Module) -> float:
+        simulated = network.simulate if isinstance(network, TrainableNetwork) else network
+        return share_right(simulated, images.in_order())
+
+    return score
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ class Result:
     integers: Integers | None = None  # None for float
     seconds: float  # of training
     settings: Mapping[str, str]
-    curve: tuple[Point, ...]  # of every epoch
+    curve: tuple[Point, ...]  # of every epoch, scored in float simulation
     torch: str = torch.__version__
     threads: int
 
