@@ -12,23 +12,27 @@ import torch
 from torch import Tensor, nn
 
 import intact
-from benchmarks.training.datasets import Images, cache_folder
+from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn
 from benchmarks.training.integers import in_integers, top1
 from benchmarks.training.loop import Batches, Trained, Training, train
 from benchmarks.training.results import Result, described, result
-from intact.qat import QatRule, TrainableNetwork
+from intact.capture.export import capture
+from intact.qat import BatchNormTraining, QatRule, TrainableNetwork
 
 CURVE = 2000  # test images that score an epoch; all of them score the result
+UNFOLDED = BatchNormTraining()
 Prepare: TypeAlias = Callable[[nn.Module, Tensor], TrainableNetwork]
 
 
-def ruled(*rules: QatRule) -> Prepare:
+def ruled(*rules: QatRule, batchnorm: BatchNormTraining = UNFOLDED) -> Prepare:
     """Prepares a network by rules."""
-    return partial(_ruled, rules)
+    return partial(_ruled, rules, batchnorm)
 
 
-def _ruled(rules: Sequence[QatRule], network: nn.Module, example: Tensor) -> TrainableNetwork:
-    return intact.prepare(network, rules, example_input=example)
+def _ruled(
+    rules: Sequence[QatRule], batchnorm: BatchNormTraining, network: nn.Module, example: Tensor
+) -> TrainableNetwork:
+    return intact.qat.prepare(capture(network, example), rules, batchnorm)
 
 
 def recipe(name: str) -> Prepare:
@@ -64,7 +68,7 @@ class Experiment:
 
     def run(self, method: Method, seed: int) -> Result:
         """Trains, or goes on with what an interrupted run has left, and executes the integers."""
-        network, trained = self._trained(method, seed)
+        network, trained = self.trained(method, seed)
         integers = (
             in_integers(network, self.test) if isinstance(network, TrainableNetwork) else None
         )
@@ -72,9 +76,10 @@ class Experiment:
         settings = replace(method.training, seed=seed)
         return result(self.name, method.name, settings, trained, score, integers)
 
-    def _trained(self, method: Method, seed: int) -> tuple[nn.Module, Trained]:
+    def trained(self, method: Method, seed: int) -> tuple[nn.Module, Trained]:
+        """The network as training leaves it."""
         torch.manual_seed(seed)
-        network = method.network() if method.start is None else self._trained(method.start, seed)[0]
+        network = method.network() if method.start is None else self.trained(method.start, seed)[0]
         if method.prepare is not None:
             network = method.prepare(network.train(), self.example)
         settings = replace(method.training, seed=seed)
@@ -102,3 +107,13 @@ class Experiment:
         what = (self.name, described(method), seed, len(self.train), self.batch, self.crop)
         digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
         return cache_folder() / "training" / f"{digest}.pt"
+
+
+def small_cifar(data: Path, images: int, *, smoke: bool) -> Experiment:
+    """The first images of CIFAR-10 (JPEG) for training, all test images; or a few drawn ones."""
+    if smoke:
+        train, test = (drawn((3, 32, 32), count, seed) for seed, count in enumerate((200, 50)))
+    else:
+        train, test = (cifar10(data, split) for split in ("train", "test"))
+    name = f"small convolutional, {images:,} of CIFAR-10 (JPEG)"
+    return Experiment(name=name, train=train.first(images), test=test, batch=100, smoke=smoke)

@@ -17,7 +17,14 @@ from benchmarks.training.results import FOLDER, Result, read
 
 BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
 DOCUMENT = FOLDER.parent.parent / "doc" / "training.md"
-FILES = ("simqat.json", "bnn.json")  # in the table's order
+FILES = (
+    "simqat.json",
+    "bnn.json",
+    "dorefa.json",
+    "slb.json",
+    "whitepaper.json",
+    "distillation.json",
+)  # in the table's order
 COLUMNS = (
     "network", "method", "seeds", "score", "to float", "= evaluated", "= simulated", "epochs",
     "min",

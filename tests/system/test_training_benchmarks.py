@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.reproduce import bnn, distillation, dorefa, simqat, slb, whitepaper
 from benchmarks.training.datasets import cifar10, drawn, mnist, penn_treebank, windows
 from benchmarks.training.integers import top1
 from benchmarks.training.loop import Batches, Training, adam, train
 from benchmarks.training.results import described, keep, read, result
 from benchmarks.training.table import BEGIN, END, document
-from tests.system.test_scripts import run
 
 SETTINGS = Training(epochs=3, optimizer=partial(adam, rate=1e-2), seed=4)
 IMAGES = drawn((1, 6, 6), 96, 0)
@@ -101,9 +102,24 @@ def test_real_data_are_read(data_dir: Path) -> None:
     assert len(text.train) == 929_589
 
 
-def test_lenet_trains() -> None:
-    assert "from scratch" in run("benchmarks/reproduce/simqat.py", "--smoke")
-
-
-def test_binary_perceptron_trains() -> None:
-    assert "BNN W1A1" in run("benchmarks/reproduce/bnn.py", "--smoke")
+@pytest.mark.parametrize(
+    ("script", "last"),
+    [
+        (bnn, "BNN W1A1"),
+        (distillation, "Apprentice"),
+        (dorefa, "W1 A2 G2"),
+        (simqat, "from scratch"),
+        (slb, "SLB W1 A8"),
+        (whitepaper, "from scratch"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_script_trains(
+    script: ModuleType,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["script", "--smoke", "--seed", "0"])
+    script.main()
+    assert last in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,83 @@
+"""SLB: a network whose weights are searched for among 2, 4 or 16 levels.
+
+    python benchmarks/reproduce/slb.py [--only METHOD ...] [--seed N ...] [--smoke]
+
+Yang et al. 2020 as Golden Stick has it: the temperature rises from a fifth of the epochs on, and
+after three fifths each weight is the level of its largest logit. There a ResNet-18 on CIFAR-10 has
+94.25 % float and 95.18, 95.12 and 95.23 % with 4, 2 and 1 bits. Here a small network learns 10,000
+images from scratch; its first convolution, and its linear layer as there, have 8 bits, and so have
+the activations, after some epochs.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+from benchmarks.training.experiment import Method, ruled, small_cifar
+from benchmarks.training.loop import Training, adam
+from benchmarks.training.networks import SmallNet
+from benchmarks.training.script import missing, options, report
+from intact.qat import (
+    MinMaxWeight,
+    MovingAverageActivation,
+    QatRule,
+    SlbSchedule,
+    SlbWeight,
+    set_epoch,
+)
+
+IMAGES = 10_000
+EPOCHS = 15
+
+
+def slb_adam(network: nn.Module, *, rate: float, logits: float) -> Optimizer:
+    """Adam with a rate of its own for the logits of levels."""
+    parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+    for name, parameter in network.named_parameters():
+        parts[name.endswith(".logits")].append(parameter)
+    return Adam([{"params": parts[False]}, {"params": parts[True], "lr": logits}], rate)
+
+
+def slb(bits: int) -> Method:
+    """Weights of so many bits."""
+    neurons = partial(MovingAverageActivation, delay=300)
+    weight = partial(SlbWeight, bits=bits, schedule=SlbSchedule(epoch_size=EPOCHS))
+    return Method(
+        name=f"SLB W{bits} A8",
+        network=SmallNet,
+        training=Training(
+            epochs=EPOCHS,
+            optimizer=partial(slb_adam, rate=2e-3, logits=2e-2),
+            before_epoch=set_epoch,
+        ),
+        prepare=ruled(
+            QatRule(match="x", activation=neurons),
+            QatRule(match="conv[234]", weight=weight, activation=neurons),
+            QatRule(weight=MinMaxWeight, activation=neurons),
+        ),
+    )
+
+
+FLOAT = Method(
+    name="float",
+    network=SmallNet,
+    training=Training(epochs=EPOCHS, optimizer=partial(adam, rate=2e-3)),
+)
+METHODS = {method.name: method for method in (FLOAT, slb(4), slb(2), slb(1))}
+
+
+def main() -> None:
+    """Trains and prints the table."""
+    chosen = options(__doc__, METHODS)
+    if missing(chosen, "cifar10"):
+        return
+    made = small_cifar(chosen.data, IMAGES, smoke=chosen.smoke)
+    report(chosen, lambda name, seed: made.run(METHODS[name], seed), "slb.json")
+
+
+if __name__ == "__main__":
+    main()
