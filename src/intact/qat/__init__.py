@@ -3,6 +3,7 @@
 from intact.qat.batchnorm import BatchNormTraining, Fold
 from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.bucketed import BucketedWeight
+from intact.qat.checkpoint import HasState, load_checkpoint, save_checkpoint
 from intact.qat.distillation import (
     Apprentice,
     DistillationLoss,
@@ -25,6 +26,7 @@ from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.lsq_plus import LsqPlusActivation, LsqPlusWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
 from intact.qat.network import TrainableNetwork, prepare
+from intact.qat.oscillation import Oscillation, dampening
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
@@ -54,6 +56,7 @@ __all__ = [
     "Fold",
     "FrozenTeacher",
     "GradientQuantizer",
+    "HasState",
     "Hint",
     "InqWeight",
     "IntegerPointsWeight",
@@ -69,6 +72,7 @@ __all__ = [
     "LsqWeight",
     "MinMaxWeight",
     "MovingAverageActivation",
+    "Oscillation",
     "PactActivation",
     "QatRecipe",
     "QatRule",
@@ -88,9 +92,12 @@ __all__ = [
     "binary_groups",
     "clip_after_steps",
     "clip_weights",
+    "dampening",
     "finish",
+    "load_checkpoint",
     "penalty",
     "prepare",
+    "save_checkpoint",
     "set_epoch",
     "softened_divergence",
 ]

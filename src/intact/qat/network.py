@@ -97,6 +97,7 @@ class TrainableNetwork(nn.Module):
         inference = for_inference(graph)
         self._plan = _Plan.of(graph, inference)
         self.weights: dict[str, tuple[FloatOp, FakeWeight]] = {}  # by the constant's name
+        self._layers: dict[str, str] = {}  # that reads a weight, by the constant's name
         self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
         self.gradients: dict[str, GradientQuantizer] = {}  # by the layer's name
         self._batchnorm = batchnorm
@@ -107,6 +108,7 @@ class TrainableNetwork(nn.Module):
         self._integers = Integers()
         for name, (node, make) in weight_methods(graph, self.chosen).items():
             weight = oriented(node.op, self.network.constant(name))
+            self._layers[name] = node.name
             self._add_weight(name, node.op, make(weight * self.factor(node.name, weight)))
         for name, place in self._plan.places.items():
             rule = self.chosen.get(name)  # a constant has none
@@ -168,6 +170,20 @@ class TrainableNetwork(nn.Module):
         if layer not in self._norms:
             return torch.ones((), device=weight.device)
         return along_outputs(self._norm(self._norms[layer]).factor(), weight)
+
+    def weight(self, name: str) -> Tensor:
+        """A weight as its quantizer reads it: outputs along axis 0, times a BatchNorm's factor."""
+        op, _ = self.weights[name]
+        weight = oriented(op, self.network.constant(name))
+        return weight * self.factor(self._layers[name], weight)
+
+    def set_weight(self, name: str, numbers: Tensor, where: Tensor) -> None:
+        """Makes the numbers that its quantizer reads others in some places."""
+        op, _ = self.weights[name]
+        weight = oriented(op, self.network.constant(name))
+        with torch.no_grad():
+            numbers = numbers / self.factor(self._layers[name], weight)
+            weight.copy_(torch.where(where, numbers, weight))
 
     def _norm(self, node: Node[FloatOp]) -> Norm:
         assert isinstance(node.op, ops.BatchNorm)
