@@ -36,6 +36,7 @@ INTACT_INLINE void intact_load_block(const void* x, intact_type type, size_t fir
       intact_load_block_body(x, INTACT_INT32, first, stride, count, out);
       break;
     case INTACT_INT4:
+    case INTACT_INT4_HIGH:
       break; /* not the type of an activation */
   }
 }
@@ -65,6 +66,7 @@ INTACT_INLINE void intact_store_block(void* y, intact_type type, size_t first, s
       intact_store_block_body(y, INTACT_INT32, first, count, codes);
       break;
     case INTACT_INT4:
+    case INTACT_INT4_HIGH:
       break; /* not the type of an activation */
   }
 }

@@ -25,7 +25,7 @@ INTACT_INLINE int intact_dsp_serves_factors(const intact_factors* factors,
                                             const intact_finish* finish) {
   return INTACT_CODES(factors->x_type) == INTACT_INT8 &&
          (INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8 ||
-          INTACT_WEIGHTS(factors->weight_type) == INTACT_INT4) &&
+          INTACT_WEIGHTS(factors->weight_type) >= INTACT_INT4) &&
          INTACT_CODES(finish->out_type) == INTACT_INT8 && !INTACT_WIDE(factors->wide) &&
          !INTACT_WIDE(finish->bias_wide) && !INTACT_WIDE(finish->requant->wide) &&
          factors->zero_point >= INT8_MIN && factors->zero_point <= INT8_MAX;
@@ -84,31 +84,34 @@ INTACT_INLINE void intact_dsp_gather_block(const intact_conv* conv, intact_dsp_b
 }
 #endif
 
-/* Four weights of 4 bits, which lie in two bytes, as the bytes of a word. */
-INTACT_ALWAYS_INLINE void intact_dsp_unpack(uint32_t pairs, int8_t* out) {
+/* Four weights of 4 bits, which lie in two bytes, as the bytes of a word; times 16 if `high`. */
+INTACT_ALWAYS_INLINE void intact_dsp_unpack(uint32_t pairs, int high, int8_t* out) {
   const uint32_t bytes = (pairs | pairs << 8) & 0x00ff00ffu;
   const uint32_t fours = (bytes | bytes << 4) & 0x0f0f0f0fu;
-  const int32_t word = __ssub8((int32_t)(fours ^ 0x08080808u), 0x08080808);
+  const int32_t word =
+      high ? (int32_t)(fours << 4) : __ssub8((int32_t)(fours ^ 0x08080808u), 0x08080808);
   memcpy(out, &word, sizeof word);
 }
 
 /* `count` weights of 4 bits, from the byte `pairs` on, as bytes in `out`, which has a multiple of
  * four. */
-INTACT_DSP_LOOP void intact_dsp_unpack_row(const uint8_t* pairs, int32_t count, int8_t* out) {
+INTACT_DSP_LOOP void intact_dsp_unpack_row(const uint8_t* pairs, int32_t count, int high,
+                                           int8_t* out) {
   for (const uint8_t* end = pairs + (count / 4) * 2; pairs < end; pairs += 2, out += 4) {
     uint16_t two;
     memcpy(&two, pairs, sizeof two);
-    intact_dsp_unpack(two, out);
+    intact_dsp_unpack(two, high, out);
   }
-  if (count % 4 != 0) intact_dsp_unpack(*pairs, out); /* nothing lies behind the last row */
+  if (count % 4 != 0) intact_dsp_unpack(*pairs, high, out); /* nothing lies behind the last row */
 }
 
 /* `count` weights from an even `index` on: where they lie, or of 4 bits, as bytes in `room`. */
 INTACT_ALWAYS_INLINE const int8_t* intact_dsp_weights(const intact_factors* factors,
                                                       const void* weight, size_t index,
                                                       int32_t count, int8_t* room) {
-  if (INTACT_WEIGHTS(factors->weight_type) == INTACT_INT8) return (const int8_t*)weight + index;
-  intact_dsp_unpack_row((const uint8_t*)weight + index / 2, count, room);
+  const intact_type type = INTACT_WEIGHTS(factors->weight_type);
+  if (type == INTACT_INT8) return (const int8_t*)weight + index;
+  intact_dsp_unpack_row((const uint8_t*)weight + index / 2, count, type == INTACT_INT4_HIGH, room);
   return room;
 }
 

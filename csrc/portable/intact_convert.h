@@ -74,6 +74,7 @@ INTACT_INLINE void intact_quantize_run(const float* x, float scale, int32_t zero
       break;
     case INTACT_INT32:
     case INTACT_INT4:
+    case INTACT_INT4_HIGH:
       break;
   }
 }
@@ -123,6 +124,7 @@ INTACT_INLINE void intact_dequantize(const intact_scales* scales, const void* x,
         intact_dequantize_body(x, INTACT_INT32, scale, zero_point, out, begin, stop);
         break;
       case INTACT_INT4:
+      case INTACT_INT4_HIGH:
         break;
     }
     begin = stop;

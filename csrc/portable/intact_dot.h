@@ -125,6 +125,8 @@ INTACT_INLINE void intact_dot_rows_narrow(const intact_factors* factors, const v
     intact_dot_rows_body(x, INTACT_INT16, 0, weight, INTACT_INT8, stride, n, rows, acc);
   } else if (x_type == INTACT_INT8 && weight_type == INTACT_INT4) {
     intact_dot_rows_body(x, INTACT_INT8, z, weight, INTACT_INT4, stride, n, rows, acc);
+  } else if (x_type == INTACT_INT8 && weight_type == INTACT_INT4_HIGH) {
+    intact_dot_rows_body(x, INTACT_INT8, z, weight, INTACT_INT4_HIGH, stride, n, rows, acc);
   } else {
     intact_dot_rows_body(x, x_type, z, weight, weight_type, stride, n, rows, acc);
   }
@@ -138,7 +140,7 @@ INTACT_INLINE void intact_dot_rows(const intact_factors* factors, const void* x,
   const intact_type weight_type = INTACT_WEIGHTS(factors->weight_type);
   if (intact_is_narrow(factors)) {
     intact_dot_rows_narrow(factors, x, weight, stride, n, rows, acc);
-  } else if (weight_type == INTACT_INT8 || weight_type == INTACT_INT4 ||
+  } else if (weight_type == INTACT_INT8 || weight_type >= INTACT_INT4 ||
              (weight_type == INTACT_INT16 && x_type <= INTACT_UINT8)) {
     /* 256 products of 8 and 16 bits, zero points subtracted, are below 2**31. */
     for (size_t start = 0; start < n; start += 256) {

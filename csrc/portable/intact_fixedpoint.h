@@ -23,7 +23,8 @@ typedef enum {
   INTACT_INT16,
   INTACT_UINT16,
   INTACT_INT32,
-  INTACT_INT4
+  INTACT_INT4,     /* weights, two to a byte, the first in the low half */
+  INTACT_INT4_HIGH /* the same times 16: weights of few bits with a finer accumulator */
 } intact_type;
 
 /* What all codes, all weights and all accumulators of a program have in common: exported C defines
@@ -58,6 +59,10 @@ INTACT_ALWAYS_INLINE int32_t intact_load(const void* data, intact_type type, siz
       const int32_t pair = ((const uint8_t*)data)[index / 2];
       return ((index % 2 != 0 ? pair >> 4 : pair & 15) ^ 8) - 8;
     }
+    case INTACT_INT4_HIGH: {
+      const int32_t pair = ((const uint8_t*)data)[index / 2];
+      return ((index % 2 != 0 ? pair & 0xf0 : (pair & 15) << 4) ^ 128) - 128;
+    }
     case INTACT_INT32:
       break;
   }
@@ -84,7 +89,8 @@ INTACT_ALWAYS_INLINE void intact_store(void* data, intact_type type, size_t inde
     case INTACT_UINT16:
       ((uint16_t*)data)[index] = (uint16_t)code;
       return;
-    case INTACT_INT4: /* weights alone */
+    case INTACT_INT4:
+    case INTACT_INT4_HIGH: /* weights alone */
     case INTACT_INT32:
       break;
   }
@@ -93,7 +99,7 @@ INTACT_ALWAYS_INLINE void intact_store(void* data, intact_type type, size_t inde
 
 /* The address of data[index]; of 4 bits, `index` is even. */
 INTACT_ALWAYS_INLINE const void* intact_at(const void* data, intact_type type, size_t index) {
-  return (const uint8_t*)data + (type == INTACT_INT4 ? index / 2 : index * intact_size(type));
+  return (const uint8_t*)data + (type >= INTACT_INT4 ? index / 2 : index * intact_size(type));
 }
 
 INTACT_INLINE int32_t intact_min(int32_t a, int32_t b) { return a < b ? a : b; }

@@ -126,7 +126,7 @@ class Convolution:
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], weight: Codes, bias: IntArray) -> Kernel:
     """QConv2d: x (N, H, W, C) to (N, OH, OW, O)."""
-    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point, op.weight_shift)
     rows = integers.reshape(len(integers), -1)
     zero_point = op.input_zero_point
     dtype = exact.exact_dtype(exact.largest_sum(rows, exact.reach(node.inputs[0])))
@@ -150,7 +150,7 @@ def conv_transpose2d(
     op: int_ops.QConvTranspose2d, node: Node[IntOp], weight: Codes, bias: IntArray
 ) -> Kernel:
     """QConvTranspose2d: each pixel adds its patch to a canvas, which is then cropped."""
-    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point, op.weight_shift)
     out_channels, kh, kw, depth = integers.shape
     largest = exact.reach(node.inputs[0], op.input_zero_point)
     bound = exact.largest_sum(integers.reshape(out_channels, -1), largest)

@@ -15,7 +15,7 @@ from intact.numerics.integers import weight_integers
 
 def linear(op: int_ops.QLinear, node: Node[IntOp], weight: Codes, bias: IntArray) -> Kernel:
     """QLinear: x (..., I) to (..., O)."""
-    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point)
+    integers = weight_integers(weight, node.inputs[1].dtype, op.weight_zero_point, op.weight_shift)
     channels = len(integers)
     dtype = exact.exact_dtype(exact.largest_sum(integers, exact.reach(node.inputs[0])))
     matrix = integers.T.astype(dtype)

@@ -6,7 +6,7 @@ holds members of `FloatOp`: the data movements `Reshape`, `Permute`, `Slice`, `E
 first. The set is closed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -43,7 +43,12 @@ class Requantize:
     requant: Requant
 
 
-# --- linear algebra: requant(sum (x - x_zero_point) * (w - w_zero_point) + bias) --------------
+# --- linear algebra: requant(2**shift * sum (x - x_zero_point) * (w - w_zero_point) + bias) ----
+#
+# The shift, 0 for weights of 8 bits, gives the accumulator, and with it the bias, that many bits
+# behind the binary point.
+
+LATER = {"later": True}  # left out of files and texts where it has its default, as before it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class QConv2d:
     input_zero_point: int
     weight_zero_point: tuple[int, ...] | None  # one for each output channel; None: symmetric
     requant: Requant
+    weight_shift: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class QConvTranspose2d:
     input_zero_point: int
     weight_zero_point: tuple[int, ...] | None
     requant: Requant
+    weight_shift: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class QLinear:
     input_zero_point: int
     weight_zero_point: tuple[int, ...] | None
     requant: Requant
+    weight_shift: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

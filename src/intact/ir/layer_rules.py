@@ -11,6 +11,7 @@ from intact.ir.attributes import (
     ACCUMULATOR_MAX,
     check_accumulator,
     check_all,
+    check_range,
     check_real,
     check_requant,
     check_size,
@@ -24,6 +25,7 @@ from intact.numerics.integers import code_integers, integer_range
 
 Layer: TypeAlias = int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.QLinear
 Dynamic: TypeAlias = int_ops.DynamicConv2d | int_ops.DynamicLinear
+WEIGHT_SHIFT_MAX = 7
 ZeroPoints: TypeAlias = tuple[int, ...] | None
 
 
@@ -42,7 +44,8 @@ def check_layer(
     if bias.dtype not in (Int(32), Int(bits)):
         raise ValueError(f'"{bias.name}" is {bias.dtype}, expected {Int(bits)}')
     channels = weight.shape[0]
-    heaviest = _weight_reach(weight, op.weight_zero_point, channels)
+    check_range("weight_shift", op.weight_shift, 0, WEIGHT_SHIFT_MAX)
+    heaviest = _weight_reach(weight, op.weight_zero_point, channels) << op.weight_shift
     check_requant(op.requant, channels, output.dtype)
     x_reach = reach(codes(x), op.input_zero_point)
     biases = constants[bias.name]
@@ -51,7 +54,8 @@ def check_layer(
     largest = taps * heaviest * x_reach + largest_bias
     if largest > ACCUMULATOR_MAX[bits]:
         rows = _absolute_sums(constants[weight.name], weight.dtype, op.weight_zero_point)
-        largest = max(row * x_reach + abs(int(b)) for row, b in zip(rows, biases.flat, strict=True))
+        lifted = x_reach << op.weight_shift
+        largest = max(row * lifted + abs(int(b)) for row, b in zip(rows, biases.flat, strict=True))
     check_accumulator(largest, op.requant)
 
 

@@ -37,6 +37,12 @@ def hints_of(cls: Any) -> Mapping[str, object]:
     return {field.name: hints[field.name] for field in fields(cls)}
 
 
+@cache
+def later_fields(cls: Any) -> Mapping[str, object]:
+    """Defaults of the fields that are left out where they have it, by name."""
+    return {f.name: f.default for f in fields(cls) if "later" in f.metadata}
+
+
 def _is_union(hint: object) -> bool:
     return get_origin(hint) in (Union, types.UnionType)
 
@@ -85,7 +91,12 @@ def encode(value: object, hint: object, store: Store) -> Json:
 
 def _encode_fields(value: Any, store: Store) -> dict[str, Json]:
     cls: object = type(value)
-    return {name: encode(getattr(value, name), hint, store) for name, hint in hints_of(cls).items()}
+    later = later_fields(cls)
+    return {
+        name: encode(getattr(value, name), hint, store)
+        for name, hint in hints_of(cls).items()
+        if name not in later or getattr(value, name) != later[name]
+    }
 
 
 def _is_float(hint: object) -> bool:
@@ -227,18 +238,20 @@ def _fields_decoder(cls: Any, tag: str | None) -> Decoder:
     """For an object of the class's fields, and a tag that has been looked at."""
     decoders = {name: (f".{name}", _decoder(hint)) for name, hint in hints_of(cls).items()}
     expected = decoders.keys() if tag is None else decoders.keys() | {tag}
+    later = later_fields(cls)
 
     def decode_fields(data: Json, where: str, fetch: Fetch) -> object:
         if not isinstance(data, dict):
             raise refuse(where, data, f"an object with the fields of {cls.__name__}")
-        if data.keys() != expected:
+        if data.keys() | later.keys() != expected:
             raise FormatError(
-                f"{where}: missing fields {sorted(expected - data.keys())},"
+                f"{where}: missing fields {sorted(expected - later.keys() - data.keys())},"
                 f" unknown fields {sorted(data.keys() - expected)[:5]}"
             )
         values = {
             name: decode_field(data[name], where + suffix, fetch)
             for name, (suffix, decode_field) in decoders.items()
+            if name in data
         }
         try:
             return cls(**values)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from typing import cast
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp, Program, QScan, Quantize
 from intact.ir.packing import pack
 from intact.ir.scans import body_of
+from intact.ir.schema import later_fields
 from intact.ir.size import array_format
 from intact.numerics.arrays import Array
 from intact.numerics.formats import Format, Int
@@ -82,10 +84,13 @@ def _read(value: Value, program: Program, described: set[str]) -> str:
 
 def _attributes(op: object) -> Iterator[str]:
     assert is_dataclass(op)
+    later = later_fields(cast(type, type(op)))
     for field in fields(op):
         if field.name == "body":
             continue  # it follows, line by line
         attribute = getattr(op, field.name)
+        if field.name in later and attribute == later[field.name]:
+            continue
         if isinstance(attribute, QuantParams):
             yield _params(attribute)  # it names what it holds
         elif attribute is not None:

@@ -37,6 +37,7 @@ def lower_conv(
             input_zero_point=zero_point,
             weight_zero_point=layer.weight_zero_point,
             requant=layer.requant,
+            weight_shift=layer.weight_shift,
         )
     else:
         lowered = int_ops.QConvTranspose2d(
@@ -48,6 +49,7 @@ def lower_conv(
             input_zero_point=zero_point,
             weight_zero_point=layer.weight_zero_point,
             requant=layer.requant,
+            weight_shift=layer.weight_shift,
         )
     emit_image(build, lowered, (x, layer.weight, layer.bias), target)
     return None
@@ -63,7 +65,7 @@ def lower_linear(
     source = node.inputs[0].name
     x = build.codes(source, Layout.PLAIN)
     zero_point = scalar_zero_point(build.params[source])
-    op = int_ops.QLinear(zero_point, layer.weight_zero_point, layer.requant)
+    op = int_ops.QLinear(zero_point, layer.weight_zero_point, layer.requant, layer.weight_shift)
     output = build.codes_output(target, Layout.PLAIN)
     build.emit(op, (x, layer.weight, layer.bias), output)
     return None

@@ -1,10 +1,11 @@
 """Real scales → integers: requantization, biases and activation bounds (arithmetic.md, 3 to 5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
@@ -114,6 +115,26 @@ def requant(
         qmin=low,
         qmax=high,
         accumulator_bits=accumulator_bits,
+    )
+
+
+def constant_channels(requant: Requant, still: NDArray[np.bool_], real: F64) -> Requant:
+    """Requant of which some channels give one code whatever their sum is: that of `real` (O,).
+
+    Args:
+        requant: Of the other channels.
+        still: The channels (O,).
+        real: What they give, in units of the output's scale.
+    """
+    if not still.any():
+        return requant
+    code = np.clip(requant.zero_point + round_half_away(real), requant.qmin, requant.qmax)
+    return replace(
+        requant,
+        multiplier=np.where(still, 0, requant.multiplier),
+        shift=np.where(still, 0, requant.shift),
+        qmin=np.where(still, code, requant.qmin).astype(np.int64),
+        qmax=np.where(still, code, requant.qmax).astype(np.int64),
     )
 
 

@@ -1,16 +1,17 @@
 """Weights and biases of layers in kernel layout, and their Requant (arithmetic.md, section 3)."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
+from intact.lower.accumulators import Terms, finest_shift
 from intact.lower.builder import Builder
 from intact.lower.params import all_params
-from intact.lower.requant import FusedActivation, quantize_bias, reach, requant
+from intact.lower.requant import FusedActivation, constant_channels, quantize_bias, requant
 from intact.numerics.arrays import F64, Array, Codes
 from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Float, Format, Int
@@ -82,6 +83,7 @@ class Layer:
     bias: Value
     weight_zero_point: tuple[int, ...] | None
     requant: Requant
+    weight_shift: int
 
 
 def integer_layer(
@@ -98,35 +100,44 @@ def integer_layer(
         return weight
     bias = build.graph.constants[node.inputs[2].name] if len(node.inputs) > 2 else None
     real_bias = np.zeros(weight.codes.shape[0]) if bias is None else bias.astype(np.float64)
-    weight = _room_for_bias(weight, real_bias, scalar_scale(source))
-    bits = _accumulator_bits(weight, source, real_bias)
-    unit = weight.scale * scalar_scale(source)
-    codes = quantize_bias(real_bias, unit, bits)
+    finest = finest_shift(weight.format, weight.zero_point, source)
+    weight, still = _room_for_bias(weight, real_bias, scalar_scale(source), finest)
+    terms = _terms(weight, source, np.where(still, 0.0, real_bias))
+    shift = terms.shift(finest)
+    bits, unit = terms.bits(shift), terms.unit(shift)
+    made = requant(unit / scalar_scale(output), output, activation, bits)
     bias_name = node.inputs[2].name if len(node.inputs) > 2 else f"{node.name}.bias"
     return Layer(
         weight=build.constant(weight.name, weight.codes, weight.format, weight.params()),
-        bias=build.constant(bias_name, codes, Int(bits)),
+        bias=build.constant(bias_name, quantize_bias(terms.bias, unit, bits), Int(bits)),
         weight_zero_point=weight.zero_point,
-        requant=requant(unit / scalar_scale(output), output, activation, bits),
+        requant=constant_channels(made, still, real_bias / scalar_scale(output)),
+        weight_shift=shift,
     )
 
 
-def _room_for_bias(weight: Weight, bias: Array, input_scale: float) -> Weight:
-    """Widens the scales of channels whose bias would not fit int32 (weights almost zero)."""
-    needed = np.abs(bias) / (input_scale * 2.0**30)
-    scale = np.broadcast_to(weight.scale, needed.shape)
-    if (scale >= needed).all() or not isinstance(weight.format, Int) or weight.zero_point:
-        return weight
-    widened = np.maximum(scale, needed)
-    ratio = (scale / widened).reshape((-1,) + (1,) * (weight.codes.ndim - 1))
+def _room_for_bias(
+    weight: Weight, bias: F64, input_scale: float, shift: int
+) -> tuple[Weight, NDArray[np.bool_]]:
+    """Channels whose weights are so small that their bias would not fit int32.
+
+    Their scales are widened and their codes rounded. Other formats than integers may have no code
+    for 0: of these, such channels (O,) are returned, and are constants.
+    """
+    small = np.broadcast_to(weight.scale, bias.shape) < np.abs(bias) / (input_scale * 2.0**30)
+    none = np.zeros_like(small)
+    if not small.any() or weight.zero_point:
+        return weight, none
+    if not isinstance(weight.format, Int):
+        scale = np.where(small, 1.0, weight.scale)
+        return replace(weight, scale=scale), small
+    widened = np.where(small, np.abs(bias) / (input_scale * 2.0 ** (30 - shift)), weight.scale)
+    ratio = (weight.scale / widened).reshape((-1,) + (1,) * (weight.codes.ndim - 1))
     codes = weight.format.encode(weight.codes * ratio)
-    return Weight(weight.name, codes, weight.format, widened, None)
+    return Weight(weight.name, codes, weight.format, widened, None), none
 
 
-def _accumulator_bits(weight: Weight, source: QuantParams, bias: Array) -> Literal[32, 64]:
-    if source.format.bits > 8:
-        return 64
+def _terms(weight: Weight, source: QuantParams, bias: F64) -> Terms:
     integers = weight_integers(weight.codes, weight.format, weight.zero_point)
     rows = np.abs(integers.reshape(len(integers), -1)).sum(axis=1)
-    offset = np.abs(bias) / (weight.scale * scalar_scale(source))
-    return 32 if (rows * float(reach(source)) + offset < 2.0**31 - 1).all() else 64
+    return Terms(rows.astype(np.float64), weight.scale, source, bias)

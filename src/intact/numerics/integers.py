@@ -49,8 +49,10 @@ def code_integers(codes: Codes, format: Format) -> Int64Array:
     return values.astype(np.int64)
 
 
-def weight_integers(codes: Codes, format: Format, zero_point: tuple[int, ...] | None) -> Int64Array:
-    """The integer of each code, less the zero point of its row along axis 0 (eq. 5).
+def weight_integers(
+    codes: Codes, format: Format, zero_point: tuple[int, ...] | None, shift: int = 0
+) -> Int64Array:
+    """The integer of each code, less the zero point of its row along axis 0, << shift (eq. 5, 18).
 
     Raises:
         ValueError: for floating point.
@@ -58,7 +60,7 @@ def weight_integers(codes: Codes, format: Format, zero_point: tuple[int, ...] | 
     integers = code_integers(codes, format)
     if zero_point is not None:
         integers = integers - np.asarray(zero_point).reshape(-1, *(1,) * (codes.ndim - 1))
-    return np.asarray(integers, np.int64)
+    return np.asarray(integers << shift, np.int64)
 
 
 def narrowest(integers: Int64Array) -> IntArray:

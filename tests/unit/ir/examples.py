@@ -168,6 +168,7 @@ def layer_examples() -> list[Program]:
     transposed = q.QConvTranspose2d((2, 2), PADS, (1, 1), (1, 1), 1, 0, zero_points, requant(6))
     return [
         one(conv, x, out, S8, (Int(4), (6, 3, 3, 2)), six),
+        one(q.QLinear(5, None, requant(6), 4), coded(-1, 7), (-1, 6), S8, (Int(4), (6, 7)), six),
         one(transposed, x, (-1, 12, 12, 6), S8, (Int(8, narrow=True), (6, 3, 3, 4)), six),
         one(q.QLinear(5, None, requant(6)), coded(-1, 7),
             (-1, 6), S8, (PowerOfTwo(4), (6, 7)), six),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from intact.emit.c.declarations import Initializer
-from intact.emit.c.site import Site, volume
+from intact.emit.c.site import HALF, Site, volume
 from intact.ir import int_ops
 from intact.ir.graph import Shape
 from intact.ir.packing import pack
@@ -15,17 +15,19 @@ _SUMS = 16  # INTACT_SUMS of intact_dot.h: output channels of a block
 
 def conv2d(op: int_ops.QConv2d, site: Site) -> list[str]:
     """QConv2d; the weights of a depthwise one are stored (kh, kw, C)."""
-    weight = site.weight(site.node.inputs[1], op.weight_zero_point)
+    weight = site.weight(site.node.inputs[1], op.weight_zero_point, op.weight_shift)
     if weight.shape[3] == 1 and op.groups == weight.shape[0]:
         moved = np.ascontiguousarray(weight[..., 0].transpose(1, 2, 0))
         return _convolution("intact_depthwise_conv2d", op, site, moved, weight.shape)
-    return _convolution("intact_conv2d", op, site, _packed(weight), weight.shape)
+    return _convolution("intact_conv2d", op, site, _packed(weight, op.weight_shift), weight.shape)
 
 
 def conv_transpose2d(op: int_ops.QConvTranspose2d, site: Site) -> list[str]:
     """QConvTranspose2d."""
-    weight = site.weight(site.node.inputs[1], op.weight_zero_point)
-    return _convolution("intact_conv_transpose2d", op, site, _packed(weight), weight.shape)
+    weight = site.weight(site.node.inputs[1], op.weight_zero_point, op.weight_shift)
+    return _convolution(
+        "intact_conv_transpose2d", op, site, _packed(weight, op.weight_shift), weight.shape
+    )
 
 
 def _convolution(
@@ -55,10 +57,10 @@ def _convolution(
 
 def linear(op: int_ops.QLinear, site: Site) -> list[str]:
     """QLinear."""
-    weight = site.weight(site.node.inputs[1], op.weight_zero_point)
+    weight = site.weight(site.node.inputs[1], op.weight_zero_point, op.weight_shift)
     outputs, inputs = weight.shape
     rows = volume(site.out.shape) // outputs
-    stored = _packed(weight)
+    stored = _packed(weight, op.weight_shift)
     factors = site.structure("factors", "intact_factors", _factors(op, site, stored))
     arguments = f"{factors}, {inputs}, {outputs}, {site.read(site.x)}, {_weight(site, stored)}"
     blocks = rows * -(-outputs // _SUMS)
@@ -70,17 +72,21 @@ def _factors(
 ) -> dict[str, Initializer]:
     return {
         "x_type": site.code_type(site.x),
-        "weight_type": site.weight_type(weight),
+        "weight_type": site.weight_type(weight, op.weight_shift),
         "zero_point": op.input_zero_point,
         "wide": int(op.requant.accumulator_bits == 64),
     }
 
 
-def _packed(weight: np.ndarray) -> np.ndarray:
-    """Two integers to a byte, as uint8, where all have 4 bits and kernels can find their rows."""
-    if weight.shape[-1] % 2 or weight.min() < _FOUR_BITS.qmin or weight.max() > _FOUR_BITS.qmax:
+def _packed(weight: np.ndarray, shift: int = 0) -> np.ndarray:
+    """Two integers to a byte, as uint8, where all have 4 bits and kernels can find their rows.
+
+    Where they were shifted by 4 or more, the upper halves of bytes.
+    """
+    halves = weight >> HALF if shift >= HALF else weight
+    if weight.shape[-1] % 2 or halves.min() < _FOUR_BITS.qmin or halves.max() > _FOUR_BITS.qmax:
         return weight
-    return pack(weight, _FOUR_BITS)
+    return pack(halves, _FOUR_BITS)
 
 
 def _weight(site: Site, weight: np.ndarray) -> str:

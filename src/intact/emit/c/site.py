@@ -16,6 +16,7 @@ from intact.numerics.fixedpoint import Requant
 from intact.numerics.formats import Float, Int
 from intact.numerics.integers import narrowest, weight_integers
 
+HALF = 4  # bits of half a byte
 _TYPES = ("int8", "uint8", "int16", "uint16", "int32")
 
 
@@ -79,10 +80,10 @@ class Site:
         """The address of a constant structure `layer_role`."""
         return "&" + self.declarations.structure(f"{self.name}_{role}", type, fields)
 
-    def weight(self, value: Value, zero_point: tuple[int, ...] | None) -> Array:
+    def weight(self, value: Value, zero_point: tuple[int, ...] | None, shift: int = 0) -> Array:
         """The integers of a weight less its zero points."""
         codes = self.constants[value.name]
-        return narrowest(weight_integers(codes, value.dtype, zero_point))
+        return narrowest(weight_integers(codes, value.dtype, zero_point, shift))
 
     def requant(self, requant: Requant, role: str = "") -> dict[str, Initializer]:
         """The fields of an intact_requant."""
@@ -111,9 +112,13 @@ class Site:
         self.kinds.codes.add(kind)
         return kind
 
-    def weight_type(self, weight: Array) -> str:
-        """The intact_type of a weight's integers; uint8 has two of 4 bits in a byte."""
-        kind = "INTACT_INT4" if weight.dtype == np.uint8 else _intact_type(weight.dtype)
+    def weight_type(self, weight: Array, shift: int = 0) -> str:
+        """The intact_type of a weight's integers; uint8 has two of 4 bits in a byte.
+
+        With a shift of 4 or more they are those times 16.
+        """
+        halves = "INTACT_INT4" if shift < HALF else "INTACT_INT4_HIGH"
+        kind = halves if weight.dtype == np.uint8 else _intact_type(weight.dtype)
         self.kinds.weights.add(kind)
         return kind
 

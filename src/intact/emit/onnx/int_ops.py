@@ -99,14 +99,17 @@ def _weight_of(ledger: Ledger, node: Node[IntOp], zero_points: tuple[int, ...] |
     return layer_weight(value, ledger.program.constants[value.name], zero_points)
 
 
-def _bias(ledger: Ledger, node: Node[IntOp], weight: Weight) -> list[View]:
+def _bias(ledger: Ledger, node: Node[IntOp], weight: Weight, shift: int) -> list[View]:
     """The bias as a real tensor; nothing if it is zero."""
     value = node.inputs[2]
     bias = ledger.program.constants[value.name]
     if not bias.any():
         return []
     scale, _ = activation_params(node.inputs[0].name, node.inputs[0].params)
-    unit = np.broadcast_to(weight.unit * scale, bias.shape)
+    unit = np.broadcast_to(weight.unit * scale / 2**shift, bias.shape)
+    if shift:  # integer kernels would take the unit of input and weight
+        real = (bias * unit).astype(np.float32)
+        return [plain(ledger.writer.constant(real, value.name), bias.shape)]
     return [plain(dequantized_bias(ledger.writer, bias, unit, value.name), bias.shape)]
 
 
@@ -120,21 +123,24 @@ def _constant(ledger: Ledger, node: Node[IntOp], array: Array, name: str, shape:
 
 def _conv(ledger: Ledger, node: Node[IntOp], op: q.QConv2d) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    parameters = [conv_weight(weight), *_bias(ledger, node, weight)]
+    parameters = [conv_weight(weight), *_bias(ledger, node, weight, op.weight_shift)]
     conv = ops.Conv(op.stride, op.padding, op.dilation, op.groups)
     _on_images(ledger, node, conv, parameters, op.requant)
 
 
 def _conv_transpose(ledger: Ledger, node: Node[IntOp], op: q.QConvTranspose2d) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    kernel = transposed_conv_weight(weight, op.groups)
+    parameters = [
+        transposed_conv_weight(weight, op.groups),
+        *_bias(ledger, node, weight, op.weight_shift),
+    ]
     conv = ops.ConvTranspose(op.stride, op.padding, op.output_padding, op.dilation, op.groups)
-    _on_images(ledger, node, conv, [kernel, *_bias(ledger, node, weight)], op.requant)
+    _on_images(ledger, node, conv, parameters, op.requant)
 
 
 def _linear(ledger: Ledger, node: Node[IntOp], op: q.QLinear) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    bias = _bias(ledger, node, weight)
+    bias = _bias(ledger, node, weight, op.weight_shift)
     x, kernel = ledger.real(node.inputs[0]), linear_weight(weight)
     _between_codes(ledger, node, ops.Linear(), (x, kernel, *bias), op.requant)
 

@@ -1,7 +1,7 @@
 """Convolutions, linear layers, matrix products and embeddings."""
 
 import math
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -27,13 +27,15 @@ from intact.numerics.fixedpoint import Requant
 from intact.numerics.integers import weight_integers
 from intact.numerics.sums import reached_sums
 
+Layer: TypeAlias = int_ops.QConv2d | int_ops.QConvTranspose2d | int_ops.QLinear
+
 _ONE_TAP = Window((1, 1), (1, 1), ((0, 0), (0, 0)))
 
 
 def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
     """CONV_2D or DEPTHWISE_CONV_2D, behind a PAD where the padding is neither SAME nor VALID."""
-    x, weight, _ = node.inputs
-    integers = weight_codes(ledger, node, weight, op.weight_zero_point)
+    x = node.inputs[0]
+    integers = weight_codes(ledger, node, op)
     scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
     outputs, height, width, depth = integers.shape
     depthwise = depth == 1 and op.groups == sizes(x)[-1] and op.groups > 1
@@ -53,12 +55,11 @@ def emit_conv(ledger: Ledger, node: Node[IntOp], op: int_ops.QConv2d) -> None:
     emit_clamped(ledger, BuiltinOperator.CONV_2D, inputs, node, op.requant, options)
 
 
-def weight_codes(
-    ledger: Ledger, node: Node[IntOp], weight: Value, zero_point: tuple[int, ...] | None
-) -> IntArray:
+def weight_codes(ledger: Ledger, node: Node[IntOp], op: Layer) -> IntArray:
     """The layer's weights as symmetric integers of at most 8 bits."""
+    weight, zero_point = node.inputs[1], op.weight_zero_point
     codes = ledger.program.constants[weight.name]
-    integers = weight_integers(codes, weight.dtype, zero_point)
+    integers = weight_integers(codes, weight.dtype, zero_point, op.weight_shift)
     if integers.size and not -128 <= int(integers.min()) <= int(integers.max()) <= 127:
         reason = "its weights are asymmetric" if zero_point else f"its weights are {weight.dtype}"
         raise unsupported(
@@ -136,12 +137,13 @@ def parameters(
 ) -> list[int]:
     """Tensors of weight and bias; weights of up to 4 bits in half bytes, if the operator `packs`.
 
-    Kernels with inputs of 16 bits have no weights of 4.
+    Kernels with inputs of 16 bits have no weights of 4, and the integers of 4-bit codes may need 8.
     """
     x, weight, bias = node.inputs
     meaning = Quantization(scale, np.zeros(scale.shape, np.int64), axis)
     wide = x.dtype.bits > 8
-    bits = weight.dtype.bits if packs and not wide else 8
+    halves = weight.dtype.bits <= 4 and integers.min() >= -8 and integers.max() <= 7
+    bits = 4 if packs and halves and not wide else 8
     stored = ledger.codes(weight.name, integers, bits, meaning)
     input_scale, _ = activation_params(node, x)
     codes = ledger.program.constants[bias.name].astype(np.int64 if wide else np.int32)
@@ -159,8 +161,8 @@ def emit_linear(ledger: Ledger, node: Node[IntOp], op: int_ops.QLinear) -> None:
     LiteRT's reference kernel of FULLY_CONNECTED multiplies by a float64 instead of a fixed-point
     number, and TFLite Micro's has scales for channels of int8 alone; both convolve as we do.
     """
-    x, weight, _ = node.inputs
-    integers = weight_codes(ledger, node, weight, op.weight_zero_point)
+    x = node.inputs[0]
+    integers = weight_codes(ledger, node, op)
     scale = _find_scale(ledger, node, op.requant, integers, op.input_zero_point)
     if scale is None:
         _connect(ledger, node, op, integers)

@@ -20,8 +20,8 @@ from intact.ir.int_ops import IntOp
 def emit_conv_transpose(ledger: Ledger, node: Node[IntOp], op: int_ops.QConvTranspose2d) -> None:
     """TRANSPOSE_CONV, and STRIDED_SLICE where it cannot crop as the padding does."""
     _check(node, op.groups, op.dilation)
-    x, weight, _ = node.inputs
-    integers = weight_codes(ledger, node, weight, op.weight_zero_point)
+    x = node.inputs[0]
+    integers = weight_codes(ledger, node, op)
     scale = weight_scale(ledger, node, op.requant, integers, op.input_zero_point)
     begin = [before for before, _ in op.padding]
     padding, whole = _uncropped(x, node.output, integers.shape[1:3], op.stride, begin)

@@ -63,9 +63,11 @@ def int32(values: IntArray) -> NDArray[np.int32]:
     return np.ascontiguousarray(values, np.int32)
 
 
-def weight(value: Value, constants: Constants, zero_point: tuple[int, ...] | None) -> Array:
+def weight(
+    value: Value, constants: Constants, zero_point: tuple[int, ...] | None, shift: int = 0
+) -> Array:
     """The integers of a weight less its zero points, in the smallest type that holds them."""
-    return narrowest(weight_integers(constants.arrays[value.name], value.dtype, zero_point))
+    return narrowest(weight_integers(constants.arrays[value.name], value.dtype, zero_point, shift))
 
 
 def requant(requant: Requant) -> native.Requant:

@@ -32,7 +32,7 @@ def _layer(
     wide = op.requant.accumulator_bits == 64 and op.input_zero_point == 0
     if not (wide and _is_int16(x) and _is_int16(node.output)):
         return None
-    weight = codes8.narrow_weight(node, constants, op.weight_zero_point)
+    weight = codes8.narrow_weight(op, node, constants)
     if weight is None:
         return None
     if weight.ndim == 2:

@@ -22,7 +22,7 @@ def isa_for(node: Node[IntOp], constants: Constants) -> native.Isa:
 
 def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QConv2d with 8-bit codes and weights."""
-    weight = narrow_weight(node, constants, op.weight_zero_point)
+    weight = narrow_weight(op, node, constants)
     if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
         return None
     return native.conv2d_s8(
@@ -40,7 +40,7 @@ def conv2d(op: int_ops.QConv2d, node: Node[IntOp], constants: Constants) -> nati
 
 def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> native.Op | None:
     """QLinear with 8-bit codes and weights."""
-    weight = narrow_weight(node, constants, op.weight_zero_point)
+    weight = narrow_weight(op, node, constants)
     if weight is None or not _narrow(op.requant, node.inputs[0], node.output):
         return None
     return native.linear_s8(
@@ -84,10 +84,11 @@ def is_byte(value: Value) -> bool:
 
 
 def narrow_weight(
-    node: Node[IntOp], constants: Constants, zero_point: tuple[int, ...] | None
+    op: int_ops.QConv2d | int_ops.QLinear, node: Node[IntOp], constants: Constants
 ) -> NDArray[np.int8] | None:
     """The weight's integers if they fit int8."""
     value = node.inputs[1]
-    integers = weight_integers(constants.arrays[value.name], value.dtype, zero_point)
+    codes = constants.arrays[value.name]
+    integers = weight_integers(codes, value.dtype, op.weight_zero_point, op.weight_shift)
     narrow = integers.astype(np.int8)
     return narrow if np.array_equal(narrow, integers) else None

@@ -29,7 +29,7 @@ def linear(op: int_ops.QLinear, node: Node[IntOp], constants: Constants) -> nati
         op.input_zero_point,
         dtype(x.dtype),
         dtype(node.output.dtype),
-        weight(codes, constants, op.weight_zero_point),
+        weight(codes, constants, op.weight_zero_point, op.weight_shift),
         constants.arrays[bias.name],
         requant(op.requant),
     )
@@ -58,7 +58,7 @@ def _convolution(
         op.input_zero_point,
         dtype(x.dtype),
         dtype(node.output.dtype),
-        weight(codes, constants, op.weight_zero_point),
+        weight(codes, constants, op.weight_zero_point, op.weight_shift),
         constants.arrays[bias.name],
         requant(op.requant),
     )

@@ -88,6 +88,7 @@ def convolution(rng: Rng, kind: str, op: type = int_ops.QConv2d) -> Case:
         input_zero_point=layer.zero_point,
         weight_zero_point=layer.weight_zero_point,
         requant=layer.requant,
+        weight_shift=layer.weight_shift,
     )
     inputs = [
         (layer.source, x), (layer.weight_format, layer.weight), (layer.bias_format, layer.bias),
@@ -98,7 +99,9 @@ def convolution(rng: Rng, kind: str, op: type = int_ops.QConv2d) -> Case:
 def linear(rng: Rng) -> Case:
     layer = draw_layer(rng, (between(rng, 1, 40), between(rng, 1, 70)))
     x = draw(rng, (1, between(rng, 1, 3), layer.weight.shape[1]), layer.source)
-    op = int_ops.QLinear(layer.zero_point, layer.weight_zero_point, layer.requant)
+    op = int_ops.QLinear(
+        layer.zero_point, layer.weight_zero_point, layer.requant, layer.weight_shift
+    )
     inputs = [
         (layer.source, x), (layer.weight_format, layer.weight), (layer.bias_format, layer.bias),
     ]  # fmt: skip

@@ -1,17 +1,21 @@
 """Every operation in LiteRT's reference kernels and TensorFlow Lite Micro: the same codes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from intact.errors import UnsupportedOpError
 from intact.exec import reference
 from intact.ir import float_ops as ops
+from intact.ir.boundary import code_boundary
 from intact.ir.graph import Graph, Node, Value
 from intact.ir.int_ops import Lookup, Program
-from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams
+from intact.lower.lower import lower_with_reasons
+from intact.numerics.formats import Binary, Format, Int, MidRise, PowerOfTwo, Ternary
+from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.numerics.tables import logistic_table
-from tests.contract.test_lower import CASES, Case
+from tests.contract.test_lower import BATCH, CASES, Case, network, quantized
 from tests.unit.emit.tflite.drawing import draw_case
 from tests.unit.emit.tflite.running import check, merged, program_of
 
@@ -41,6 +45,25 @@ def test_litert_computes_the_same_codes(case: Case, bits: int, last: bool) -> No
             litert.load(program)
     else:
         check(program, litert.load, rng)
+
+
+@pytest.mark.parametrize("name", ["conv", "conv-depthwise", "conv-transpose", "linear"])
+@pytest.mark.parametrize(
+    "format", [Int(2), Int(4), Binary(), MidRise(4), Ternary(), PowerOfTwo(4)], ids=str
+)
+def test_weights_of_few_bits_are_the_integers_that_their_codes_stand_for(
+    name: str, format: Format
+) -> None:
+    rng = np.random.default_rng(14)
+    case = next(case for case in CASES if case.name == name)
+    graph = network(case, rng, last=True)
+    inputs = {v.name: rng.normal(0.1, 1.5, (BATCH, *v.shape[1:])) for v in graph.inputs}
+    model = quantized(graph, inputs, Int(8))
+    codes = rng.choice(format.codes(), graph.constants["p0"].shape).astype(format.storage)
+    weight = ScaledTensor(codes, QuantParams(format, np.float32(0.3)))
+    lowered = lower_with_reasons(replace(model, weights={"p0": weight}))
+    assert not lowered.stays_float
+    check(code_boundary(lowered.program).program, litert.load, rng)
 
 
 def test_tflite_micro_computes_the_same_codes() -> None:

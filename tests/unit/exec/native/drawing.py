@@ -6,7 +6,7 @@ import numpy as np
 
 from intact.ir.attributes import ACCUMULATOR_MAX
 from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import Format, Int, MidRise, PowerOfTwo, Ternary
+from intact.numerics.formats import Binary, Format, Int, MidRise, PowerOfTwo, Ternary
 from intact.numerics.integers import weight_integers
 
 SIZES = (1, 2, 3, 15, 16, 17, 31, 32, 33, 64)  # around what kernels sum together
@@ -15,7 +15,7 @@ ACTIVATIONS = tuple(
 )
 WEIGHTS: tuple[Format, ...] = (
     Int(8), Int(8), Int(8, narrow=True), Int(4), Int(8, signed=False), Int(16), Ternary(),
-    PowerOfTwo(4), PowerOfTwo(5), MidRise(2), MidRise(7),
+    PowerOfTwo(4), PowerOfTwo(5), MidRise(2), MidRise(7), Binary(),
 )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class Layer:
     bias: np.ndarray
     output: Int
     requant: Requant
+    weight_shift: int = 0
 
     @property
     def bias_format(self) -> Int:
@@ -80,7 +81,8 @@ def draw_layer(rng: np.random.Generator, shape: tuple[int, ...]) -> Layer:
         count = int(rng.choice([1, channels]))
         points = rng.integers(format.qmin, format.qmax + 1, count)
         weight_zero_point = tuple(int(point) for point in points)
-    integers = weight_integers(weight, format, weight_zero_point)
+    shift = draw_shift(rng, weight_integers(weight, format, weight_zero_point))
+    integers = weight_integers(weight, format, weight_zero_point, shift)
     reach = max(source.qmax - zero_point, zero_point - source.qmin)
     largest = int(np.abs(integers).reshape(channels, -1).sum(axis=1).max()) * reach
     wide = largest >= ACCUMULATOR_MAX[32] or rng.random() < 0.2
@@ -90,4 +92,12 @@ def draw_layer(rng: np.random.Generator, shape: tuple[int, ...]) -> Layer:
     bias = rng.integers(-most, most + 1, channels).astype(f"int{bits}")
     output, _ = draw_activation(rng)
     requant = draw_requant(rng, channels, output, largest, wide)
-    return Layer(source, zero_point, weight, format, weight_zero_point, bias, output, requant)
+    return Layer(
+        source, zero_point, weight, format, weight_zero_point, bias, output, requant, shift
+    )
+
+
+def draw_shift(rng: np.random.Generator, integers: np.ndarray) -> int:
+    """None, or as many bits as int8 holds; in some cases more, which kernels of int16 take."""
+    fitting = max(0, 7 - int(np.abs(integers).max()).bit_length())
+    return int(rng.choice([0, fitting, fitting, int(rng.integers(8))]))

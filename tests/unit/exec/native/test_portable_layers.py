@@ -66,6 +66,7 @@ def test_conv2d_equals_the_reference(seed: int, kind: str, threads: int) -> None
         input_zero_point=layer.zero_point,
         weight_zero_point=layer.weight_zero_point,
         requant=layer.requant,
+        weight_shift=layer.weight_shift,
     )
     node = layer_node(op, layer, x)
     parameters = [layer.weight, layer.bias]
@@ -88,6 +89,7 @@ def test_conv_transpose2d_equals_the_reference(seed: int, kind: str, threads: in
         input_zero_point=layer.zero_point,
         weight_zero_point=layer.weight_zero_point,
         requant=layer.requant,
+        weight_shift=layer.weight_shift,
     )
     node = layer_node(op, layer, x)
     parameters = [layer.weight, layer.bias]
@@ -102,7 +104,9 @@ def test_linear_equals_the_reference(seed: int, inputs: int, outputs: int, threa
     rng = np.random.default_rng(seed)
     layer = draw_layer(rng, (outputs, inputs))
     x = draw_codes(rng, (2, int(rng.integers(1, 3)), inputs), layer.source)
-    op = int_ops.QLinear(layer.zero_point, layer.weight_zero_point, layer.requant)
+    op = int_ops.QLinear(
+        layer.zero_point, layer.weight_zero_point, layer.requant, layer.weight_shift
+    )
     node = layer_node(op, layer, x)
     parameters = [layer.weight, layer.bias]
     expected = run_node(node, [x, *parameters])

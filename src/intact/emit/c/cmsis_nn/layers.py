@@ -22,7 +22,8 @@ def _difference(
     found = parts.values_difference(x, node.output) or parts.requant_difference(op.requant)
     if found is not None:
         return found
-    integers = weight_integers(constants[weight.name], weight.dtype, op.weight_zero_point)
+    codes = constants[weight.name]
+    integers = weight_integers(codes, weight.dtype, op.weight_zero_point, op.weight_shift)
     if narrowest(integers).dtype != np.int8:
         return "its weights less their zero points exceed 8 bits"
     return None if constants[bias.name].dtype == np.int32 else "its bias has 64 bits"
@@ -66,7 +67,7 @@ def conv2d_scratch(op: QConv2d, node: Node[IntOp]) -> int:
 
 def conv2d(op: QConv2d, site: Site, memory: Scratch) -> list[str]:
     """QConv2d; the weights of a depthwise one are stored (1, kh, kw, O)."""
-    weight = site.weight(site.node.inputs[1], op.weight_zero_point)
+    weight = site.weight(site.node.inputs[1], op.weight_zero_point, op.weight_shift)
     fields: dict[str, Initializer] = {
         **{"input_offset": -op.input_zero_point, "output_offset": op.requant.zero_point},
         **{"stride": parts.tile(op.stride), "padding": parts.pad_tile(op.padding)},
@@ -124,7 +125,7 @@ def linear_scratch(op: QLinear, node: Node[IntOp]) -> int:
 def linear(op: QLinear, site: Site, memory: Scratch) -> list[str]:
     """QLinear; MVE's kernel finds each row's sum, with its bias, where others have scratch."""
     del memory
-    weight = site.weight(site.node.inputs[1], op.weight_zero_point)
+    weight = site.weight(site.node.inputs[1], op.weight_zero_point, op.weight_shift)
     outputs, inputs = weight.shape
     rows = volume(site.out.shape) // outputs
     params = site.structure(
