@@ -31,6 +31,7 @@ from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
 from intact.qat.recipe import QatRecipe
+from intact.qat.shift_adamax import ShiftAdaMax
 from intact.qat.simqat import SimQat
 from intact.qat.slb import SlbSchedule, SlbWeight
 from intact.qat.ternary import TernaryWeight
@@ -77,6 +78,7 @@ __all__ = [
     "QatRecipe",
     "QatRule",
     "Recording",
+    "ShiftAdaMax",
     "SignActivation",
     "SimQat",
     "SlbSchedule",

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from intact.ir import float_ops as ops
+from intact.qat.shift_batchnorm import shift_moments, shift_slope
 
 _SMALLEST_FACTOR = 1e-6
 
@@ -41,11 +42,13 @@ class BatchNormTraining:
     """How the BatchNorms behind quantized layers train.
 
     `freeze_after` is the number of training batches after which their statistics stand still
-    (Krishnamoorthi: 200,000 to 300,000 of training from scratch); None: never.
+    (Krishnamoorthi: 200,000 to 300,000 of training from scratch); None: never. `shift` is for
+    factors that are powers of two (`shift_batchnorm`).
     """
 
     fold: Fold = Fold.NONE
     freeze_after: int | None = None
+    shift: bool = False
 
     def __post_init__(self) -> None:
         if self.freeze_after is not None and self.freeze_after < 0:
@@ -61,28 +64,36 @@ class Norm:
     beta: Tensor
     mean: Tensor
     variance: Tensor
+    shift: bool = False
 
     def factor(self, variance: Tensor | None = None) -> Tensor:
         """Gamma / sigma, away from 0, with the moving average or another variance."""
-        found = self.gamma * torch.rsqrt(
-            (self.variance if variance is None else variance) + self.op.eps
-        )
+        found = self.slope(self.variance if variance is None else variance)
         lowest = torch.where(found < 0, -_SMALLEST_FACTOR, _SMALLEST_FACTOR)
         return torch.where(found.abs() < _SMALLEST_FACTOR, lowest, found)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and biased variance of each channel of a batch; moves the averages towards them."""
         axes = [axis for axis in range(x.ndim) if axis != 1]
-        variance, mean = torch.var_mean(x, axes, correction=0)
+        if self.shift:
+            mean, variance = shift_moments(x, axes)
+        else:
+            variance, mean = torch.var_mean(x, axes, correction=0)
         count = x.numel() // x.shape[1]
         with torch.no_grad():
             self.mean.lerp_(mean, self.op.momentum)
             self.variance.lerp_(variance * (count / max(1, count - 1)), self.op.momentum)
         return mean, variance
 
+    def slope(self, variance: Tensor) -> Tensor:
+        """Gamma / sqrt(variance + eps)."""
+        if self.shift:
+            return shift_slope(self.gamma, variance, self.op.eps)
+        return self.gamma * torch.rsqrt(variance + self.op.eps)
+
     def apply(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """Gamma (x - mean) / sqrt(variance + eps) + beta."""
-        slope = self.gamma * torch.rsqrt(variance + self.op.eps)
+        """Slope (x - mean) + beta."""
+        slope = self.slope(variance)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         return x * slope.view(shape) + (self.beta - mean * slope).view(shape)
 

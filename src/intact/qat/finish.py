@@ -23,6 +23,7 @@ from intact.passes.inference import for_inference
 from intact.passes.placement import HasWeight
 from intact.qat.protocol import oriented
 from intact.qat.rescaled import rescaled
+from intact.qat.shift_batchnorm import with_shift_factors
 
 if TYPE_CHECKING:
     from intact.qat.network import TrainableNetwork
@@ -35,6 +36,8 @@ def finish(network: "TrainableNetwork") -> QuantizedModel:
         CalibrationError: if an activation's quantizer saw no data.
     """
     trained = drop_dropout(network.network.to_graph())
+    if network.batchnorm.shift:
+        trained = with_shift_factors(trained)
     graph = for_inference(trained)
     factors = _factors(trained, graph)
     layers = {node.name: node for node in trained.nodes}

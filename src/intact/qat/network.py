@@ -100,7 +100,7 @@ class TrainableNetwork(nn.Module):
         self._layers: dict[str, str] = {}  # that reads a weight, by the constant's name
         self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
         self.gradients: dict[str, GradientQuantizer] = {}  # by the layer's name
-        self._batchnorm = batchnorm
+        self.batchnorm = batchnorm
         self._norms = {} if batchnorm.fold is Fold.NONE else _norms(graph, self._plan.trained)
         self._moments: dict[str, tuple[Tensor, Tensor]] = {}  # of this batch, by the BatchNorm
         self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
@@ -162,7 +162,7 @@ class TrainableNetwork(nn.Module):
     @property
     def batchnorm_frozen(self) -> bool:
         """Whether BatchNorms compute with their moving averages, which stand still."""
-        after = self._batchnorm.freeze_after
+        after = self.batchnorm.freeze_after
         return bool(self.frozen) or (after is not None and int(self.batches) > after)
 
     def factor(self, layer: str, weight: Tensor) -> Tensor:
@@ -187,7 +187,8 @@ class TrainableNetwork(nn.Module):
 
     def _norm(self, node: Node[FloatOp]) -> Norm:
         assert isinstance(node.op, ops.BatchNorm)
-        return Norm(node.op, *(self.network.constant(value.name) for value in node.inputs[1:]))
+        gamma, beta, mean, variance = (self.network.constant(v.name) for v in node.inputs[1:])
+        return Norm(node.op, gamma, beta, mean, variance, self.batchnorm.shift)
 
     def _node(self, node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
         if node.name in self._norms:
@@ -199,13 +200,16 @@ class TrainableNetwork(nn.Module):
             return norm.apply(x, *self._moments[node.name])
         if self.training and self.batchnorm_frozen:
             return norm.apply(x, norm.mean, norm.variance)
+        if self.batchnorm.shift:
+            moments = norm.moments(x) if self.training else (norm.mean, norm.variance)
+            return norm.apply(x, *moments)
         return None
 
     def _folded(self, node: Node[FloatOp], x: Tensor) -> Tensor:
         """A layer whose weight is quantized with the factor of its BatchNorm, and without it."""
         weight, *bias = (self.network.constant(value.name) for value in node.inputs[1:])
         follower = self._norms[node.name]
-        norm, fold, variance = self._norm(follower), self._batchnorm.fold, None
+        norm, fold, variance = self._norm(follower), self.batchnorm.fold, None
         if self.training and not self.batchnorm_frozen and fold is not Fold.ONE_CONV:
             raw = compute(node.op, [x, weight, *bias], batch=len(x), training=True)
             self._moments[follower.name] = norm.moments(raw)
