@@ -39,9 +39,10 @@ class Images:
         return replace(self, pixels=self.pixels[:count], labels=self.labels[:count])
 
     def normalized(self, pixels: Tensor) -> Tensor:
-        """As the network wants them."""
+        """As the network wants them; channels last in memory, which trains faster."""
         mean, deviation = (torch.tensor(x).view(-1, 1, 1) for x in (self.mean, self.deviation))
-        return (pixels / 255 - mean) / deviation
+        images = (pixels / 255 - mean) / deviation
+        return images.contiguous(memory_format=torch.channels_last)
 
     def in_order(self, size: int = 500) -> Iterator[Batch]:
         """All of them, for evaluation."""

@@ -82,6 +82,7 @@ class Experiment:
         network = method.network() if method.start is None else self.trained(method.start, seed)[0]
         if method.prepare is not None:
             network = method.prepare(network.train(), self.example)
+        network.to(memory_format=torch.channels_last)
         settings = replace(method.training, seed=seed)
         if self.smoke:
             settings = replace(settings, epochs=1)
