@@ -15,12 +15,13 @@ def _gradient() -> Tensor:
 
 @pytest.mark.parametrize("make", GRADIENT_QUANTIZERS, ids=str)
 class TestGradientQuantizer:
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
     def test_it_keeps_shape_and_dtype(self, make: object, dtype: torch.dtype) -> None:
         assert callable(make)
-        found = make()(_gradient().to(dtype))
+        found = make()((1e4 * _gradient()).to(dtype))
         assert found.shape == (4, 3, 5, 5)
         assert found.dtype == dtype
+        assert found.isfinite().all()
 
     def test_a_sample_has_as_many_numbers_as_there_are_codes(self, make: object) -> None:
         assert callable(make)

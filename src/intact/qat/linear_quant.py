@@ -24,7 +24,7 @@ from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import Grid, first_zero_point, in_groups
 from intact.qat.protocol import no_data
-from intact.qat.shift import power_above
+from intact.qat.shift import power_above, single
 from intact.qat.straight_through import straight_through
 
 _PER_TENSOR = PerTensor()
@@ -137,9 +137,10 @@ class LinearGradient(nn.Module):
     def forward(self, gradient: Tensor) -> Tensor:
         """The gradient's quantized numbers."""
         codes = 2 ** (self.bits - 1)
-        step = power_above(gradient.abs().max()) / codes
-        rounded = (gradient / step).round().clamp(-codes, codes - 1) * step
-        return torch.where(gradient.isfinite(), rounded, gradient)
+        wide = single(gradient)
+        step = power_above(wide.abs().max()) / codes
+        rounded = (wide / step).round().clamp(-codes, codes - 1) * step
+        return torch.where(gradient.isfinite(), rounded, wide).to(gradient.dtype)
 
 
 def _check(limit: float | None) -> None:

@@ -19,7 +19,7 @@ from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import in_groups, stretched
-from intact.qat.shift import ap2
+from intact.qat.shift import ap2, single
 from intact.qat.straight_through import straight_through
 
 _PER_TENSOR = PerTensor()
@@ -78,9 +78,10 @@ class LogGradient(nn.Module):
 
     def forward(self, gradient: Tensor) -> Tensor:
         """The gradient's quantized numbers."""
-        top = ap2(gradient.abs().max()).clamp_min(SMALLEST_SCALE)
-        rounded = _powers(gradient, top, 2 - 2 ** (self.bits - 1)) * top
-        return torch.where(gradient.isfinite(), rounded, gradient)
+        wide = single(gradient)
+        top = ap2(wide.abs().max()).clamp_min(SMALLEST_SCALE)
+        rounded = _powers(wide, top, 2 - 2 ** (self.bits - 1)) * top
+        return torch.where(gradient.isfinite(), rounded, wide).to(gradient.dtype)
 
 
 def _powers(x: Tensor, top: Tensor, lowest: int) -> Tensor:

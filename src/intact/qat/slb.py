@@ -38,6 +38,9 @@ class SlbSchedule:
     In epoch e, from 1 and those of earlier runs counted, T = t_start_val until e_start =
     t_start_time epoch_size and then t_start_val t_factor**(min(e, e_end) - e_start). The search
     ends with the beginning of epoch e_end = t_end_time epoch_size.
+
+    The temperature at the end decides how far p is from one level: 1.2**40, about 1500, in 100
+    epochs. Of E epochs, t_factor = 1.2**(100 / E) ends there, too.
     """
 
     epoch_size: int  # of the whole training

@@ -27,3 +27,7 @@ def test_it_is_the_rounded_logarithm() -> None:
 def test_the_power_above() -> None:
     x = torch.tensor([0.0, 0.5, 0.51, 1.0, 3.0, 4.0])
     assert power_above(x).tolist() == [1.0, 0.5, 1.0, 1.0, 4.0, 4.0]
+
+
+def test_half_precision_does_not_overflow() -> None:
+    assert ap2(torch.tensor(65000.0, dtype=torch.float16)).item() == 65536
