@@ -11,9 +11,13 @@ from intact.numerics.formats import Int
 from intact.numerics.granularity import PerChannel, PerTensor
 from intact.qat import (
     BatchNormTraining,
+    BinaryWeight,
     DorefaActivation,
     DorefaWeight,
     Fold,
+    LinearActivation,
+    LinearGradient,
+    LinearWeight,
     LsqActivation,
     LsqWeight,
     MinMaxWeight,
@@ -21,6 +25,8 @@ from intact.qat import (
     PactActivation,
     QatRecipe,
     QatRule,
+    TernaryWeight,
+    XnorWeight,
 )
 from intact.recipes import named
 
@@ -63,6 +69,22 @@ def _pact(bits: int) -> QatRecipe:
     return QatRecipe(rules=(rule,), ends=_ENDS)
 
 
+def _eight_bit_activations(weight: type[XnorWeight] | type[TernaryWeight]) -> QatRecipe:
+    return QatRecipe(rules=(QatRule(weight=weight, activation=_LSQ8),), ends=_ENDS)
+
+
+def _qnn(weights: int, activations: int, gradients: int | None = None) -> QatRecipe:
+    linear = partial(LinearWeight, format=Int(max(weights, 2)))
+    gradient = None if gradients is None else partial(LinearGradient, bits=gradients)
+    rule = QatRule(
+        weight=BinaryWeight if weights == 1 else linear,
+        activation=_LSQ8,
+        input=partial(LinearActivation, format=Int(activations)),
+        gradient=gradient,
+    )
+    return QatRecipe(rules=(rule,), ends=_ENDS)
+
+
 TRAINING_RECIPES: dict[str, QatRecipe] = {
     # Jacob et al. 2017: TFLite's 8-bit specification.
     "W8A8": _simqat(Fold.NONE),
@@ -80,6 +102,14 @@ TRAINING_RECIPES: dict[str, QatRecipe] = {
     "W2A2-dorefa": _dorefa(2, 2),
     "W1A2-dorefa": _dorefa(1, 2),
     "W1A4-dorefa": _dorefa(1, 4),
+    # Hubara et al. 2016; its binary weights are clipped: ``clip_after_steps``.
+    "W4A4-qnn": _qnn(4, 4),
+    "W2A3-qnn": _qnn(2, 3),
+    "W1A2-qnn": _qnn(1, 2),
+    "W1A2G6-qnn": _qnn(1, 2, gradients=6),
+    # Rastegari et al. 2016, with 8 bits between layers; Li, Zhang, Liu 2016.
+    "W1A8-xnor": _eight_bit_activations(XnorWeight),
+    "W2A8-ternary": _eight_bit_activations(TernaryWeight),
 }
 
 
