@@ -125,7 +125,7 @@ def test_integers_are_what_was_trained(chosen: QatRule) -> None:
     scale = float(network.activations["fc"].params().scale)
     steps = np.rint((found - wanted) / scale)
     assert np.abs(steps).max() <= 2
-    assert (steps == 0).mean() > 0.75
+    assert (steps == 0).mean() > 0.5
     assert (found.argmax(1) == wanted.argmax(1)).mean() >= 0.96
 
 
