@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
+from intact.ir.scans import every_node
 from intact.passes.placement import HasWeight
 
 W = TypeVar("W", covariant=True)
@@ -77,7 +78,7 @@ def weight_methods(
         ValueError: if layers that share a weight are given different methods.
     """
     readers: dict[str, tuple[Node[FloatOp], W | None]] = {}
-    for node in graph.nodes:
+    for node in every_node(graph):
         if not isinstance(node.op, HasWeight) or node.inputs[1].name not in graph.constants:
             continue
         name = node.inputs[1].name

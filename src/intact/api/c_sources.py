@@ -16,7 +16,6 @@ from intact.exec import reference
 from intact.ir.boundary import CodeBoundary, code_boundary
 from intact.ir.graph import sample_slices
 from intact.ir.int_ops import Program
-from intact.ir.scans import unrolled
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
 from intact.passes.fit_ram import fit_ram
@@ -59,7 +58,7 @@ def export_c(
     """
     kernels = c.Kernels(kernels)  # a name does as well, where nothing checks types
     cut = code_boundary(to_program(network))
-    program = reference.folded(unrolled(cut.program))
+    program = reference.folded(cut.program)
     model = c.translate(program, kernels, name)
     found = c.report(model)
     if ram is not None and found.ram > ram:

@@ -41,14 +41,15 @@ class Run:
         for node, dead in zip(graph.nodes, last_reads, strict=True):
             result = None if self._hooks.node is None else self._hooks.node(node, env)
             if result is None:
-                result = self._result(node, env)
+                result = self.result(node, env)
             env[node.name] = self._hooks.value(node.name, result)
             del result
             for name in dead:
                 del env[name]
         return tuple(env[value.name] for value in graph.outputs)
 
-    def _result(self, node: Node[FloatOp], env: Mapping[str, Tensor]) -> Tensor:
+    def result(self, node: Node[FloatOp], env: Mapping[str, Tensor]) -> Tensor:
+        """What a node computes from the values so far."""
         if isinstance(node.op, ops.Scan):
             return self._sequences_of(node.op, node, env)[node.op.state]
         read = [self._read(value.name, env) for value in node.inputs]

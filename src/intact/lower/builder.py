@@ -6,6 +6,7 @@ when a reader first needs another form. This file alone knows about layouts.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -45,26 +46,40 @@ def _spread(
     places: Mapping[str, Place], activations: Mapping[str, ActivationParams]
 ) -> dict[str, Dynamic]:
     """The dynamic activations, with the values that take their parameters from one."""
-    dynamic: dict[str, Dynamic] = {}
-    for name, place in places.items():
-        source = place.source if isinstance(place, Shared | Fixed) else name
-        found = dynamic.get(source, activations.get(name))
-        if isinstance(found, Dynamic):
-            dynamic[name] = found
-    return dynamic
+
+    def find(name: str) -> ActivationParams | None:
+        place = places.get(name)
+        return find(place.source) if isinstance(place, Shared | Fixed) else activations.get(name)
+
+    return {name: found for name in places if isinstance(found := find(name), Dynamic)}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What each value is to the integers, those of bodies too."""
+
+    places: Mapping[str, Place]
+    params: Mapping[str, QuantParams]
+    dynamic: Mapping[str, Dynamic]
+
+    @classmethod
+    def of(cls, model: QuantizedModel) -> "Known":
+        """From what was decided about the model."""
+        places = placement(model.graph)
+        static = {n: p for n, p in model.activations.items() if isinstance(p, QuantParams)}
+        return cls(places, resolve(places, static), _spread(places, model.activations))
 
 
 class Builder:
     """The Program under construction, and what is known about the model's values."""
 
-    def __init__(self, model: QuantizedModel) -> None:
-        """Starts with the graph's inputs and no nodes."""
+    def __init__(self, model: QuantizedModel, known: Known | None = None) -> None:
+        """Starts with the graph's inputs and no nodes; `known` is that of a graph around this."""
         self.graph = model.graph
         self.weights = model.weights
-        self.places: Mapping[str, Place] = placement(model.graph)
-        static = {n: p for n, p in model.activations.items() if isinstance(p, QuantParams)}
-        self.params = resolve(self.places, static)
-        self.dynamic = _spread(self.places, model.activations)
+        self.known = Known.of(model) if known is None else known
+        self.places, self.params = self.known.places, self.known.params
+        self.dynamic = self.known.dynamic
         self.shapes = {value.name: value.shape for value in model.graph.values()}
         self._dtypes = {value.name: value.dtype for value in model.graph.values()}
         self._outputs = {value.name for value in model.graph.outputs}
@@ -201,6 +216,20 @@ class Builder:
     def program(self) -> Program:
         """The finished Program, without nodes and constants that nothing reads."""
         outputs = tuple(self.real(value.name) for value in self.graph.outputs)
+        return self.computing(self.graph.inputs, outputs)
+
+    def given(self, value: Value) -> Value:
+        """An input of the graph as a body has it: codes, if it has parameters."""
+        params = self.params.get(value.name)
+        if params is None:
+            return value
+        made = Value(value.name, value.shape, params.format, params)
+        del self._real[value.name]
+        self._codes[value.name, Layout.PLAIN] = made
+        return made
+
+    def computing(self, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> Program:
+        """The nodes and constants that these outputs need."""
         needed = {value.name for value in outputs}
         kept: list[Node[IntOp]] = []
         for node in reversed(self._nodes):
@@ -208,4 +237,4 @@ class Builder:
                 kept.append(node)
                 needed.update(value.name for value in node.inputs)
         constants = {n: a for n, a in self._constants.items() if n in needed}
-        return Graph(self.graph.inputs, outputs, tuple(reversed(kept)), constants)
+        return Graph(inputs, outputs, tuple(reversed(kept)), constants)

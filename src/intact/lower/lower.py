@@ -5,7 +5,9 @@ it stays a float operation on real numbers (weights that are stored as codes are
 `lower` reports why, node by node.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
@@ -31,6 +33,7 @@ from intact.lower.linear import (
 from intact.lower.movement import lower_movement
 from intact.lower.normalization import lower_group_norm, lower_layer_norm, lower_softmax
 from intact.lower.requant import FusedActivation, activation_bounds
+from intact.lower.scan import lower_scan
 from intact.lower.spatial import lower_mean, lower_pool
 from intact.model import QuantizedModel
 from intact.passes.placement import Fused, NotReal, Shared
@@ -56,17 +59,27 @@ def lower(model: QuantizedModel) -> Program:
 def lower_with_reasons(model: QuantizedModel) -> Lowered:
     """As `lower`, and says why nodes stay float."""
     build = Builder(model)
-    producers = model.graph.producers()
     reasons: dict[str, str] = {}
+    _lower_nodes(reasons, build, model.graph.nodes)
+    program = build.program()
+    verify(program)
+    return Lowered(program, reasons)
+
+
+def _lower_nodes(reasons: dict[str, str], build: Builder, nodes: Sequence[Node[FloatOp]]) -> None:
+    """Emits all nodes; adds the reason of each that stays float."""
+    producers = {node.name: node for node in nodes}
     done: set[str] = set()
-    for node in model.graph.nodes:
+    for node in nodes:
         if node.name in done:
             continue
         place = build.places[node.name]
         if _is_dynamic(build, node):
             reason = lower_dynamic(build, node)
+        elif isinstance(node.op, ops.Scan):
+            reason = lower_scan(build, node, partial(_lower_nodes, reasons))
         elif isinstance(place, Fused):
-            activation = activation_bounds(producers[place.into], model.graph.constants)
+            activation = activation_bounds(producers[place.into], build.graph.constants)
             reason = _lower_node(build, node, place.into, activation)
             if reason is None:
                 done.add(place.into)
@@ -76,9 +89,6 @@ def lower_with_reasons(model: QuantizedModel) -> Lowered:
             _keep_float(build, node)
             if not isinstance(place, NotReal):
                 reasons[node.name] = reason
-    program = build.program()
-    verify(program)
-    return Lowered(program, reasons)
 
 
 def _is_dynamic(build: Builder, node: Node[FloatOp]) -> bool:
@@ -155,8 +165,6 @@ def _lower_simple(build: Builder, node: Node[FloatOp]) -> str | None:
             return lower_pool(build, node)
         case ops.Reshape() | ops.Permute() | ops.Slice() | ops.Expand() | ops.Pad():
             return lower_movement(build, node)
-        case ops.Scan():
-            return "it is recurrent"
         case ops.BatchNorm() | ops.Dropout():
             raise ValueError(
                 f'{type(op).__name__} "{node.name}" belongs to training;'

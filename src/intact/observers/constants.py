@@ -6,10 +6,11 @@ import numpy as np
 
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
+from intact.ir.scans import every_node
 from intact.numerics.formats import Float, Int
 from intact.numerics.qtensor import QuantParams
 from intact.observers.params import choose_params
-from intact.passes.placement import activation_inputs, scalar_factor
+from intact.passes.placement import Shared, activation_inputs, placement, scalar_factor
 
 
 def constant_params(
@@ -24,14 +25,17 @@ def constant_params(
         formats: By a node's name the format of its activation, and whether it is symmetric; nodes
             that are absent stay float.
     """
+    places = placement(graph)
     found: dict[str, QuantParams] = {}
-    for node in graph.nodes:
+    for node in every_node(graph):
         if node.name not in formats or scalar_factor(node, graph.constants) is not None:
             continue  # a scalar factor multiplies the scale
         for value in activation_inputs(node):
             array = graph.constants.get(value.name)
             if array is None or not array.size or not isinstance(value.dtype, Float):
                 continue
+            if isinstance(places.get(value.name), Shared):
+                continue  # the beginning of a state, which has parameters
             low, high = float(np.min(array)), float(np.max(array))
             if np.isfinite([low, high]).all():
                 found.setdefault(value.name, choose_params(low, high, *formats[node.name]))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value, free_name
-from intact.passes.placement import Observed, Place, Shared, placement
+from intact.passes.placement import KeepsParams, Observed, Place, Shared, placement
 from intact.passes.rewrite import sole_reader
 
 
@@ -49,7 +49,7 @@ def _own(graph: Graph[FloatOp], places: Mapping[str, Place], value: Value) -> st
         match places.get(value.name):
             case Observed():
                 return value.name
-            case Shared(_, 1.0):
+            case Shared(_, 1.0) if isinstance(producers[value.name].op, KeepsParams):
                 value = producers[value.name].inputs[0]
             case _:
                 return None

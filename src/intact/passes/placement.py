@@ -9,11 +9,14 @@ After Jacob et al. 2017, section 3 and TFLite's 8-bit specification:
    parameters of their input; so does padding, unless with a number that may lie outside of them.
 3. A product with one positive number keeps the codes and multiplies the scale.
 4. Softmax, sigmoid, hard-sigmoid and tanh have outputs of known range: fixed parameters.
-5. Every other value of real numbers is observed: graph inputs, outputs of operations, constants
+5. In the body of a Scan, one step of x has the meaning of x, and a state has that of the state
+   after the step: what goes in equals what comes out. A graph input or constant that is nothing but
+   the initial value of one state has its meaning too. So has the sequence that the Scan gives.
+6. Every other value of real numbers is observed: graph inputs, outputs of operations, constants
    that are read where an activation could be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +25,7 @@ import numpy as np
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value
+from intact.ir.scans import flattened, states
 from intact.numerics.formats import Float, Int
 from intact.numerics.qtensor import QuantParams
 
@@ -75,20 +79,59 @@ Place: TypeAlias = Observed | Fused | Shared | Fixed | NotReal
 
 
 def placement(graph: Graph[FloatOp]) -> dict[str, Place]:
-    """The place of every value of the graph, in order, except weights and other parameters."""
+    """The place of every value of the graph and of bodies, except weights and other parameters."""
+    loops = {node.name: node.op for node in graph.nodes if isinstance(node.op, ops.Scan)}
+    graph = flattened(graph)
     readers = graph.consumers()
     outputs = {value.name for value in graph.outputs}
+    outputs.update(value.name for op in loops.values() for value in op.body.outputs)
     places: dict[str, Place] = {}
     for value in graph.inputs:
         places[value.name] = Observed() if isinstance(value.dtype, Float) else NotReal()
     for node in graph.nodes:
+        if node.name in loops:
+            places.update(_carried(loops[node.name], node))
+            continue
         for value in activation_inputs(node):
             if value.name in graph.constants:
                 places.setdefault(value.name, Observed())
         alone = node.name not in outputs and len(readers.get(node.name, ())) == 1
         reader = readers[node.name][0] if alone else None
         places[node.name] = _place(node, reader, graph)
+    return {**places, **_initial(graph, loops)}
+
+
+def _carried(op: ops.Scan, node: Node[FloatOp]) -> dict[str, Place]:
+    """What a body is given, and what its Scan gives."""
+    step, *before = op.body.inputs[: 1 + states(op)]
+    places: dict[str, Place] = {step.name: Shared(node.inputs[0].name)}
+    for value, after in zip(before, op.body.outputs, strict=True):
+        places[value.name] = Shared(after.name)
+    places[node.name] = Shared(op.body.outputs[op.state].name)
     return places
+
+
+def _initial(graph: Graph[FloatOp], loops: Mapping[str, ops.Scan]) -> dict[str, Place]:
+    """The inputs and constants that are the initial value of one state and nothing else."""
+    uses: dict[str, set[str]] = {}  # the states of which a value is the beginning; "" of none
+    outputs = {value.name for value in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.name in loops:
+            op = loops[node.name]
+            ends = ["", *(value.name for value in op.body.outputs)]
+            for value, end in zip(node.inputs, ends, strict=False):
+                uses.setdefault(value.name, set()).add(end)
+            continue
+        moves = isinstance(node.op, KeepsParams) and node.name not in outputs
+        used = uses.get(node.name, {""}) if moves else {""}
+        for value in node.inputs:
+            uses.setdefault(value.name, set()).update(used)
+    sources = [value.name for value in graph.inputs if value.name not in outputs]
+    found: dict[str, Place] = {}
+    for name in (*sources, *graph.constants):
+        if len(uses.get(name, ())) == 1 and "" not in uses[name]:
+            found[name] = Shared(next(iter(uses[name])))
+    return found
 
 
 def _place(node: Node[FloatOp], reader: Node[FloatOp] | None, graph: Graph[FloatOp]) -> Place:
@@ -126,6 +169,8 @@ def _pads_with_new_number(op: FloatOp) -> bool:
 
 def activation_inputs(node: Node[FloatOp]) -> tuple[Value, ...]:
     """The inputs of a node that are not its weight, bias or other parameters."""
+    if isinstance(node.op, ops.Scan):
+        return node.inputs[: 1 + states(node.op)]
     if isinstance(node.op, HasWeight + HasParameters):
         return node.inputs[:1]
     return node.inputs
@@ -167,31 +212,35 @@ def resolve(
 
     A value whose source has none has none.
     """
-    params: dict[str, QuantParams] = {}
-    for name, place in places.items():
-        found = _resolve(name, place, params, activations)
-        if found is not None:
-            params[name] = found
-    return params
+    params: dict[str, QuantParams | None] = {}
+
+    def find(name: str) -> QuantParams | None:
+        """A source may stand behind the value, as a state that a step ends with."""
+        if name not in params:
+            place = places.get(name)
+            params[name] = None if place is None else _resolve(name, place, find, activations)
+        return params[name]
+
+    return {name: found for name in places if (found := find(name)) is not None}
 
 
 def _resolve(
     name: str,
     place: Place,
-    params: Mapping[str, QuantParams],
+    find: Callable[[str], QuantParams | None],
     activations: Mapping[str, QuantParams],
 ) -> QuantParams | None:
     match place:
         case Observed():
             return activations.get(name)
         case Shared(source, factor):
-            shared = params.get(source)
+            shared = find(source)
             if shared is None or factor == 1.0:
                 return shared
             scale = (shared.scale * np.float32(factor)).astype(np.float32)
             return QuantParams(shared.format, scale, shared.zero_point)
         case Fixed(_, source):
-            origin = params.get(source)
+            origin = find(source)
             if origin is None or not isinstance(origin.format, Int):
                 return None
             return fixed_params(place, origin.format)

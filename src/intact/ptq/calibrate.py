@@ -12,6 +12,7 @@ from intact.capture.module import from_graph
 from intact.errors import CalibrationError
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Value
+from intact.ir.scans import every_node, flattened
 from intact.model import Dynamic
 from intact.observers import Observer, Statistics
 from intact.passes.inference import for_inference
@@ -89,7 +90,7 @@ def merge(a: Observations, b: Observations) -> Observations:
 
 def choose(graph: Graph[FloatOp], rules: Sequence[PtqRule]) -> dict[str, PtqRule]:
     """The rule of each node and graph input of an inference graph, by name."""
-    return select(rules, [v.name for v in graph.inputs] + [node.name for node in graph.nodes])
+    return select(rules, [v.name for v in graph.inputs] + [node.name for node in every_node(graph)])
 
 
 def observers(graph: Graph[FloatOp], chosen: Mapping[str, PtqRule]) -> dict[str, Observer]:
@@ -121,7 +122,7 @@ class _Watch:
         statistics: Mapping[str, Statistics],
         means: Mapping[str, InputMean],
     ) -> None:
-        self._values: dict[str, Value] = {value.name: value for value in graph.values()}
+        self._values: dict[str, Value] = {value.name: value for value in flattened(graph).values()}
         self._statistics = statistics
         self.means = dict(means)
         self._measured: dict[str, list[str]] = {}  # layers to be corrected, by their input

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from intact.capture.torch_ops import compute
+from intact.capture.running import Hooks, Run
 from intact.errors import CalibrationError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
@@ -45,8 +45,8 @@ class Stepped:
 
     def layer(self, node: Node[FloatOp], env: Env, samples: int) -> Tensor:
         """What a node computes, before it is rounded."""
-        read = [env[v.name] if v.name in env else self._constants[v.name] for v in node.inputs]
-        y = compute(node.op, read, batch=samples, training=False)
+        hooks = Hooks(self._constants.__getitem__, self.rounded, None, training=False)
+        y = Run(hooks, samples).result(node, env)
         if node.name not in self.shifts:
             return y
         shift = torch.from_numpy(self.shifts[node.name]).to(y.dtype)

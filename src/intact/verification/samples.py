@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from intact.exec.runner import Runner
-from intact.ir.graph import Value
+from intact.ir.graph import Value, sample_slices
 from intact.numerics.arrays import Array
 
 Arrays: TypeAlias = Mapping[str, Array]
@@ -21,33 +21,34 @@ def each(run: Runner) -> SampleRunner:
 def by_samples(run: SampleRunner, inputs: Sequence[Value], outputs: Sequence[Value]) -> Runner:
     """`run`, which takes and gives single samples, on a batch of any size.
 
-    Values whose first axis does not depend on the batch size go with every sample.
+    Values of which no axis depends on the batch size go with every sample.
     """
 
     def batched(arrays: Arrays) -> dict[str, Array]:
-        counts = [len(arrays[v.name]) // -v.shape[0] for v in inputs if _has_batch(v)]
+        counts = [
+            arrays[v.name].shape[axis] // -v.shape[axis]
+            for v in inputs
+            if (axis := _batch_axis(v)) is not None
+        ]
         made = run(
             [
                 {value.name: _sample(arrays[value.name], value, i) for value in inputs}
                 for i in range(min(counts, default=1))
             ]
         )
-        return {
-            value.name: np.concatenate([one[value.name] for one in made])
-            if _has_batch(value)
-            else made[0][value.name]
-            for value in outputs
-        }
+        return {value.name: _joined([one[value.name] for one in made], value) for value in outputs}
 
     return batched
 
 
-def _has_batch(value: Value) -> bool:
-    return bool(value.shape) and value.shape[0] < 0
+def _batch_axis(value: Value) -> int | None:
+    return next((axis for axis, size in enumerate(value.shape) if size < 0), None)
+
+
+def _joined(arrays: Sequence[Array], value: Value) -> Array:
+    axis = _batch_axis(value)
+    return arrays[0] if axis is None else np.concatenate(arrays, axis)
 
 
 def _sample(array: Array, value: Value, index: int) -> Array:
-    if not _has_batch(value):
-        return array
-    rows = -value.shape[0]
-    return array[index * rows : (index + 1) * rows]
+    return np.ascontiguousarray(array[sample_slices(value.shape, index)])

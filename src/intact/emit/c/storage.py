@@ -11,6 +11,7 @@ from intact.ir.float_ops import Reshape
 from intact.ir.graph import Graph, Node, Value, free_name, with_batch
 from intact.ir.int_ops import IntOp, Program
 from intact.ir.memory import NO_SCRATCH, MemoryPlan, plan_device
+from intact.ir.scans import unrolled
 
 ALIGNMENT = 4  # bytes: a word, of which kernels may load several codes at once
 
@@ -37,6 +38,7 @@ def for_one_sample(program: Program) -> Program:
     def one(value: Value) -> Value:
         return Value(value.name, with_batch(value.shape, 1), value.dtype, value.params)
 
+    program = unrolled(program)
     nodes = [Node(n.op, tuple(map(one, n.inputs)), one(n.output)) for n in program.nodes]
     written = {node.name for node in nodes}
     taken = {value.name for value in program.values()} | program.constants.keys()
