@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from intact.capture.running import Hooks, OnNode, OnValue, Run, last_reads_of
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.ir.graph import Graph, Value, with_batch
+from intact.ir.graph import Graph, Node, Value, with_batch
 from intact.ir.scans import every_node
 
 Watcher: TypeAlias = Callable[[str, Tensor], None]
@@ -107,6 +107,16 @@ class CapturedModule(nn.Module):
         env = {name: value(name, x) for name, x in zip(names, inputs, strict=True)}
         hooks = Hooks(constant, value, on_node, self.training)
         return Run(hooks, batch).nodes(self._graph, self._last_reads, env)
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The graph's inputs."""
+        return self._graph.inputs
+
+    @property
+    def nodes(self) -> tuple[Node[FloatOp], ...]:
+        """The graph's nodes, in order."""
+        return self._graph.nodes
 
     def value_names(self) -> list[str]:
         """What watchers are told of: inputs and what nodes write, in order."""

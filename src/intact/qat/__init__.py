@@ -31,6 +31,7 @@ from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
 from intact.qat.recipe import QatRecipe
+from intact.qat.reestimate import calibrate, reestimate_batchnorm
 from intact.qat.shift_adamax import ShiftAdaMax
 from intact.qat.simqat import SimQat
 from intact.qat.slb import SlbSchedule, SlbWeight
@@ -92,6 +93,7 @@ __all__ = [
     "XnorWeight",
     "advance_inq",
     "binary_groups",
+    "calibrate",
     "clip_after_steps",
     "clip_weights",
     "dampening",
@@ -99,6 +101,7 @@ __all__ = [
     "load_checkpoint",
     "penalty",
     "prepare",
+    "reestimate_batchnorm",
     "save_checkpoint",
     "set_epoch",
     "softened_divergence",

@@ -72,13 +72,17 @@ class Norm:
         lowest = torch.where(found < 0, -_SMALLEST_FACTOR, _SMALLEST_FACTOR)
         return torch.where(found.abs() < _SMALLEST_FACTOR, lowest, found)
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and biased variance of each channel of a batch; moves the averages towards them."""
-        axes = [axis for axis in range(x.ndim) if axis != 1]
+    def of_batch(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and biased variance of each channel of a batch, in float32."""
+        x, axes = x.float(), [axis for axis in range(x.ndim) if axis != 1]
         if self.shift:
-            mean, variance = shift_moments(x, axes)
-        else:
-            variance, mean = torch.var_mean(x, axes, correction=0)
+            return shift_moments(x, axes)
+        variance, mean = torch.var_mean(x, axes, correction=0)
+        return mean, variance
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of a batch; moves the averages towards them."""
+        mean, variance = self.of_batch(x)
         count = x.numel() // x.shape[1]
         with torch.no_grad():
             self.mean.lerp_(mean, self.op.momentum)

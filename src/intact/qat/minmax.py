@@ -25,6 +25,7 @@ from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers import choose_params
 from intact.qat.grid import Grid, in_groups
 from intact.qat.noise import Noise
+from intact.qat.processes import common_range
 from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
@@ -123,7 +124,7 @@ class MovingAverageActivation(nn.Module):
         return _rounded(x, Grid.of(self.params(), x), self.noise if self.training else None)
 
     def _update(self, x: Tensor) -> None:
-        low, high = torch.aminmax(x.float())
+        low, high = common_range(*torch.aminmax(x.float()))
         keep = self.decay if int(self.batches) else 0.0
         self.low.mul_(keep).add_(low * (1 - keep))
         self.high.mul_(keep).add_(high * (1 - keep))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from intact.capture.module import from_graph
+from intact.capture.running import OnNode
 from intact.capture.torch_ops import compute
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
@@ -28,7 +29,9 @@ from intact.passes.placement import (
 )
 from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
+from intact.qat.minmax import MovingAverageActivation
 from intact.qat.noise import separate
+from intact.qat.processes import begin_in_step, several
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
 from intact.qat.recipe import QatRecipe
 from intact.qat.slb import SlbWeight
@@ -106,6 +109,7 @@ class TrainableNetwork(nn.Module):
         self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         self._integers = Integers()
+        self._begun: set[str] = set()  # activations that all processes begin with in step
         for name, (node, make) in weight_methods(graph, self.chosen).items():
             weight = oriented(node.op, self.network.constant(name))
             self._layers[name] = node.name
@@ -147,11 +151,23 @@ class TrainableNetwork(nn.Module):
         outputs = None if self.training else self._integers(self, inputs)
         return self.simulate(*inputs) if outputs is None else outputs
 
-    def simulate(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The same computed in float32 from quantized numbers, with gradients."""
+    def simulate(
+        self, *inputs: Tensor, on_node: OnNode | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """The same computed in float32 from quantized numbers, with gradients.
+
+        Args:
+            inputs: As the network's.
+            on_node: Asked first for what a node gives, as in `CapturedModule.run`.
+        """
         if self.training:
             self.batches += 1
-        outputs = self.network.run(inputs, self._value, self._constant, self._node)
+
+        def computed(node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
+            found = None if on_node is None else on_node(node, values)
+            return self._node(node, values) if found is None else found
+
+        outputs = self.network.run(inputs, self._value, self._constant, computed)
         self._moments.clear()
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -169,7 +185,7 @@ class TrainableNetwork(nn.Module):
         """What a layer's weight (O, ...) is multiplied by before it is quantized."""
         if layer not in self._norms:
             return torch.ones((), device=weight.device)
-        return along_outputs(self._norm(self._norms[layer]).factor(), weight)
+        return along_outputs(self.norm(self._norms[layer]).factor(), weight)
 
     def weight(self, name: str) -> Tensor:
         """A weight as its quantizer reads it: outputs along axis 0, times a BatchNorm's factor."""
@@ -185,7 +201,8 @@ class TrainableNetwork(nn.Module):
             numbers = numbers / self.factor(self._layers[name], weight)
             weight.copy_(torch.where(where, numbers, weight))
 
-    def _norm(self, node: Node[FloatOp]) -> Norm:
+    def norm(self, node: Node[FloatOp]) -> Norm:
+        """A BatchNorm's tensors."""
         assert isinstance(node.op, ops.BatchNorm)
         gamma, beta, mean, variance = (self.network.constant(v.name) for v in node.inputs[1:])
         return Norm(node.op, gamma, beta, mean, variance, self.batchnorm.shift)
@@ -195,7 +212,7 @@ class TrainableNetwork(nn.Module):
             return self._folded(node, values[node.inputs[0].name])
         if not isinstance(node.op, ops.BatchNorm):
             return None
-        x, norm = values[node.inputs[0].name], self._norm(node)
+        x, norm = values[node.inputs[0].name], self.norm(node)
         if node.name in self._moments:
             return norm.apply(x, *self._moments[node.name])
         if self.training and self.batchnorm_frozen:
@@ -209,7 +226,7 @@ class TrainableNetwork(nn.Module):
         """A layer whose weight is quantized with the factor of its BatchNorm, and without it."""
         weight, *bias = (self.network.constant(value.name) for value in node.inputs[1:])
         follower = self._norms[node.name]
-        norm, fold, variance = self._norm(follower), self.batchnorm.fold, None
+        norm, fold, variance = self.norm(follower), self.batchnorm.fold, None
         if self.training and not self.batchnorm_frozen and fold is not Fold.ONE_CONV:
             raw = compute(node.op, [x, weight, *bias], batch=len(x), training=True)
             self._moments[follower.name] = norm.moments(raw)
@@ -217,7 +234,7 @@ class TrainableNetwork(nn.Module):
                 _, variance = self._moments[follower.name]
         op, quantizer = self.weights[node.inputs[1].name]
         factor = along_outputs(norm.factor(variance), weight)
-        quantized = oriented(op, quantizer(oriented(op, weight) * factor) / factor)
+        quantized = oriented(op, _eager(quantizer, oriented(op, weight) * factor) / factor)
         return compute(node.op, [x, quantized, *bias], batch=len(x), training=True)
 
     def _value(self, name: str, x: Tensor) -> Tensor | None:
@@ -231,12 +248,21 @@ class TrainableNetwork(nn.Module):
                 return None
             return fake_quantize(x, fixed_params(place, source.format))
         quantizer = self.activations.get(name)
-        return None if quantizer is None else quantizer(x)
+        return None if quantizer is None else self._rounded(quantizer, name, x.float())
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _rounded(self, quantizer: FakeActivation, name: str, x: Tensor) -> Tensor:
+        # Not compiled: what quantizers do depends on what they have seen.
+        if self.training and name not in self._begun and several():
+            if not isinstance(quantizer, MovingAverageActivation):  # which is in step by itself
+                begin_in_step(quantizer, x)
+            self._begun.add(name)
+        return quantizer(x)
 
     def _constant(self, name: str, x: Tensor) -> Tensor | None:
         if name in self.weights:
             op, quantizer = self.weights[name]
-            return oriented(op, quantizer(oriented(op, x)))
+            return oriented(op, _eager(quantizer, oriented(op, x)))
         if name in self._constants:
             return fake_quantize(x, self._constants[name])
         return None
@@ -275,6 +301,11 @@ def _norms(graph: Graph[FloatOp], trained: Mapping[str, str]) -> dict[str, Node[
         if direct and not (isinstance(op, ops.ConvTranspose) and op.groups > 1):
             found[layer] = nodes[name]
     return found
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _eager(quantizer: FakeWeight, weight: Tensor) -> Tensor:
+    return quantizer(weight)
 
 
 def _formats(chosen: Mapping[str, QatRule]) -> dict[str, tuple[Int, bool]]:

@@ -1,0 +1,96 @@
+"""Statistics taken anew from data, without training: of BatchNorms, of activations' ranges."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from intact.errors import CalibrationError
+from intact.ir import float_ops as ops
+from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Node
+from intact.qat.network import TrainableNetwork
+
+Batch: TypeAlias = Tensor | Sequence[Tensor]  # in the order of the network's inputs
+
+
+@torch.no_grad()
+def reestimate_batchnorm(network: TrainableNetwork, batches: Iterable[Batch]) -> None:
+    """Gives BatchNorms the mean and variance that the quantized network has on the batches.
+
+    The moving averages of training lag behind weights that change codes; a hundred batches before
+    `convert` mend that (Nagel et al. 2022, section 4.3). Batches of the size of training are
+    normalized by their own statistics; the population's are (Wu and Johnson 2021, "Rethinking
+    'Batch' in BatchNorm", section 3)
+
+        mean = E(mean_B),    variance = E(variance_B + mean_B**2) - mean**2
+
+    Nothing else changes: quantizers compute as in evaluation, Dropout is off.
+
+    Args:
+        network: Prepared and trained.
+        batches: What the network is called with; labels behind its inputs are left out.
+
+    Raises:
+        CalibrationError: if there is no batch.
+    """
+    sums: dict[str, Tensor] = {}  # of mean and mean square, (2, C)
+    count = 0
+
+    def normalize(node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
+        if not isinstance(node.op, ops.BatchNorm):
+            return None
+        x, norm = values[node.inputs[0].name], network.norm(node)
+        mean, variance = norm.of_batch(x)
+        moments = torch.stack([mean, variance + mean.square()]).double()
+        sums[node.name] = sums.get(node.name, 0) + moments
+        return norm.apply(x, mean, variance)
+
+    training = network.training
+    network.eval()
+    try:
+        for batch in batches:
+            network.simulate(*inputs_of(network, batch), on_node=normalize)
+            count += 1
+    finally:
+        network.train(training)
+    if count == 0:
+        raise CalibrationError("BatchNorms cannot be estimated again from no batch: give some")
+    for node in network.network.nodes:
+        if node.name in sums:
+            mean, square = sums[node.name] / count
+            norm = network.norm(node)
+            norm.mean.copy_(mean)
+            norm.variance.copy_((square - mean.square()).clamp_min(0))
+
+
+@torch.no_grad()
+def calibrate(network: TrainableNetwork, batches: Iterable[Batch]) -> None:
+    """Shows batches to the quantizers of activations, so that they begin with good ranges.
+
+    Weights and BatchNorms stay as they are, as does Dropout's absence in evaluation. Training
+    calibrates too; this is for a network that is evaluated or converted before it trains, and for
+    first batches that are not like the others.
+
+    Raises:
+        CalibrationError: if there is no batch.
+    """
+    training, count = network.training, 0
+    network.eval()
+    try:
+        for quantizer in network.activations.values():
+            assert isinstance(quantizer, nn.Module)
+            quantizer.train()
+        for batch in batches:
+            network.simulate(*inputs_of(network, batch))
+            count += 1
+    finally:
+        network.train(training)
+    if count == 0:
+        raise CalibrationError("quantizers cannot be calibrated with no batch: give some")
+
+
+def inputs_of(network: TrainableNetwork, batch: Batch) -> tuple[Tensor, ...]:
+    """The network's inputs in a batch that may hold labels behind them."""
+    return (batch,) if isinstance(batch, Tensor) else tuple(batch[: len(network.network.inputs)])
