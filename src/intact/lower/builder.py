@@ -13,11 +13,13 @@ import numpy as np
 
 from intact.ir import float_ops as ops
 from intact.ir.boundary import channels_last
+from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Shape, Value, free_name
-from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize
+from intact.ir.int_ops import Dequantize, IntOp, Program, Quantize, Requantize
+from intact.lower.requant import VALUES, coded, requant
 from intact.model import ActivationParams, Dynamic, QuantizedModel
 from intact.numerics.arrays import Array, Codes
-from intact.numerics.formats import FP32, Format
+from intact.numerics.formats import FP32, Binary, Format
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.passes.placement import Fixed, Place, Shared, placement, resolve
 
@@ -29,6 +31,7 @@ class Layout(Enum):
     LAST = "last"  # axis 1, the channels, moved to the end; ranks above 2
 
 
+Averages = (ops.AvgPool, ops.AdaptiveAvgPool, ops.ResizeBilinear)
 LAST_SUFFIX = {3: ".nlc", 4: ".nhwc"}
 
 
@@ -67,7 +70,21 @@ class Known:
         """From what was decided about the model."""
         places = placement(model.graph)
         static = {n: p for n, p in model.activations.items() if isinstance(p, QuantParams)}
-        return cls(places, resolve(places, static), _spread(places, model.activations))
+        params = _without_averages(model.graph, places, resolve(places, static))
+        return cls(places, params, _spread(places, model.activations))
+
+
+def _without_averages(
+    graph: Graph[FloatOp], places: Mapping[str, Place], params: Mapping[str, QuantParams]
+) -> dict[str, QuantParams]:
+    """Without what shares binary codes as their average, which is no binary code."""
+    averages = {node.name for node in graph.nodes if isinstance(node.op, Averages)}
+
+    def averaged(name: str) -> bool:
+        place = places.get(name)
+        return isinstance(place, Shared) and (name in averages or averaged(place.source))
+
+    return {n: p for n, p in params.items() if not (isinstance(p.format, Binary) and averaged(n))}
 
 
 class Builder:
@@ -126,7 +143,7 @@ class Builder:
 
     def codes_output(self, name: str, layout: Layout) -> Value:
         """The Program's value for the codes of graph value `name`; record it."""
-        params = self.params[name]
+        params = coded(self.params[name])
         shape = permuted(self.shapes[name], stored_axes(len(self.shapes[name]), layout))
         # The plain name of an output is for the real numbers that the user receives.
         own = self.unique(f"{name}.codes" if name in self._names else name)
@@ -164,12 +181,21 @@ class Builder:
             return self._converted(name, self._codes[name, other], layout)
         if layout is Layout.LAST:
             return self._converted(name, self.codes(name, Layout.PLAIN), layout)
-        real = self._real[name]
+        if isinstance(self.params[name].format, Binary):
+            return self._signs(name)
         made = self.codes_output(name, Layout.PLAIN)
-        return self.emit(Quantize(self.params[name]), (real,), made)
+        return self.emit(Quantize(coded(self.params[name])), (self._real[name],), made)
+
+    def _signs(self, name: str) -> Value:
+        """The signs of real numbers, those below 2**-24 counting as 0."""
+        fine = QuantParams(VALUES, np.asarray(2.0**-23, np.float32))
+        near = Value(self.unique(f"{name}.near"), self.shapes[name], VALUES, fine)
+        self.emit(Quantize(fine), (self._real[name],), near)
+        made = self.codes_output(name, Layout.PLAIN)
+        return self.emit(Requantize(0, requant(1.0, self.params[name])), (near,), made)
 
     def _constant_codes(self, name: str, layout: Layout) -> Value:
-        params = self.params[name]
+        params = coded(self.params[name])
         codes = params.quantize(self.graph.constants[name])
         axes = stored_axes(codes.ndim, layout)
         made = self.constant(name, codes.transpose(axes), params.format, params)
@@ -198,7 +224,9 @@ class Builder:
                 source = self.codes(name, Layout.PLAIN)
                 own = name if name in self._outputs else self.unique(f"{name}.real")
                 target = Value(own, source.shape, FP32)
-                self._real[name] = self.emit(Dequantize(self.params[name]), (source,), target)
+                self._real[name] = self.emit(
+                    Dequantize(coded(self.params[name])), (source,), target
+                )
         return self._real[name]
 
     def _real_constant(self, name: str) -> Value:

@@ -12,6 +12,7 @@ from intact.lower.requant import (
     FusedActivation,
     activation_bounds,
     add_operands,
+    coded,
     identity_requant,
     integer_format,
     product_bits,
@@ -96,7 +97,7 @@ def lower_scalar_product(build: Builder, node: Node[FloatOp]) -> str | None:
         return "its input is float"
     layout = build.layout(source)
     x = build.codes(source, layout)
-    op = int_ops.Requantize(scalar_zero_point(output), identity_requant(output))
+    op = int_ops.Requantize(scalar_zero_point(output), identity_requant(coded(output)))
     build.emit(op, (x,), build.codes_output(node.name, layout))
     return None
 
@@ -111,7 +112,8 @@ def lower_concat(build: Builder, node: Node[FloatOp]) -> str | None:
     inputs = []
     for value, source in zip(node.inputs, sources, strict=True):
         codes = build.codes(value.name, layout)
-        inputs.append(codes if source == output else rescaled(build, codes, source, node, output))
+        same = build.params[value.name] == output
+        inputs.append(codes if same else rescaled(build, codes, source, node, output))
     op = node.op
     assert isinstance(op, ops.Concat)
     axis = stored_axes(len(node.output.shape), layout).index(op.axis)
@@ -125,7 +127,7 @@ def rescaled(
     """Codes of `source` as the codes of `output` that `node` reads."""
     scaled = requant(scalar_scale(source) / scalar_scale(output), output)
     name = build.unique(f"{node.name}.{codes.name}")
-    target = Value(name, codes.shape, output.format, output)
+    target = Value(name, codes.shape, coded(output).format, coded(output))
     return build.emit(int_ops.Requantize(scalar_zero_point(source), scaled), (codes,), target)
 
 

@@ -8,7 +8,7 @@ from intact.ir.graph import Node
 from intact.lower.builder import Builder, Layout, permuted, stored_axes
 from intact.lower.elementwise import rescaled
 from intact.lower.params import all_params
-from intact.lower.requant import integer_format
+from intact.lower.requant import coded, integer_format
 
 
 def lower_movement(build: Builder, node: Node[FloatOp]) -> str | None:
@@ -65,9 +65,9 @@ def _pad(build: Builder, node: Node[FloatOp], op: ops.Pad) -> str | None:
     source, output = params
     layout, stored = _stored(build, node.inputs[0].name)
     x = build.codes(node.inputs[0].name, layout)
-    if source != output:
+    if build.params[node.inputs[0].name] != output:
         x = rescaled(build, x, source, node, output)
-    code = float(output.quantize(np.asarray(op.value, np.float32)))
+    code = float(coded(output).quantize(np.asarray(op.value, np.float32)))
     padded = ops.Pad(tuple(op.pads[axis] for axis in stored), op.mode, code)
     build.emit(padded, (x,), build.codes_output(node.name, layout))
     return None

@@ -12,11 +12,18 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.ir.int_ops import Operand
 from intact.numerics.arrays import F64, Array, IntArray
-from intact.numerics.fixedpoint import INT32_MAX, INT32_MIN, Requant, quantize_multiplier
-from intact.numerics.formats import Int
+from intact.numerics.fixedpoint import (
+    INT32_MAX,
+    INT32_MIN,
+    Requant,
+    quantize_multiplier,
+    sign_requant,
+)
+from intact.numerics.formats import Binary, Int, Ternary
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 from intact.numerics.special import round_half_away
 
+VALUES = Int(2, narrow=True)  # codes of binary and ternary activations; padding with 0 is one, too
 WIDE_LIMIT = 2**46  # of a 64-bit accumulator: times a 15-bit multiplier it still fits (eq. 14)
 
 
@@ -53,6 +60,13 @@ def reach(params: QuantParams) -> int:
     return max(format.qmax - zero_point, zero_point - format.qmin)
 
 
+def coded(params: QuantParams) -> QuantParams:
+    """What a Program's codes mean: the values of binary and ternary activations are their codes."""
+    if isinstance(params.format, Binary | Ternary):
+        return QuantParams(VALUES, params.scale)
+    return params
+
+
 def product_bits(largest: int) -> Literal[32, 64]:
     """Bits of an accumulator that never exceeds `largest` in magnitude."""
     return 32 if largest < 1 << 31 else 64
@@ -60,23 +74,27 @@ def product_bits(largest: int) -> Literal[32, 64]:
 
 def integer_format(params: QuantParams | None) -> Int | None:
     """The format of an activation that integer operations can use."""
-    if params is None or not isinstance(params.format, Int) or params.scale.size != 1:
+    if params is None or params.scale.size != 1:
         return None
-    return params.format if params.format.bits <= 16 else None
+    format = coded(params).format
+    return format if isinstance(format, Int) and format.bits <= 16 else None
 
 
 def clamp_bounds(activation: FusedActivation, params: QuantParams) -> tuple[IntArray, IntArray]:
     """Lowest and highest code that a fused activation leaves, one or one a channel (eq. 28).
 
-    TFLite's activation range. Bounds that agree in all channels are one.
+    TFLite's activation range. Bounds that agree in all channels are one. The sign of what is at
+    least a bound of 0 is always +1.
     """
-    format = params.format
+    format = coded(params).format
     assert isinstance(format, Int)
     if activation is None:
         return np.array([format.qmin]), np.array([format.qmax])
     zero_point, scale = scalar_zero_point(params), scalar_scale(params)
 
     def codes(bounds: F64) -> IntArray:
+        if isinstance(params.format, Binary):
+            return np.where(bounds >= 0, 1, -1)
         nearest = zero_point + round_half_away(bounds / scale)
         return np.asarray(np.clip(nearest, format.qmin, format.qmax), np.int64)
 
@@ -105,9 +123,14 @@ def requant(
     activation: FusedActivation = None,
     accumulator_bits: Literal[32, 64] = 32,
 ) -> Requant:
-    """Accumulator units times `real_multiplier` are units of the output's scale (eq. 12, 15)."""
-    multiplier, shift = saturating_multiplier(np.atleast_1d(real_multiplier), accumulator_bits)
+    """Accumulator units times `real_multiplier` are units of the output's scale (eq. 12, 15).
+
+    A binary output is the accumulator's sign.
+    """
     low, high = clamp_bounds(activation, output)
+    if isinstance(output.format, Binary):
+        return sign_requant(low, high, accumulator_bits)
+    multiplier, shift = saturating_multiplier(np.atleast_1d(real_multiplier), accumulator_bits)
     return Requant(
         multiplier=multiplier,
         shift=shift,

@@ -11,6 +11,7 @@ from intact.lower.images import as_image, emit_image, image_pads, image_pair
 from intact.lower.params import all_params
 from intact.lower.requant import requant
 from intact.numerics.fixedpoint import Requant, divided
+from intact.numerics.formats import Binary
 from intact.numerics.qtensor import QuantParams, scalar_scale, scalar_zero_point
 
 NO_PADS: Pads = ((0, 0), (0, 0))
@@ -90,6 +91,8 @@ def lower_mean(build: Builder, node: Node[FloatOp]) -> str | None:
 def _mean_requant(source: QuantParams, output: QuantParams, count: int) -> Requant:
     """Of a sum of `count` codes."""
     ratio = scalar_scale(source) / scalar_scale(output)
+    if isinstance(output.format, Binary):
+        return requant(ratio, output)  # the sum has the sign of the mean
     if count << source.format.bits >= 2**31:
         return requant(ratio / count, output, accumulator_bits=64)
     return divided(requant(ratio, output), count)

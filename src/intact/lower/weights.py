@@ -11,10 +11,16 @@ from intact.ir.graph import Node, Value
 from intact.lower.accumulators import Terms, finest_shift
 from intact.lower.builder import Builder
 from intact.lower.params import all_params
-from intact.lower.requant import FusedActivation, constant_channels, quantize_bias, requant
-from intact.numerics.arrays import F64, Array, Codes
+from intact.lower.requant import (
+    FusedActivation,
+    constant_channels,
+    quantize_bias,
+    reach,
+    requant,
+)
+from intact.numerics.arrays import F64, Array, Codes, IntArray
 from intact.numerics.fixedpoint import Requant
-from intact.numerics.formats import Float, Format, Int
+from intact.numerics.formats import Binary, Float, Format, Int
 from intact.numerics.integers import integer_unit, weight_integers
 from intact.numerics.qtensor import QuantParams, ScaledTensor, scalar_scale
 
@@ -100,20 +106,61 @@ def integer_layer(
         return weight
     bias = build.graph.constants[node.inputs[2].name] if len(node.inputs) > 2 else None
     real_bias = np.zeros(weight.codes.shape[0]) if bias is None else bias.astype(np.float64)
-    finest = finest_shift(weight.format, weight.zero_point, source)
-    weight, still = _room_for_bias(weight, real_bias, scalar_scale(source), finest)
-    terms = _terms(weight, source, np.where(still, 0.0, real_bias))
-    shift = terms.shift(finest)
-    bits, unit = terms.bits(shift), terms.unit(shift)
-    made = requant(unit / scalar_scale(output), output, activation, bits)
+    if isinstance(output.format, Binary):
+        sums = _thresholds(weight, source, output, real_bias, activation)
+    else:
+        weight, sums = _scaled(weight, source, output, real_bias, activation)
     bias_name = node.inputs[2].name if len(node.inputs) > 2 else f"{node.name}.bias"
     return Layer(
         weight=build.constant(weight.name, weight.codes, weight.format, weight.params()),
-        bias=build.constant(bias_name, quantize_bias(terms.bias, unit, bits), Int(bits)),
+        bias=build.constant(bias_name, sums.bias, Int(sums.requant.accumulator_bits)),
         weight_zero_point=weight.zero_point,
-        requant=constant_channels(made, still, real_bias / scalar_scale(output)),
-        weight_shift=shift,
+        requant=sums.requant,
+        weight_shift=sums.shift,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What is done to the sums of products: requant((sum << shift) + bias)."""
+
+    shift: int
+    bias: IntArray
+    requant: Requant
+
+
+def _thresholds(
+    weight: Weight,
+    source: QuantParams,
+    output: QuantParams,
+    bias: F64,
+    activation: FusedActivation,
+) -> _Sums:
+    """The sign of scale * sum + bias: whether the sum is at least ceil(-bias / scale) (eq. 58)."""
+    terms = _terms(weight, source, bias)
+    beyond = terms.unit(0) * (terms.integers * reach(source) + 1)  # of which sums decide nothing
+    terms = replace(terms, bias=np.clip(bias, -beyond, beyond))
+    bits = terms.bits(0)
+    codes = np.floor(terms.bias / terms.unit(0)).astype(f"int{bits}")
+    return _Sums(0, codes, requant(1.0, output, activation, bits))
+
+
+def _scaled(
+    weight: Weight,
+    source: QuantParams,
+    output: QuantParams,
+    bias: F64,
+    activation: FusedActivation,
+) -> tuple[Weight, _Sums]:
+    """Sums on the output's scale."""
+    finest = finest_shift(weight.format, weight.zero_point, source)
+    weight, still = _room_for_bias(weight, bias, scalar_scale(source), finest)
+    terms = _terms(weight, source, np.where(still, 0.0, bias))
+    shift = terms.shift(finest)
+    bits, unit = terms.bits(shift), terms.unit(shift)
+    made = requant(unit / scalar_scale(output), output, activation, bits)
+    made = constant_channels(made, still, bias / scalar_scale(output))
+    return weight, _Sums(shift, quantize_bias(terms.bias, unit, bits), made)
 
 
 def _room_for_bias(

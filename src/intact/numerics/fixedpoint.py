@@ -162,6 +162,21 @@ class Requant:
         return np.clip(scaled, self.qmin, self.qmax)
 
 
+def sign_requant(qmin: IntArray, qmax: IntArray, accumulator_bits: Literal[32, 64]) -> Requant:
+    """The accumulator's sign, +1 for 0: clamp(2 * acc + 1, -1, 1) within qmin..qmax (eq. 57)."""
+    multiplier, shift = quantize_multiplier(np.full(1, 2.0))
+    return Requant(multiplier, shift, 1, qmin, qmax, accumulator_bits)
+
+
+def gives_signs(requant: Requant) -> bool:
+    """Whether it is a `sign_requant`."""
+    return bool(
+        (requant.qmin >= -1).all()
+        and (requant.qmax <= 1).all()
+        and requant == sign_requant(requant.qmin, requant.qmax, requant.accumulator_bits)
+    )
+
+
 def divided(requant: Requant, count: int) -> Requant:
     """Of the mean of `count` codes, from that of one of them: one multiplier for all channels."""
     multiplier, shift = divided_multiplier(int(requant.multiplier[0]), int(requant.shift[0]), count)

@@ -244,7 +244,7 @@ class TrainableNetwork(nn.Module):
         place = self._plan.places.get(name)
         if isinstance(place, Fixed):
             source = self.activations.get(self._plan.observed(name) or "")
-            if source is None:
+            if source is None or not isinstance(source.format, Int):
                 return None
             return fake_quantize(x, fixed_params(place, source.format))
         quantizer = self.activations.get(name)
@@ -309,11 +309,15 @@ def _eager(quantizer: FakeWeight, weight: Tensor) -> Tensor:
 
 
 def _formats(chosen: Mapping[str, QatRule]) -> dict[str, tuple[Int, bool]]:
-    """The format of each node's activation, with a zero point."""
+    """The format of the constants that each node reads as activations, with a zero point.
+
+    That of its own activation; 8 bits beside one of two or three values.
+    """
     makers = {rule.activation for rule in chosen.values() if rule.activation is not None}
     known = {make: make().format for make in makers}
+    integers = {make: f if isinstance(f, Int) else Int(8) for make, f in known.items()}
     return {
-        name: (known[rule.activation], False)
+        name: (integers[rule.activation], False)
         for name, rule in chosen.items()
         if rule.activation is not None
     }

@@ -9,7 +9,7 @@ from torch import Tensor
 from intact.errors import CalibrationError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
-from intact.numerics.formats import Int
+from intact.numerics.formats import Binary, Int, Ternary
 from intact.numerics.qtensor import QTensor, QuantParams
 
 
@@ -33,7 +33,9 @@ class FakeWeight(Protocol):
 class FakeActivation(Protocol):
     """An `nn.Module` that rounds an activation to its codes, with a gradient."""
 
-    format: Int  # of the codes
+    @property
+    def format(self) -> Int | Binary | Ternary:
+        """Of the codes."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """The numbers that the next layer reads; in training it may learn its range from them."""

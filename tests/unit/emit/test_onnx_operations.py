@@ -151,6 +151,31 @@ def test_layers_with_any_weights_differ_by_at_most_one_code(kind: str, format: F
     assert comparison.equal > 0.95
 
 
+@pytest.mark.parametrize("optimized", [False, True])
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("format", [Binary(), MidRise(2), Int(4)], ids=str)
+def test_signs_of_layers_are_the_same(kind: str, format: Format, optimized: bool) -> None:
+    axis = 1 if kind == "conv-transpose" else 0
+    weight = encoded(LAYERS[kind][2], format, PerChannel(axis))
+    activations = {"x": scaled(Int(4), 0.3, -3), "y": QuantParams(Binary(), np.float32(0.5))}
+    program = lower(layer(kind, weight, activations))
+    comparison = compare_onnxruntime(program, drawn(program), optimized=optimized)
+    assert comparison.largest == 0
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_finer_biases_of_few_bits_are_the_same(kind: str, optimized: bool) -> None:
+    axis = 1 if kind == "conv-transpose" else 0
+    weight = encoded(LAYERS[kind][2], Int(2, narrow=True), PerChannel(axis))
+    activations = {"x": scaled(Int(8), 0.04, -3), "y": scaled(Int(8), 0.02, 11)}
+    program = lower(layer(kind, weight, activations))
+    assert any(getattr(node.op, "weight_shift", 0) for node in program.nodes)
+    comparison = compare_onnxruntime(program, drawn(program), optimized=optimized)
+    assert comparison.largest <= 1
+    assert comparison.equal > 0.95
+
+
 @pytest.mark.parametrize("kind", ["conv", "linear", "linear-rows"])
 @pytest.mark.parametrize("format", [Int(4, narrow=True), Int(8, narrow=True), Binary()], ids=str)
 def test_dynamic_layers_compute_the_same_real_numbers(kind: str, format: Format) -> None:

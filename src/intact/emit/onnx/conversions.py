@@ -11,7 +11,7 @@ from intact.emit.onnx.quantization import activation_params
 from intact.ir import int_ops as q
 from intact.ir.graph import Node, Value
 from intact.ir.int_ops import IntOp
-from intact.numerics.fixedpoint import Requant
+from intact.numerics.fixedpoint import Requant, gives_signs
 from intact.numerics.formats import Float
 from intact.numerics.qtensor import scalar_scale, scalar_zero_point
 
@@ -54,7 +54,8 @@ def emit_requantize(ledger: Ledger, node: Node[IntOp], op: q.Requantize) -> None
         view = _read(ledger, source, float(scales[0]), op.input_zero_point)
     else:
         view = _read_by_channel(ledger, node, op, scales.astype(np.float32))
-    ledger.keep_codes(node.output, view, op.requant.qmin, op.requant.qmax)
+    signs = gives_signs(op.requant)
+    ledger.keep_codes(node.output, view, op.requant.qmin, op.requant.qmax, signs=signs)
 
 
 def real_multiplier(requant: Requant) -> np.ndarray:

@@ -31,11 +31,12 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Shape
 from intact.ir.int_ops import IntOp
 from intact.numerics.arrays import Array
-from intact.numerics.fixedpoint import Requant
+from intact.numerics.fixedpoint import Requant, gives_signs
 from intact.numerics.formats import Int
 
 NORMALIZED_TO_FRACTION = 2.0**12  # a normalization's gain takes 20 fractional bits to 8
 FRACTION = 2.0**8
+Layer: TypeAlias = q.QConv2d | q.QConvTranspose2d | q.QLinear
 Bounds: TypeAlias = tuple[Array, Array]  # lowest and highest code, (C,) or (1,)
 
 
@@ -91,7 +92,8 @@ def _keep(ledger: Ledger, node: Node[IntOp], view: View, bounds: Requant | Bound
     low, high = (
         (bounds.qmin, bounds.qmax) if isinstance(bounds, Requant) else bounds or (None, None)
     )
-    ledger.keep_codes(node.output, view, low, high)
+    signs = isinstance(bounds, Requant) and gives_signs(bounds)
+    ledger.keep_codes(node.output, view, low, high, signs=signs)
 
 
 def _weight_of(ledger: Ledger, node: Node[IntOp], zero_points: tuple[int, ...] | None) -> Weight:
@@ -99,16 +101,18 @@ def _weight_of(ledger: Ledger, node: Node[IntOp], zero_points: tuple[int, ...] |
     return layer_weight(value, ledger.program.constants[value.name], zero_points)
 
 
-def _bias(ledger: Ledger, node: Node[IntOp], weight: Weight, shift: int) -> list[View]:
+def _bias(ledger: Ledger, node: Node[IntOp], op: Layer, weight: Weight) -> list[View]:
     """The bias as a real tensor; nothing if it is zero."""
     value = node.inputs[2]
     bias = ledger.program.constants[value.name]
-    if not bias.any():
+    if not bias.any() and not gives_signs(op.requant):
         return []
     scale, _ = activation_params(node.inputs[0].name, node.inputs[0].params)
-    unit = np.broadcast_to(weight.unit * scale / 2**shift, bias.shape)
-    if shift:  # integer kernels would take the unit of input and weight
-        real = (bias * unit).astype(np.float32)
+    unit = np.broadcast_to(weight.unit * scale / 2**op.weight_shift, bias.shape)
+    signs = gives_signs(op.requant)
+    if op.weight_shift or signs:  # integer kernels would take the unit of input and weight
+        # Halfway to the next integer, the sign of a sum does not depend on rounding.
+        real = ((bias + 0.5 if signs else bias) * unit).astype(np.float32)
         return [plain(ledger.writer.constant(real, value.name), bias.shape)]
     return [plain(dequantized_bias(ledger.writer, bias, unit, value.name), bias.shape)]
 
@@ -123,7 +127,7 @@ def _constant(ledger: Ledger, node: Node[IntOp], array: Array, name: str, shape:
 
 def _conv(ledger: Ledger, node: Node[IntOp], op: q.QConv2d) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    parameters = [conv_weight(weight), *_bias(ledger, node, weight, op.weight_shift)]
+    parameters = [conv_weight(weight), *_bias(ledger, node, op, weight)]
     conv = ops.Conv(op.stride, op.padding, op.dilation, op.groups)
     _on_images(ledger, node, conv, parameters, op.requant)
 
@@ -132,7 +136,7 @@ def _conv_transpose(ledger: Ledger, node: Node[IntOp], op: q.QConvTranspose2d) -
     weight = _weight_of(ledger, node, op.weight_zero_point)
     parameters = [
         transposed_conv_weight(weight, op.groups),
-        *_bias(ledger, node, weight, op.weight_shift),
+        *_bias(ledger, node, op, weight),
     ]
     conv = ops.ConvTranspose(op.stride, op.padding, op.output_padding, op.dilation, op.groups)
     _on_images(ledger, node, conv, parameters, op.requant)
@@ -140,7 +144,7 @@ def _conv_transpose(ledger: Ledger, node: Node[IntOp], op: q.QConvTranspose2d) -
 
 def _linear(ledger: Ledger, node: Node[IntOp], op: q.QLinear) -> None:
     weight = _weight_of(ledger, node, op.weight_zero_point)
-    bias = _bias(ledger, node, weight, op.weight_shift)
+    bias = _bias(ledger, node, op, weight)
     x, kernel = ledger.real(node.inputs[0]), linear_weight(weight)
     _between_codes(ledger, node, ops.Linear(), (x, kernel, *bias), op.requant)
 

@@ -90,13 +90,24 @@ class Ledger:
         self._views[value.name] = plain(entry.name, value.shape)
 
     def keep_codes(
-        self, value: Value, view: View, low: IntArray | None = None, high: IntArray | None = None
+        self,
+        value: Value,
+        view: View,
+        low: IntArray | None = None,
+        high: IntArray | None = None,
+        *,
+        signs: bool = False,
     ) -> None:
-        """Quantizes a real tensor to a value's codes, within low..high where those are tighter."""
+        """Quantizes a real tensor to a value's codes, within low..high where those are tighter.
+
+        With `signs`, to the codes -1 and 1: whether it is negative.
+        """
         scale, zero_point = activation_params(value.name, value.params)
         assert isinstance(value.dtype, Int)
         low = np.array([value.dtype.qmin]) if low is None else low
         high = np.array([value.dtype.qmax]) if high is None else high
+        if signs:
+            view = replace(view, tensor=self._signs(value, view.tensor, scale))
         tensor = self._clipped(value, view, low, high)
         codes = quantize_linear(self.writer, tensor, scale, zero_point, value.dtype, value.name)
         self.keep(value, View(codes, value.shape, view.axes))
@@ -118,6 +129,15 @@ class Ledger:
                 bound = self.writer.constant(_by_channel(reals, view), f"{value.name}/{op}")
                 tensor = self._step(op, [tensor, bound], value)
         return tensor
+
+    def _signs(self, value: Value, tensor: str, scale: float) -> str:
+        zero, ends = self.writer.constant(np.zeros((), np.float32), f"{value.name}/zero"), (-1, 1)
+        numbers = [np.asarray(end * scale, np.float32) for end in ends]
+        low, high = (
+            self.writer.constant(number, f"{value.name}/sign{end}")
+            for end, number in zip(ends, numbers, strict=True)
+        )
+        return self._step("Where", [self._step("Less", [tensor, zero], value), low, high], value)
 
     def _step(self, op: str, inputs: list[str], value: Value) -> str:
         output = self.writer.unique(f"{value.name}/{op}")
