@@ -18,13 +18,14 @@ from torch.optim import Adam, Optimizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks.training.datasets import drawn, mnist
-from benchmarks.training.experiment import Experiment, Method, ruled
+from benchmarks.training.experiment import Experiment, Method
 from benchmarks.training.loop import Exponential, Training, adam
 from benchmarks.training.script import Options, missing, options, report
 from intact import Int
 from intact.qat import (
     BinaryWeight,
     MovingAverageActivation,
+    QatRecipe,
     QatRule,
     SignActivation,
     TrainableNetwork,
@@ -75,10 +76,12 @@ BNN = Method(
         schedule=Exponential(1e-4),
         objective=square_hinge,
     ),
-    prepare=ruled(
-        QatRule(match="input", activation=CODES),
-        QatRule(match="10", weight=BinaryWeight, activation=CODES),
-        QatRule(weight=BinaryWeight, activation=SignActivation),
+    recipe=QatRecipe(
+        rules=(
+            QatRule(match="input", activation=CODES),
+            QatRule(match="10", weight=BinaryWeight, activation=CODES),
+            QatRule(weight=BinaryWeight, activation=SignActivation),
+        )
     ),
 )
 METHODS = {method.name: method for method in (FLOAT, BNN)}

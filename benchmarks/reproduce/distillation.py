@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.experiment import Experiment, Method, ruled, small_cifar
+from benchmarks.training.experiment import Experiment, Method, small_cifar
 from benchmarks.training.loop import Objective, Training, adam
 from benchmarks.training.networks import SmallNet
 from benchmarks.training.results import Result
@@ -28,6 +28,7 @@ from intact.qat import (
     FrozenTeacher,
     LsqActivation,
     LsqWeight,
+    QatRecipe,
     QatRule,
     SoftTargets,
 )
@@ -45,17 +46,27 @@ PLAIN = Method(
     name="W2A4 LSQ, labels alone",
     network=SmallNet,
     training=Training(epochs=5, optimizer=partial(adam, rate=1e-3)),
-    prepare=ruled(
-        QatRule(match="x", activation=EIGHT),
-        QatRule(match="conv1", weight=partial(LsqWeight, format=Int(8, narrow=True)),
-                activation=partial(LsqActivation, format=Int(4))),
-        QatRule(match="linear", weight=partial(LsqWeight, format=Int(8, narrow=True)),
-                activation=EIGHT),
-        QatRule(weight=partial(LsqWeight, format=Int(2, narrow=True)),
-                activation=partial(LsqActivation, format=Int(4))),
+    recipe=QatRecipe(
+        rules=(
+            QatRule(match="x", activation=EIGHT),
+            QatRule(
+                match="conv1",
+                weight=partial(LsqWeight, format=Int(8, narrow=True)),
+                activation=partial(LsqActivation, format=Int(4)),
+            ),
+            QatRule(
+                match="linear",
+                weight=partial(LsqWeight, format=Int(8, narrow=True)),
+                activation=EIGHT,
+            ),
+            QatRule(
+                weight=partial(LsqWeight, format=Int(2, narrow=True)),
+                activation=partial(LsqActivation, format=Int(4)),
+            ),
+        )
     ),
     start=FLOAT,
-)  # fmt: skip
+)
 LOSSES: dict[str, DistillationLoss] = {
     "W2A4 LSQ, distilled": SoftTargets(),
     "W2A4 LSQ, Apprentice": Apprentice(),

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.experiment import Method, ruled, small_cifar
+from benchmarks.training.experiment import Method, small_cifar
 from benchmarks.training.loop import Training, adam
 from benchmarks.training.networks import SmallNet
 from benchmarks.training.script import missing, options, report
@@ -25,6 +25,7 @@ from intact.qat import (
     DorefaWeight,
     MinMaxWeight,
     MovingAverageActivation,
+    QatRecipe,
     QatRule,
 )
 
@@ -43,13 +44,15 @@ def dorefa(weight: int, activation: int, gradient: int | None) -> Method:
         name=f"DoReFa W{weight} A{activation} G{gradient or 32}",
         network=SmallNet,
         training=TRAINING,
-        prepare=ruled(
-            QatRule(match="x", activation=eight),
-            QatRule(match="conv1", weight=MinMaxWeight, activation=neurons),
-            QatRule(match="linear", weight=MinMaxWeight, activation=eight),
-            QatRule(
-                weight=partial(DorefaWeight, bits=weight), activation=neurons, gradient=backward
-            ),
+        recipe=QatRecipe(
+            rules=(
+                QatRule(match="x", activation=eight),
+                QatRule(match="conv1", weight=MinMaxWeight, activation=neurons),
+                QatRule(match="linear", weight=MinMaxWeight, activation=eight),
+                QatRule(
+                    weight=partial(DorefaWeight, bits=weight), activation=neurons, gradient=backward
+                ),
+            )
         ),
     )
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks.training.datasets import drawn, mnist
-from benchmarks.training.experiment import Experiment, Method, ruled
+from benchmarks.training.experiment import Experiment, Method
 from benchmarks.training.loop import Training, adam
 from benchmarks.training.script import Options, missing, options, report
 from intact import Int
-from intact.qat import MinMaxWeight, MovingAverageActivation, QatRule
+from intact.qat import MinMaxWeight, MovingAverageActivation, QatRecipe, QatRule
 
 
 class LeNet(nn.Module):
@@ -50,11 +50,14 @@ FINE_TUNED = Method(
     name="SimQAT W8A8, fine-tuned",
     network=LeNet,
     training=Training(epochs=3, optimizer=partial(adam, rate=1e-4)),
-    prepare=ruled(RULE),
+    recipe=QatRecipe(rules=(RULE,)),
     start=FLOAT,
 )
 SCRATCH = Method(
-    name="SimQAT W8A8, from scratch", network=LeNet, training=TRAINING, prepare=ruled(RULE)
+    name="SimQAT W8A8, from scratch",
+    network=LeNet,
+    training=TRAINING,
+    recipe=QatRecipe(rules=(RULE,)),
 )
 METHODS = {method.name: method for method in (FLOAT, FINE_TUNED, SCRATCH)}
 

@@ -17,13 +17,14 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.experiment import Method, ruled, small_cifar
+from benchmarks.training.experiment import Method, small_cifar
 from benchmarks.training.loop import Training, adam
 from benchmarks.training.networks import SmallNet
 from benchmarks.training.script import missing, options, report
 from intact.qat import (
     MinMaxWeight,
     MovingAverageActivation,
+    QatRecipe,
     QatRule,
     SlbSchedule,
     SlbWeight,
@@ -54,10 +55,12 @@ def slb(bits: int) -> Method:
             optimizer=partial(slb_adam, rate=2e-3, logits=2e-2),
             before_epoch=set_epoch,
         ),
-        prepare=ruled(
-            QatRule(match="x", activation=neurons),
-            QatRule(match="conv[234]", weight=weight, activation=neurons),
-            QatRule(weight=MinMaxWeight, activation=neurons),
+        recipe=QatRecipe(
+            rules=(
+                QatRule(match="x", activation=neurons),
+                QatRule(match="conv[234]", weight=weight, activation=neurons),
+                QatRule(weight=MinMaxWeight, activation=neurons),
+            )
         ),
     )
 

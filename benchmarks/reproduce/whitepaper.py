@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.experiment import UNFOLDED, Method, ruled, small_cifar
+from benchmarks.training.experiment import Method, small_cifar
 from benchmarks.training.loop import Training, adam
 from benchmarks.training.networks import SmallNet
 from benchmarks.training.script import missing, options, report
@@ -24,6 +24,7 @@ from intact.qat import (
     Fold,
     MinMaxWeight,
     MovingAverageActivation,
+    QatRecipe,
     QatRule,
 )
 
@@ -34,6 +35,7 @@ FLOAT = Method(
     training=Training(epochs=10, optimizer=partial(adam, rate=2e-3)),
 )
 FINE_TUNING = Training(epochs=3, optimizer=partial(adam, rate=5e-4))
+UNFOLDED = BatchNormTraining()
 CORRECTED = BatchNormTraining(fold=Fold.TWO_CONV, freeze_after=2 * IMAGES // 100)
 NAIVE = BatchNormTraining(fold=Fold.BATCH)
 
@@ -53,10 +55,12 @@ def method(
         name=f"W4A4, {name}",
         network=SmallNet,
         training=FLOAT.training if scratch else FINE_TUNING,
-        prepare=ruled(
-            QatRule(match="x", activation=eight),
-            QatRule(match="linear", weight=weight, activation=eight),
-            QatRule(weight=weight, activation=neurons),
+        recipe=QatRecipe(
+            rules=(
+                QatRule(match="x", activation=eight),
+                QatRule(match="linear", weight=weight, activation=eight),
+                QatRule(weight=weight, activation=neurons),
+            ),
             batchnorm=batchnorm,
         ),
         start=None if scratch else FLOAT,

@@ -2,11 +2,10 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,32 +15,9 @@ from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn
 from benchmarks.training.integers import in_integers, top1
 from benchmarks.training.loop import Batches, Trained, Training, train
 from benchmarks.training.results import Result, described, result
-from intact.capture.export import capture
-from intact.qat import BatchNormTraining, QatRule, TrainableNetwork
+from intact.qat import QatRecipe, TrainableNetwork
 
 CURVE = 2000  # test images that score an epoch; all of them score the result
-UNFOLDED = BatchNormTraining()
-Prepare: TypeAlias = Callable[[nn.Module, Tensor], TrainableNetwork]
-
-
-def ruled(*rules: QatRule, batchnorm: BatchNormTraining = UNFOLDED) -> Prepare:
-    """Prepares a network by rules."""
-    return partial(_ruled, rules, batchnorm)
-
-
-def _ruled(
-    rules: Sequence[QatRule], batchnorm: BatchNormTraining, network: nn.Module, example: Tensor
-) -> TrainableNetwork:
-    return intact.qat.prepare(capture(network, example), rules, batchnorm)
-
-
-def recipe(name: str) -> Prepare:
-    """Prepares a network by a named recipe."""
-    return partial(_by_recipe, name)
-
-
-def _by_recipe(name: str, network: nn.Module, example: Tensor) -> TrainableNetwork:
-    return intact.prepare(network, name, example_input=example)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +27,7 @@ class Method:
     name: str
     network: Callable[[], nn.Module]
     training: Training
-    prepare: Prepare | None = None  # None: the network stays float
+    recipe: str | QatRecipe | None = None  # None: the network stays float
     start: "Method | None" = None  # whose float weights training begins with; None: drawn ones
 
 
@@ -80,9 +56,9 @@ class Experiment:
         """The network as training leaves it."""
         torch.manual_seed(seed)
         network = method.network() if method.start is None else self.trained(method.start, seed)[0]
-        if method.prepare is not None:
-            network = method.prepare(network.train(), self.example)
-        network.to(memory_format=torch.channels_last)
+        if method.recipe is not None:
+            network = intact.prepare(network, method.recipe, example_input=self.example)
+        _channels_last(network)
         settings = replace(method.training, seed=seed)
         if self.smoke:
             settings = replace(settings, epochs=1)
@@ -108,6 +84,13 @@ class Experiment:
         what = (self.name, described(method), seed, len(self.train), self.batch, self.crop)
         digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
         return cache_folder() / "training" / f"{digest}.pt"
+
+
+def _channels_last(network: nn.Module) -> None:
+    """Puts kernels in memory as convolutions read them fastest; `Module.to` fails for 5 axes."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def small_cifar(data: Path, images: int, *, smoke: bool) -> Experiment:
