@@ -15,7 +15,8 @@ from intact.numerics.formats import Int
 from intact.qat import LsqActivation, LsqWeight, MinMaxWeight, MovingAverageActivation, QatRule
 
 RULES = [
-    QatRule(match="0", weight=MinMaxWeight, activation=MovingAverageActivation),
+    QatRule(match="0", weight=MinMaxWeight),
+    QatRule(match="1", activation=MovingAverageActivation),
     QatRule(
         weight=partial(LsqWeight, format=Int(4, narrow=True)),
         activation=partial(LsqActivation, format=Int(4)),
