@@ -13,6 +13,7 @@ import torch
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
+from intact.ir.scans import every_node
 from intact.model import QuantizedModel
 from intact.numerics.arrays import F64
 from intact.numerics.qtensor import QTensor, ScaledTensor
@@ -40,9 +41,9 @@ def finish(network: "TrainableNetwork") -> QuantizedModel:
         trained = with_shift_factors(trained)
     graph = for_inference(trained)
     factors = _factors(trained, graph)
-    layers = {node.name: node for node in trained.nodes}
+    layers = {node.name: node for node in every_node(trained)}
     weights: dict[str, QTensor] = {}
-    for node in graph.nodes:
+    for node in every_node(graph):
         name = _weight(node, graph)
         if name is None or node.name not in network.chosen:
             continue

@@ -12,6 +12,7 @@ from intact.capture.torch_ops import compute
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
+from intact.ir.scans import every_node
 from intact.numerics.formats import Int
 from intact.observers import constant_params, fake_quantize
 from intact.passes.drop_dropout import drop_dropout
@@ -34,6 +35,7 @@ from intact.qat.noise import separate
 from intact.qat.processes import begin_in_step, several
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
 from intact.qat.recipe import QatRecipe
+from intact.qat.sequences import Sequences
 from intact.qat.slb import SlbWeight
 from intact.rules import select, weight_methods
 
@@ -118,7 +120,7 @@ class TrainableNetwork(nn.Module):
             rule = self.chosen.get(name)  # a constant has none
             if rule is not None and rule.activation is not None and isinstance(place, Observed):
                 self._add_activation(name, rule.activation())
-        for node in graph.nodes:
+        for node in every_node(graph):
             rule = self.chosen.get(node.name)
             if rule is not None and rule.gradient is not None and isinstance(node.op, HasWeight):
                 self._add_gradient(node.name, rule.gradient())
@@ -127,6 +129,7 @@ class TrainableNetwork(nn.Module):
         found = constant_params(inference, self.formats)
         parameters = _of_batchnorms(graph)  # some become constants of the network without BatchNorm
         self._constants = {name: p for name, p in found.items() if name not in parameters}
+        self._sequences = Sequences(graph, self.network, self.activations)
         separate(self)
 
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
@@ -162,6 +165,7 @@ class TrainableNetwork(nn.Module):
         """
         if self.training:
             self.batches += 1
+            self._sequences.begin(inputs)
 
         def computed(node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
             found = None if on_node is None else on_node(node, values)
@@ -278,10 +282,11 @@ def _with_inputs(
     """The graph with codes for the inputs of layers, and the rule of each value."""
     inference = for_inference(graph)
     names = [value.name for value in inference.inputs]
-    chosen = select(rules, names + [node.name for node in inference.nodes])
+    nodes = list(every_node(inference))
+    chosen = select(rules, names + [node.name for node in nodes])
     made = {
         node.name: chosen[node.name].input
-        for node in inference.nodes
+        for node in nodes
         if node.name in chosen and isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear)
     }
     layers = [name for name, make in made.items() if make is not None]
