@@ -23,7 +23,7 @@ def test_quantizers_and_weights_stay_in_step(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr
     state = torch.load(result, weights_only=True)

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import intact
@@ -24,8 +24,8 @@ RULES = [
 ]
 
 
-def main(path: str) -> None:
-    distributed.init_process_group("gloo")
+def train() -> dict[str, Tensor]:
+    """The state of a network that saw this process's share of each batch."""
     rank, processes = distributed.get_rank(), distributed.get_world_size()
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -40,12 +40,20 @@ def main(path: str) -> None:
         optimizer.zero_grad()
         nn.functional.cross_entropy(wrapped(x[mine]), labels[mine]).backward()
         optimizer.step()
-    for name, tensor in network.state_dict().items():
-        others = [torch.empty_like(tensor) for _ in range(processes)]
+    return network.state_dict()
+
+
+def main(path: str) -> None:
+    """Trains, compares and writes."""
+    distributed.init_process_group("gloo")
+    state = train()
+    for name, tensor in state.items():
+        others = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
         distributed.all_gather(others, tensor)
         assert all(torch.equal(other, tensor) for other in others), name
-    if rank == 0:
-        torch.save(network.state_dict(), path)
+    if distributed.get_rank() == 0:
+        torch.save(state, path)
+    distributed.barrier()
     distributed.destroy_process_group()
 
 
