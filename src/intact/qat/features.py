@@ -35,10 +35,6 @@ class AttentionTransfer(nn.Module):
         return (found - wanted).square().mean()
 
 
-def _attention(value: Tensor) -> Tensor:
-    return functional.normalize(value.square().mean(1).flatten(1))
-
-
 class Hint(nn.Module):
     """What both compute: the mean of (r(student) - teacher)**2 / 2.
 

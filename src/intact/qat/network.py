@@ -1,7 +1,6 @@
 """prepare: a captured network whose weights and activations are quantized while it trains."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,29 +14,24 @@ from intact.ir.graph import Graph, Node
 from intact.ir.scans import every_node
 from intact.numerics.formats import Int
 from intact.observers import constant_params, fake_quantize
-from intact.passes.drop_dropout import drop_dropout
-from intact.passes.fold_batchnorm import folded_into
 from intact.passes.inference import for_inference
-from intact.passes.input_codes import input_codes
 from intact.passes.placement import (
     Fixed,
     HasWeight,
     Observed,
-    Place,
-    Shared,
     fixed_params,
-    placement,
 )
 from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
 from intact.qat.minmax import MovingAverageActivation
 from intact.qat.noise import separate
+from intact.qat.plan import Plan, formats, norms, of_batchnorms, with_inputs
 from intact.qat.processes import begin_in_step, several
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
 from intact.qat.recipe import QatRecipe
 from intact.qat.sequences import Sequences
 from intact.qat.slb import SlbWeight
-from intact.rules import select, weight_methods
+from intact.rules import weight_methods
 
 
 def prepare(graph: Graph[FloatOp], recipe: QatRecipe | Sequence[QatRule]) -> "TrainableNetwork":
@@ -54,29 +48,6 @@ def prepare(graph: Graph[FloatOp], recipe: QatRecipe | Sequence[QatRule]) -> "Tr
     """
     whole = recipe if isinstance(recipe, QatRecipe) else QatRecipe(rules=recipe)
     return TrainableNetwork(graph, whole.for_graph(graph), whole.batchnorm)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Which value of the trained network is which of the integer one's."""
-
-    places: Mapping[str, Place]  # of the network without BatchNorm
-    trained: Mapping[str, str]  # the name in training, where it is another one
-
-    @classmethod
-    def of(cls, graph: Graph[FloatOp], folded: Graph[FloatOp]) -> "_Plan":
-        norms = folded_into(drop_dropout(graph), folded)
-        return cls(placement(folded), {layer: norm for norm, layer in norms.items()})
-
-    def observed(self, name: str) -> str | None:
-        """The observed value whose codes a value has or, of fixed range, has the format of."""
-        match self.places[name]:
-            case Observed():
-                return name
-            case Shared(source) | Fixed(source=source):
-                return self.observed(source)
-            case _:
-                return None
 
 
 class TrainableNetwork(nn.Module):
@@ -97,16 +68,16 @@ class TrainableNetwork(nn.Module):
         self, graph: Graph[FloatOp], rules: tuple[QatRule, ...], batchnorm: BatchNormTraining
     ) -> None:
         super().__init__()
-        graph, self.chosen = _with_inputs(graph, rules)
+        graph, self.chosen = with_inputs(graph, rules)
         self.network = from_graph(graph)
         inference = for_inference(graph)
-        self._plan = _Plan.of(graph, inference)
+        self._plan = Plan.of(graph, inference)
         self.weights: dict[str, tuple[FloatOp, FakeWeight]] = {}  # by the constant's name
         self._layers: dict[str, str] = {}  # that reads a weight, by the constant's name
         self.activations: dict[str, FakeActivation] = {}  # by the observed value's name
         self.gradients: dict[str, GradientQuantizer] = {}  # by the layer's name
         self.batchnorm = batchnorm
-        self._norms = {} if batchnorm.fold is Fold.NONE else _norms(graph, self._plan.trained)
+        self._norms = {} if batchnorm.fold is Fold.NONE else norms(graph, self._plan.trained)
         self._moments: dict[str, tuple[Tensor, Tensor]] = {}  # of this batch, by the BatchNorm
         self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
@@ -125,9 +96,9 @@ class TrainableNetwork(nn.Module):
             if rule is not None and rule.gradient is not None and isinstance(node.op, HasWeight):
                 self._add_gradient(node.name, rule.gradient())
         self._values = {self._plan.trained.get(name, name): name for name in self._plan.places}
-        self.formats = _formats(self.chosen)
+        self.formats = formats(self.chosen)
         found = constant_params(inference, self.formats)
-        parameters = _of_batchnorms(graph)  # some become constants of the network without BatchNorm
+        parameters = of_batchnorms(graph)  # some become constants of the network without BatchNorm
         self._constants = {name: p for name, p in found.items() if name not in parameters}
         self._sequences = Sequences(graph, self.network, self.activations)
         separate(self)
@@ -276,58 +247,6 @@ class TrainableNetwork(nn.Module):
         return f"{len(self.weights)} weights, {len(self.activations)} activations"
 
 
-def _with_inputs(
-    graph: Graph[FloatOp], rules: tuple[QatRule, ...]
-) -> tuple[Graph[FloatOp], dict[str, QatRule]]:
-    """The graph with codes for the inputs of layers, and the rule of each value."""
-    inference = for_inference(graph)
-    names = [value.name for value in inference.inputs]
-    nodes = list(every_node(inference))
-    chosen = select(rules, names + [node.name for node in nodes])
-    made = {
-        node.name: chosen[node.name].input
-        for node in nodes
-        if node.name in chosen and isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear)
-    }
-    layers = [name for name, make in made.items() if make is not None]
-    graph, read = input_codes(graph, inference, layers)
-    for layer, value in read.items():
-        chosen[value] = replace(chosen.get(value, QatRule()), activation=made[layer])
-    return graph, chosen
-
-
-def _norms(graph: Graph[FloatOp], trained: Mapping[str, str]) -> dict[str, Node[FloatOp]]:
-    """The BatchNorm that alone is folded into a layer, by the layer's name."""
-    nodes = graph.producers()
-    found: dict[str, Node[FloatOp]] = {}
-    for layer, name in trained.items():
-        direct = nodes[name].inputs[0].name == layer
-        op = nodes[layer].op
-        if direct and not (isinstance(op, ops.ConvTranspose) and op.groups > 1):
-            found[layer] = nodes[name]
-    return found
-
-
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _eager(quantizer: FakeWeight, weight: Tensor) -> Tensor:
     return quantizer(weight)
-
-
-def _formats(chosen: Mapping[str, QatRule]) -> dict[str, tuple[Int, bool]]:
-    """The format of the constants that each node reads as activations, with a zero point.
-
-    That of its own activation; 8 bits beside one of two or three values.
-    """
-    makers = {rule.activation for rule in chosen.values() if rule.activation is not None}
-    known = {make: make().format for make in makers}
-    integers = {make: f if isinstance(f, Int) else Int(8) for make, f in known.items()}
-    return {
-        name: (integers[rule.activation], False)
-        for name, rule in chosen.items()
-        if rule.activation is not None
-    }
-
-
-def _of_batchnorms(graph: Graph[FloatOp]) -> set[str]:
-    norms = (node for node in graph.nodes if isinstance(node.op, ops.BatchNorm))
-    return {value.name for node in norms for value in node.inputs[1:]}
