@@ -149,6 +149,7 @@ FAKE_WEIGHTS: tuple[Callable[[Tensor], FakeWeight], ...] = (
     DorefaWeight,
     partial(DorefaWeight, bits=2),
     partial(DorefaWeight, bits=7),
+    partial(DorefaWeight, bits=8),
     BucketedWeight,
     partial(BucketedWeight, bits=2, bucket=7, through_range=True),
     LearnedPointsWeight,

@@ -154,8 +154,10 @@ def _learned(graph: Graph[FloatOp], rule: QatRule, digits: tuple[Tensor, Tensor]
     x, labels = digits
     _train(network, x, labels)
     with torch.no_grad():
-        found = network(x[TRAINING:])  # in integers
-    assert isinstance(found, Tensor)
+        found, simulated = network(x[TRAINING:]), network.simulate(x[TRAINING:])
+    assert isinstance(found, Tensor)  # of integers
+    assert isinstance(simulated, Tensor)
+    assert (found.argmax(1) == simulated.argmax(1)).float().mean() >= 0.98
     return (found.argmax(1) == labels[TRAINING:]).float().mean().item()
 
 

@@ -14,6 +14,8 @@ whatever the size of w: a BatchNorm behind the layer takes care of it. Activatio
 function or a ReLU; the paper keeps the first layer and the last one float.
 """
 
+from typing import assert_never
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -26,40 +28,53 @@ from intact.qat.straight_through import straight_through
 
 
 class DorefaWeight(nn.Module):
-    """A weight of 1 to 7 bits.
+    """A weight of 1 to 15 bits.
 
     Args:
         weight: Not looked at: the grid follows it in training.
-        bits: Bits of a weight.
+        bits: Bits of a weight. More than 7 are stored in one more, as odd integers.
     """
 
     def __init__(self, weight: Tensor, bits: int = 1) -> None:  # noqa: ARG002
         super().__init__()
-        if not 1 <= bits <= 7:
+        if not 1 <= bits <= 15:
             raise ValueError(
-                f"a DorefaWeight has 1 to 7 bits, not {bits}; 32 bits are no weight in the rule"
+                f"a DorefaWeight has 1 to 15 bits, not {bits}; 32 bits are no weight in the rule"
             )
-        self.format = Binary() if bits == 1 else MidRise(bits)
+        self._highest = (1 << bits) - 1
+        self.format = _format(bits)
 
     def forward(self, x: Tensor) -> Tensor:
         """The weight's quantized numbers."""
         scale = self._scale(x)
         if isinstance(self.format, Binary):
             return straight_through(torch.where(x >= 0, scale, -scale), x)
-        values = 2 * _steps(x, self.format) - self.format.largest
+        values = 2 * self._steps(x) - self._highest
         return straight_through(values * scale, _stretched(x))
 
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
         x = x.detach()
-        codes = x >= 0 if isinstance(self.format, Binary) else _steps(x, self.format)
+        match self.format:
+            case Binary():
+                codes = x >= 0
+            case MidRise():
+                codes = self._steps(x)
+            case Int():
+                codes = 2 * self._steps(x) - self._highest
+            case _:
+                assert_never(self.format)
         params = QuantParams(self.format, self._scale(x).cpu().numpy())
         return ScaledTensor(codes.cpu().numpy().astype(self.format.storage), params)
 
     def _scale(self, x: Tensor) -> Tensor:
         if isinstance(self.format, Binary):
             return x.detach().abs().mean().clamp_min(SMALLEST_SCALE)
-        return x.new_tensor(1 / self.format.largest)
+        return x.new_tensor(1 / self._highest)
+
+    def _steps(self, x: Tensor) -> Tensor:
+        """Which level, 0 to 2**k - 1."""
+        return ((_stretched(x.detach()) / 2 + 0.5) * self._highest).round()
 
     def extra_repr(self) -> str:
         """The grid."""
@@ -88,13 +103,14 @@ class DorefaActivation(nn.Module):
         return QuantParams(self.format, scale, np.asarray(lowest))
 
 
+def _format(bits: int) -> Binary | MidRise | Int:
+    if bits == 1:
+        return Binary()
+    return MidRise(bits) if bits <= 7 else Int(bits + 1)
+
+
 def _stretched(x: Tensor) -> Tensor:
     """tanh(x), divided by the largest: -1 to 1."""
     bounded = x.tanh()
     largest = bounded.detach().abs().max()
     return bounded / torch.where(largest > 0, largest, 1.0)
-
-
-def _steps(x: Tensor, format: MidRise) -> Tensor:
-    """The codes, 0 to 2**k - 1."""
-    return ((_stretched(x.detach()) / 2 + 0.5) * format.largest).round()
