@@ -35,15 +35,21 @@ def prepare(
         UnsupportedOpError: if the network holds an operation that intact cannot capture.
     """
     chosen = training_recipe(recipe) if isinstance(recipe, str) else recipe
-    return qat.prepare(to_graph(model, example_input), chosen)
+    network = qat.prepare(to_graph(model, example_input), chosen)
+    qat.check_setup(network)
+    return network
 
 
 def convert(network: TrainableNetwork) -> QuantizedNetwork:
     """What was trained, in integers: the codes of the weights are those of the last forward pass.
 
+    It warns (`qat.TrainingWarning`) where training most likely was not what was meant: see
+    `qat.check_trained`.
+
     Raises:
         CalibrationError: if an activation's quantizer saw no data.
     """
+    qat.check_trained(network)
     model = qat.finish(network)
     lowered = lower_with_reasons(model)
     return QuantizedNetwork(lowered.program, model, lowered.stays_float, "trained")

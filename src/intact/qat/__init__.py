@@ -25,6 +25,7 @@ from intact.qat.low_bit_updates import binary_groups, clip_after_steps, clip_wei
 from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.lsq_plus import LsqPlusActivation, LsqPlusWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
+from intact.qat.mistakes import TrainingWarning, check_setup, check_trained
 from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.oscillation import Oscillation, dampening
 from intact.qat.pact import PactActivation
@@ -89,11 +90,14 @@ __all__ = [
     "TqtActivation",
     "TqtWeight",
     "TrainableNetwork",
+    "TrainingWarning",
     "TtqWeight",
     "XnorWeight",
     "advance_inq",
     "binary_groups",
     "calibrate",
+    "check_setup",
+    "check_trained",
     "clip_after_steps",
     "clip_weights",
     "dampening",
