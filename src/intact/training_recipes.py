@@ -5,6 +5,7 @@ of the name. The first and the last layer have 8 bits, as in LSQ's experiments; 
 weights float, here they are integers of 8 bits.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from intact.numerics.formats import Int
@@ -13,12 +14,15 @@ from intact.qat import (
     BatchNormTraining,
     BinaryWeight,
     DorefaActivation,
+    DorefaGradient,
     DorefaWeight,
     Fold,
     LinearActivation,
     LinearGradient,
     LinearWeight,
     LsqActivation,
+    LsqPlusActivation,
+    LsqPlusWeight,
     LsqWeight,
     MinMaxWeight,
     MovingAverageActivation,
@@ -26,6 +30,8 @@ from intact.qat import (
     QatRecipe,
     QatRule,
     TernaryWeight,
+    TqtActivation,
+    TqtWeight,
     XnorWeight,
 )
 from intact.recipes import named
@@ -51,11 +57,27 @@ def _lsq(weights: int, activations: int) -> QatRecipe:
     return QatRecipe(rules=(rule,), ends=_ENDS)
 
 
-def _dorefa(weights: int, activations: int) -> QatRecipe:
+def _lsq_plus(bits: int) -> QatRecipe:
+    rule = QatRule(
+        weight=partial(LsqPlusWeight, format=Int(bits), granularity=PerTensor()),
+        activation=partial(LsqPlusActivation, format=Int(8)),
+        input=partial(LsqPlusActivation, format=Int(bits)),
+    )
+    return QatRecipe(rules=(rule,), ends=_ENDS)
+
+
+def _tqt(weights: int) -> QatRecipe:
+    ends = QatRule(weight=TqtWeight, activation=TqtActivation)
+    inner = replace(ends, weight=partial(TqtWeight, format=Int(weights)))
+    return QatRecipe(rules=(inner,), ends=ends)
+
+
+def _dorefa(weights: int, activations: int, gradients: int | None = None) -> QatRecipe:
     rule = QatRule(
         weight=partial(DorefaWeight, bits=weights),
         activation=_LSQ8,
-        input=partial(DorefaActivation, format=Int(activations)),
+        input=partial(DorefaActivation, format=Int(activations, signed=activations > 1)),
+        gradient=None if gradients is None else partial(DorefaGradient, bits=gradients),
     )
     return QatRecipe(rules=(rule,), ends=_ENDS)
 
@@ -94,6 +116,12 @@ TRAINING_RECIPES: dict[str, QatRecipe] = {
     "W4A4-lsq": _lsq(4, 4),
     "W3A3-lsq": _lsq(3, 3),
     "W2A2-lsq": _lsq(2, 2),
+    # Bhalgat et al. 2020.
+    "W4A4-lsq-plus": _lsq_plus(4),
+    "W2A2-lsq-plus": _lsq_plus(2),
+    # Jain et al. 2019: all scales are powers of two.
+    "W8A8-tqt": _tqt(8),
+    "W4A8-tqt": _tqt(4),
     # Choi et al. 2018, with DoReFa's weights.
     "W4A4-pact": _pact(4),
     "W2A2-pact": _pact(2),
@@ -102,6 +130,8 @@ TRAINING_RECIPES: dict[str, QatRecipe] = {
     "W2A2-dorefa": _dorefa(2, 2),
     "W1A2-dorefa": _dorefa(1, 2),
     "W1A4-dorefa": _dorefa(1, 4),
+    "W1A2G4-dorefa": _dorefa(1, 2, gradients=4),
+    "W1A1G4-dorefa": _dorefa(1, 1, gradients=4),
     # Hubara et al. 2016; its binary weights are clipped: ``clip_after_steps``.
     "W4A4-qnn": _qnn(4, 4),
     "W2A3-qnn": _qnn(2, 3),
