@@ -36,6 +36,7 @@ from intact.qat.reestimate import calibrate, reestimate_batchnorm
 from intact.qat.shift_adamax import ShiftAdaMax
 from intact.qat.simqat import SimQat
 from intact.qat.slb import SlbSchedule, SlbWeight
+from intact.qat.statistics import statistics, tensorboard
 from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
 from intact.qat.ttq import TtqWeight
@@ -109,4 +110,6 @@ __all__ = [
     "save_checkpoint",
     "set_epoch",
     "softened_divergence",
+    "statistics",
+    "tensorboard",
 ]
