@@ -1,5 +1,6 @@
 """Quantization-aware training: quantizers that train, and the network that holds them."""
 
+from intact.qat.again import prepare_again
 from intact.qat.batchnorm import BatchNormTraining, Fold
 from intact.qat.binary import BinaryWeight, SignActivation
 from intact.qat.bucketed import BucketedWeight
@@ -106,6 +107,7 @@ __all__ = [
     "load_checkpoint",
     "penalty",
     "prepare",
+    "prepare_again",
     "reestimate_batchnorm",
     "save_checkpoint",
     "set_epoch",

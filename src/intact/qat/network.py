@@ -1,6 +1,7 @@
 """prepare: a captured network whose weights and activations are quantized while it trains."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,7 @@ class TrainableNetwork(nn.Module):
         self, graph: Graph[FloatOp], rules: tuple[QatRule, ...], batchnorm: BatchNormTraining
     ) -> None:
         super().__init__()
+        self.captured = replace(graph, constants={})  # before codes for inputs were inserted
         graph, self.chosen = with_inputs(graph, rules)
         self.network = from_graph(graph)
         inference = for_inference(graph)
