@@ -25,6 +25,6 @@ def test_training_example_runs(library: str) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    found = [float(number) for number in re.findall(r": ([\d.]+)%", done.stdout)]
+    found = [float(number) for number in re.findall(r":\s+([\d.]+)%", done.stdout)]
     assert len(found) == 3
     assert min(found) > 50  # of four classes
