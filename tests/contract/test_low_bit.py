@@ -15,7 +15,7 @@ from intact.ir import float_ops as ops
 from intact.ir.boundary import code_boundary
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node, Value
-from intact.ir.int_ops import Program
+from intact.ir.int_ops import Program, QConv2d, QConvTranspose2d, QLinear
 from intact.lower.lower import lower_with_reasons
 from intact.model import QuantizedModel
 from intact.numerics.arrays import Array
@@ -116,8 +116,16 @@ def test_integers_mean_the_real_operation(kind: str, weight: Format, output: For
         else:
             ends = y_params.dequantize(y_params.format.codes()[[0, -1]])
             off = np.abs(made - np.clip(real, *ends)) / scalar_scale(y_params)
-            # Within half a step, but for the accumulator's rounding of bias and products.
-            assert off.max() < 0.5 + (0.1 if output.bits < 8 else 0.5)
+            assert off.max() < 0.5 + room(layer, output)
+
+
+def room(layer: Layer, output: Format) -> float:
+    """Beyond half a step: hardly any where the bias has room between the sums (eq. 63)."""
+    layers = QConv2d | QConvTranspose2d | QLinear
+    found = [n.op.weight_shift for n in layer.program.nodes if isinstance(n.op, layers)]
+    if output.bits == 8:
+        return 0.5
+    return 0.05 if found[0] >= 4 else 0.1
 
 
 def programs_of(kind: str) -> Program:

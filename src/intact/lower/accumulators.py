@@ -23,6 +23,11 @@ class Terms:
     source: QuantParams
     bias: F64  # real
 
+    @property
+    def reach(self) -> F64:
+        """The largest |sum of products|."""
+        return self.integers * float(reach(self.source))
+
     def unit(self, shift: int) -> F64:
         """The real number of one unit of the accumulator."""
         return self.scale * scalar_scale(self.source) / 2.0**shift
@@ -31,7 +36,7 @@ class Terms:
         """Bits that hold every sum (eq. 19)."""
         if self.source.format.bits > 8:
             return 64
-        sums = self.integers * float(reach(self.source)) * 2.0**shift
+        sums = self.reach * 2.0**shift
         return 32 if (sums + np.abs(self.bias) / self.unit(shift) < 2.0**31 - 1).all() else 64
 
     def shift(self, finest: int) -> int:

@@ -10,12 +10,12 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node, Value
 from intact.lower.accumulators import Terms, finest_shift
 from intact.lower.builder import Builder
+from intact.lower.matching import matched
 from intact.lower.params import all_params
 from intact.lower.requant import (
     FusedActivation,
     constant_channels,
     quantize_bias,
-    reach,
     requant,
 )
 from intact.numerics.arrays import F64, Array, Codes, IntArray
@@ -138,7 +138,7 @@ def _thresholds(
 ) -> _Sums:
     """The sign of scale * sum + bias: whether the sum is at least ceil(-bias / scale) (eq. 58)."""
     terms = _terms(weight, source, bias)
-    beyond = terms.unit(0) * (terms.integers * reach(source) + 1)  # of which sums decide nothing
+    beyond = terms.unit(0) * (terms.reach + 1)  # of which sums decide nothing
     terms = replace(terms, bias=np.clip(bias, -beyond, beyond))
     bits = terms.bits(0)
     codes = np.floor(terms.bias / terms.unit(0)).astype(f"int{bits}")
@@ -160,7 +160,10 @@ def _scaled(
     bits, unit = terms.bits(shift), terms.unit(shift)
     made = requant(unit / scalar_scale(output), output, activation, bits)
     made = constant_channels(made, still, bias / scalar_scale(output))
-    return weight, _Sums(shift, quantize_bias(terms.bias, unit, bits), made)
+    codes = quantize_bias(terms.bias, unit, bits)
+    if shift:
+        codes, made = matched(codes, terms, shift, made, scalar_scale(output))
+    return weight, _Sums(shift, codes, made)
 
 
 def _room_for_bias(
