@@ -28,11 +28,18 @@ class AttentionTransfer(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The loss of two values (N, channels, ...)."""
-        found, wanted = (
-            functional.normalize(a.square().mean(1).flatten(1)) for a in (student, teacher)
-        )
+        found, wanted = _attention(student), _attention(teacher)
         _require_same(found, wanted)
         return (found - wanted).square().mean()
+
+
+def _attention(value: Tensor) -> Tensor:
+    if value.ndim < 3:
+        raise ValueError(
+            f"a value of shape {tuple(value.shape)} has no places that attention could compare;"
+            " use Hint"
+        )
+    return functional.normalize(value.square().mean(1).flatten(1))
 
 
 class Hint(nn.Module):

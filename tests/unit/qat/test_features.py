@@ -53,6 +53,8 @@ def test_a_hint_is_half_the_squared_distance() -> None:
 def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="regressor"):
         Hint()(torch.ones(1, 2), torch.ones(1, 3))
+    with pytest.raises(ValueError, match="use Hint"):
+        AttentionTransfer()(torch.ones(1, 2), torch.ones(1, 2))
     with pytest.raises(ValueError, match="compare others"):
         AttentionTransfer()(torch.ones(1, 2, 3, 3), torch.ones(1, 2, 4, 4))
 
