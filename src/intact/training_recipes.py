@@ -2,7 +2,9 @@
 
 Between layers, values have 8 bits: a residual stream loses little, while the layers read the bits
 of the name. The first and the last layer have 8 bits, as in LSQ's experiments; DoReFa keeps these
-weights float, here they are integers of 8 bits.
+weights float, here they are integers of 8 bits. These 8 bits have moving averages of ranges: LSQ's
+first step, 2 mean|x| / sqrt(qmax), makes a range of 23 means, of which most codes stay unused.
+LSQ's weights have a step for each channel (the paper: one), which costs nothing in integers.
 """
 
 from dataclasses import replace
@@ -37,22 +39,19 @@ from intact.qat import (
 from intact.recipes import named
 
 _AVERAGE8 = partial(MovingAverageActivation, format=Int(8))
-_LSQ8 = partial(LsqActivation, format=Int(8))
-_ENDS = QatRule(
-    weight=partial(LsqWeight, format=Int(8, narrow=True)), activation=_LSQ8, input=_LSQ8
-)
+_WEIGHT8 = partial(MinMaxWeight, format=Int(8, narrow=True), granularity=PerChannel())
+_ENDS = QatRule(weight=_WEIGHT8, activation=_AVERAGE8, input=_AVERAGE8)
 
 
 def _simqat(fold: Fold) -> QatRecipe:
-    weight = partial(MinMaxWeight, format=Int(8, narrow=True), granularity=PerChannel())
-    rule = QatRule(weight=weight, activation=_AVERAGE8)
+    rule = QatRule(weight=_WEIGHT8, activation=_AVERAGE8)
     return QatRecipe(rules=(rule,), batchnorm=BatchNormTraining(fold=fold))
 
 
 def _lsq(weights: int, activations: int) -> QatRecipe:
-    weight = partial(LsqWeight, format=Int(weights, narrow=weights > 2), granularity=PerTensor())
+    weight = partial(LsqWeight, format=Int(weights, narrow=weights > 2), granularity=PerChannel())
     rule = QatRule(
-        weight=weight, activation=_LSQ8, input=partial(LsqActivation, format=Int(activations))
+        weight=weight, activation=_AVERAGE8, input=partial(LsqActivation, format=Int(activations))
     )
     return QatRecipe(rules=(rule,), ends=_ENDS)
 
@@ -75,7 +74,7 @@ def _tqt(weights: int) -> QatRecipe:
 def _dorefa(weights: int, activations: int, gradients: int | None = None) -> QatRecipe:
     rule = QatRule(
         weight=partial(DorefaWeight, bits=weights),
-        activation=_LSQ8,
+        activation=_AVERAGE8,
         input=partial(DorefaActivation, format=Int(activations, signed=activations > 1)),
         gradient=None if gradients is None else partial(DorefaGradient, bits=gradients),
     )
@@ -85,14 +84,14 @@ def _dorefa(weights: int, activations: int, gradients: int | None = None) -> Qat
 def _pact(bits: int) -> QatRecipe:
     rule = QatRule(
         weight=partial(DorefaWeight, bits=bits),
-        activation=_LSQ8,
+        activation=_AVERAGE8,
         input=partial(PactActivation, format=Int(bits)),
     )
     return QatRecipe(rules=(rule,), ends=_ENDS)
 
 
 def _eight_bit_activations(weight: type[XnorWeight] | type[TernaryWeight]) -> QatRecipe:
-    return QatRecipe(rules=(QatRule(weight=weight, activation=_LSQ8),), ends=_ENDS)
+    return QatRecipe(rules=(QatRule(weight=weight, activation=_AVERAGE8),), ends=_ENDS)
 
 
 def _qnn(weights: int, activations: int, gradients: int | None = None) -> QatRecipe:
@@ -100,7 +99,7 @@ def _qnn(weights: int, activations: int, gradients: int | None = None) -> QatRec
     gradient = None if gradients is None else partial(LinearGradient, bits=gradients)
     rule = QatRule(
         weight=BinaryWeight if weights == 1 else linear,
-        activation=_LSQ8,
+        activation=_AVERAGE8,
         input=partial(LinearActivation, format=Int(activations)),
         gradient=gradient,
     )

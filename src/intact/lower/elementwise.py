@@ -132,16 +132,29 @@ def rescaled(
 
 
 def lower_clamp(build: Builder, node: Node[FloatOp]) -> str | None:
-    """A Relu, Clamp or ChannelClamp that no layer could take in → Requantize with bounds."""
+    """A Relu, Clamp or ChannelClamp that no layer could take in → Requantize with bounds.
+
+    Requantize rounds twice, which moves one code in twenty where few codes come from many; below 8
+    bits a table has the nearest code.
+    """
     params = all_params(build, node, node.name)
     if isinstance(params, str):
         return params
     source, output = params
+    if isinstance(node.op, ops.Relu | ops.Clamp) and _is_narrow(source, output):
+        _emit_unary(build, node, activation_lookup(node.op, source, output))
+        return None
     bounds = activation_bounds(node, build.graph.constants)
     scaled = requant(scalar_scale(source) / scalar_scale(output), output, bounds)
     layout = None if bounds.low.size == 1 else _layout(build, node, bounds)
     _emit_unary(build, node, int_ops.Requantize(scalar_zero_point(source), scaled), layout)
     return None
+
+
+def _is_narrow(source: QuantParams, output: QuantParams) -> bool:
+    """Whether a table of at most 8 bits gives codes of fewer than 8."""
+    formats = (source.format, output.format)
+    return all(isinstance(f, Int) and f.bits <= 8 for f in formats) and output.format.bits < 8
 
 
 def lower_activation(build: Builder, node: Node[FloatOp]) -> str | None:

@@ -63,7 +63,8 @@ def real_function(op: ops.Activation) -> Callable[[F64], F64]:
         case ops.Relu():
             return lambda x: np.maximum(x, 0)
         case ops.Clamp(low, high):
-            return lambda x: np.clip(x, low, high)
+            bounds = (-np.inf if low is None else low, np.inf if high is None else high)
+            return lambda x: np.clip(x, *bounds)
         case ops.LeakyRelu(slope):
             return lambda x: np.where(x >= 0, x, slope * x)
         case ops.HardSigmoid():
