@@ -41,6 +41,7 @@ from intact.qat.statistics import statistics, tensorboard
 from intact.qat.ternary import TernaryWeight
 from intact.qat.tqt import TqtActivation, TqtWeight
 from intact.qat.ttq import TtqWeight
+from intact.qat.warm_start import prepare_quantized
 from intact.qat.xnor import XnorWeight
 
 __all__ = [
@@ -108,6 +109,7 @@ __all__ = [
     "penalty",
     "prepare",
     "prepare_again",
+    "prepare_quantized",
     "reestimate_batchnorm",
     "save_checkpoint",
     "set_epoch",
