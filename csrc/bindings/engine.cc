@@ -3,6 +3,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include "bindings/bindings.h"
+#include "core/loop.h"
 
 namespace intact {
 namespace {
@@ -102,6 +103,12 @@ void bind_plan(nb::module_& m) {
 
   nb::class_<Plan>(m, "Plan").def_prop_ro("arena_bytes", &Plan::arena_bytes);
   m.def("plan", &make_plan);
+  m.def("loop", [](std::shared_ptr<Network> network, std::vector<std::vector<std::int64_t>> shapes,
+                   std::vector<int> given, std::vector<int> after, int axis, int state,
+                   bool reverse) -> std::shared_ptr<Op> {
+    Loop::Body body{std::move(network), std::move(shapes), std::move(given), std::move(after)};
+    return std::make_shared<Loop>(std::move(body), axis, state, reverse);
+  });
 }
 
 }  // namespace

@@ -62,6 +62,16 @@ def plan(
     threads: int,
     /,
 ) -> Plan: ...
+def loop(
+    network: Network,
+    shapes: Sequence[tuple[int, ...]],
+    given: Sequence[int],
+    after: Sequence[int],
+    axis: int,
+    state: int,
+    reverse: bool,
+    /,
+) -> Op: ...
 
 class Engine:
     def __init__(self, network: Network, threads: int, /) -> None: ...

@@ -88,6 +88,8 @@ def test_a_state_has_one_meaning() -> None:
     assert [given[name].params for name in names[1:]] == [v.params for v in after]
     arrays = dict(zip(names, (x.numpy() for x in inputs), strict=True))
     first = reference.load(program)(arrays)
+    for name, codes in native.load(program, threads=2)(arrays).items():
+        np.testing.assert_array_equal(codes, first[name])
     again = dict(zip(names, [arrays[names[0]], *list(first.values())[1:]], strict=True))
     second = reference.load(program)(again)
     with torch.no_grad():
@@ -128,3 +130,17 @@ def test_sizes_count_the_body_once_and_multiplications_in_every_step() -> None:
     macs = sum(map(multiply_accumulates, program.nodes))
     assert macs == STEPS * 3 * WIDTH * (INPUTS + WIDTH)
     assert program_bytes(program) < program_bytes(unrolled(program))
+
+
+def test_a_long_sequence_is_one_native_step() -> None:
+    torch.manual_seed(10)
+    model = nn.LSTM(INPUTS, WIDTH)
+    x = torch.randn(300, 2, INPUTS)
+    program = quantized(capture(model, x, dynamic_batch=False), x)
+    arrays = {program.inputs[0].name: x.numpy()}
+    engine = native.load(program)
+    expected = reference.load(program)(arrays)
+    for name, made in engine(arrays).items():
+        np.testing.assert_array_equal(made, expected[name])
+    steps = [step.kernel for step in engine.profile(arrays) if step.op == "QScan"]
+    assert steps == ["loop of 15"] * 2  # of h and of c

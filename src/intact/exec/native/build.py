@@ -18,10 +18,12 @@ from intact.exec.native import (
 )
 from intact.exec.native.building import Built, Constants, built
 from intact.exec.native.library import native
+from intact.exec.native.loop import loop
 from intact.ir import float_ops, int_ops
 from intact.ir.canonical import canonical
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp
+from intact.ir.scans import Loop
 
 
 def _copy(
@@ -29,6 +31,10 @@ def _copy(
 ) -> Built:
     del op, constants
     return built(native.copy(), node)
+
+
+def _loop(op: Loop, node: Node[IntOp], constants: Constants) -> Built:
+    return loop(op, node, constants, build)
 
 
 # (op, node, constants) → the native operation.
@@ -85,6 +91,8 @@ _BUILDERS: Mapping[type, Callable[..., Built]] = {
     float_ops.Pad: movement.pad,
     float_ops.Concat: movement.concat,
     float_ops.Reshape: _copy,
+    float_ops.Scan: _loop,
+    int_ops.QScan: _loop,
     float_ops.Dropout: _copy,
     **dict.fromkeys(get_args(float_ops.Activation), float_elements.activation),
 }

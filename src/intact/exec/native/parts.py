@@ -38,6 +38,8 @@ def _keeps_samples(node: Node[IntOp]) -> bool:
     match node.op:
         case float_ops.Concat(axis) | float_ops.Softmax(axis):
             return axis != 0
+        case float_ops.Scan(body) | int_ops.QScan(body):
+            return all(map(_keeps_samples, body.nodes))
         case float_ops.Embedding() | int_ops.QEmbedding():
             return node.inputs[1] not in batched  # a table of all samples' rows
         case _:

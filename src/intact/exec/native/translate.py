@@ -14,7 +14,6 @@ from intact.ir.float_ops import Reshape
 from intact.ir.graph import Graph, Node, Value, free_name, with_batch
 from intact.ir.int_ops import IntOp, Program
 from intact.ir.memory import MemoryPlan, plan
-from intact.ir.scans import unrolled
 from intact.numerics.arrays import Array
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -79,7 +78,6 @@ def translate(program: Program, isa: native.Isa) -> Translated:
     Raises:
         UnsupportedOpError: if an operation or a value has no native form.
     """
-    program = unrolled(program)
     packed = kept_packed(program)
     arrays, nodes = fold(program, packed)
     running = [node for node in nodes if node.name not in packed]
