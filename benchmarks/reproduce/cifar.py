@@ -20,7 +20,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks import cifar
 from benchmarks.training.datasets import cifar10, drawn
-from benchmarks.training.experiment import Experiment, Method, recipe
+from benchmarks.training.experiment import Experiment, Method
 from benchmarks.training.loop import Training
 from benchmarks.training.results import Result
 from benchmarks.training.script import Options, missing, options, report
@@ -42,9 +42,7 @@ def _training(rate: float, decay: float = 1e-4) -> Training:
 
 
 def _method(name: str, rate: float, decay: float = 1e-4) -> Method:
-    return Method(
-        name=name, network=CifarResNet, training=_training(rate, decay), prepare=recipe(name)
-    )
+    return Method(name=name, network=CifarResNet, training=_training(rate, decay), recipe=name)
 
 
 METHODS = {
