@@ -2,7 +2,7 @@
 
     python benchmarks/reproduce/distillation.py [--only METHOD ...] [--seed N ...] [--smoke]
 
-The teacher has three times the student's channels and its training images are shifted and
+The teacher has twice the student's channels and its training images are shifted and
 mirrored. Students begin with their float weights (Apprentice's scheme C) and are trained alike, on
 the labels alone or with Hinton's loss of Polino et al. 2018, temperature 2 and share 0.7, or with
 Apprentice's; with 3 seeds.
@@ -38,7 +38,7 @@ FLOAT_TRAINING = Training(epochs=10, optimizer=partial(adam, rate=2e-3))
 FLOAT = Method(name="float", network=SmallNet, training=FLOAT_TRAINING)
 TEACHER = Method(
     name="float teacher",
-    network=partial(SmallNet, 48),
+    network=partial(SmallNet, 32),
     training=replace(FLOAT_TRAINING, epochs=15),
 )
 EIGHT = partial(LsqActivation, format=Int(8))
