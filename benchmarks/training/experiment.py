@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import intact
 from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn
-from benchmarks.training.integers import in_integers, top1
+from benchmarks.training.integers import in_integers, share_right, simulated
 from benchmarks.training.loop import Batches, Trained, Training, train
 from benchmarks.training.results import Result, described, result
 from intact.qat import QatRecipe, TrainableNetwork
@@ -45,10 +45,10 @@ class Experiment:
     def run(self, method: Method, seed: int) -> Result:
         """Trains, or goes on with what an interrupted run has left, and executes the integers."""
         network, trained = self.trained(method, seed)
-        integers = (
-            in_integers(network, self.test) if isinstance(network, TrainableNetwork) else None
-        )
-        score = top1(self.test)(network) if integers is None else integers.score
+        batches = list(self.test.in_order())
+        quantized = isinstance(network, TrainableNetwork)
+        integers = in_integers(network, batches, share_right) if quantized else None
+        score = share_right(network, batches) if integers is None else integers.score
         settings = replace(method.training, seed=seed)
         return result(self.name, method.name, settings, trained, score, integers)
 
@@ -64,8 +64,13 @@ class Experiment:
             settings = replace(settings, epochs=1)
         print(f"{self.name}: {method.name}, seed {seed}", file=sys.stderr, flush=True)
         checkpoint = self._checkpoint(method, seed)
+        few = list(self.test.first(CURVE).in_order())
         return network, train(
-            network, self._batches(), settings, top1(self.test.first(CURVE)), checkpoint=checkpoint
+            network,
+            self._batches(),
+            settings,
+            lambda network: share_right(simulated(network), few),
+            checkpoint=checkpoint,
         )
 
     @property

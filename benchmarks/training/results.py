@@ -40,13 +40,14 @@ class Result:
 
 def result(
     network: str, method: str, settings: Training, trained: Trained, score: float,
-    integers: Integers | None,
+    integers: Integers | None, measure: str = "top-1",
 ) -> Result:  # fmt: skip
     """The entry of a training; without integers it is a float network's."""
     return Result(
         network=network,
         method=method,
         seed=settings.seed,
+        measure=measure,
         score=score,
         integers=integers,
         seconds=round(trained.seconds, 1),

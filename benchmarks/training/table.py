@@ -24,6 +24,7 @@ FILES = (
     "slb.json",
     "whitepaper.json",
     "distillation.json",
+    "ptb.json",
 )  # in the table's order
 COLUMNS = (
     "network", "method", "seeds", "score", "to float", "= evaluated", "= simulated", "epochs",

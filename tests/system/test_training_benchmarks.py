@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.reproduce import bnn, distillation, dorefa, simqat, slb, whitepaper
+from benchmarks.reproduce import bnn, distillation, dorefa, ptb, simqat, slb, whitepaper
 from benchmarks.training.datasets import cifar10, drawn, mnist, penn_treebank, windows
-from benchmarks.training.integers import top1
+from benchmarks.training.integers import share_right
 from benchmarks.training.loop import Batches, Training, adam, train
 from benchmarks.training.results import described, keep, read, result
 from benchmarks.training.table import BEGIN, END, document
@@ -37,17 +37,21 @@ def _batches(fail_at: int | None = None) -> Batches:
     return Batches(3, draw)
 
 
+def _score(network: nn.Module) -> float:
+    return share_right(network, IMAGES.in_order())
+
+
 def _quiet(line: str) -> None:
     assert line
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     straight, resumed, path = _network(), _network(), tmp_path / "run.pt"
-    expected = train(straight, _batches(), SETTINGS, top1(IMAGES), log=_quiet)
+    expected = train(straight, _batches(), SETTINGS, _score, log=_quiet)
     with pytest.raises(KeyboardInterrupt):
-        train(resumed, _batches(2), SETTINGS, top1(IMAGES), checkpoint=path, log=_quiet)
+        train(resumed, _batches(2), SETTINGS, _score, checkpoint=path, log=_quiet)
     again = _network()
-    found = train(again, _batches(), SETTINGS, top1(IMAGES), checkpoint=path, log=_quiet)
+    found = train(again, _batches(), SETTINGS, _score, checkpoint=path, log=_quiet)
     assert found.curve == expected.curve
     for name, value in straight.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
@@ -55,7 +59,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
 
 def test_results_are_kept_and_their_table_written(tmp_path: Path) -> None:
     network = _network()
-    trained = train(network, _batches(), SETTINGS, top1(IMAGES), log=_quiet)
+    trained = train(network, _batches(), SETTINGS, _score, log=_quiet)
     entry = result("tiny", "float", SETTINGS, trained, 0.5, None)
     path, page = tmp_path / "tiny.json", tmp_path / "page.md"
     keep([entry, replace(entry, seed=5)], path)
@@ -108,6 +112,7 @@ def test_real_data_are_read(data_dir: Path) -> None:
         (bnn, "BNN W1A1"),
         (distillation, "Apprentice"),
         (dorefa, "W1 A2 G2"),
+        (ptb, "W2A3 LSQ"),
         (simqat, "from scratch"),
         (slb, "SLB W1 A8"),
         (whitepaper, "from scratch"),
