@@ -6,7 +6,7 @@ Yang et al. 2020 as Golden Stick has it: the temperature rises from a fifth of t
 after three fifths each weight is the level of its largest logit. There a ResNet-18 on CIFAR-10 has
 94.25 % float and 95.18, 95.12 and 95.23 % with 4, 2 and 1 bits. Here a small network learns 10,000
 images from scratch; its first convolution, and its linear layer as there, have 8 bits, and so have
-the activations, after some epochs.
+the activations.
 """
 
 import sys
@@ -45,7 +45,6 @@ def slb_adam(network: nn.Module, *, rate: float, logits: float) -> Optimizer:
 
 def slb(bits: int) -> Method:
     """Weights of so many bits."""
-    neurons = partial(MovingAverageActivation, delay=300)
     weight = partial(SlbWeight, bits=bits, schedule=SlbSchedule(epoch_size=EPOCHS))
     return Method(
         name=f"SLB W{bits} A8",
@@ -57,9 +56,9 @@ def slb(bits: int) -> Method:
         ),
         recipe=QatRecipe(
             rules=(
-                QatRule(match="x", activation=neurons),
-                QatRule(match="conv[234]", weight=weight, activation=neurons),
-                QatRule(weight=MinMaxWeight, activation=neurons),
+                QatRule(match="x", activation=MovingAverageActivation),
+                QatRule(match="conv[234]", weight=weight, activation=MovingAverageActivation),
+                QatRule(weight=MinMaxWeight, activation=MovingAverageActivation),
             )
         ),
     )
