@@ -23,7 +23,6 @@ from intact.numerics.fixedpoint import (
 
 Mask: TypeAlias = NDArray[np.bool_]
 _NEAR = np.arange(-3, 5)  # accumulators around where a code should begin; roundings move it by 2
-_CLOSE = 0.125  # of a code
 _STRETCHES = tuple(sign * n * 2.0**-13 for n in range(1, 9) for sign in (1, -1))
 
 
@@ -33,7 +32,7 @@ def matched(
     """A bias (O,) with which every reachable sum has the real layer's code, and its Requant.
 
     It is that next to `nearest` where one does for the nearest multiplier. Where none does for any,
-    it lies between those that are right for most codes, or is `nearest` where these differ much.
+    it lies between those that are right for some codes, if more begin where they should.
     """
     codes = np.arange(requant.qmin.min() + 1, requant.qmax.max() + 1)[:, None]
     if not codes.size:
@@ -55,9 +54,9 @@ def matched(
         made = _chosen(made, other, better)
         low, high = np.where(better, lowest, low), np.where(better, highest, high)
     found = np.where(low <= high, np.clip(nearest, low, high), (low + high) // 2)
-    close = (low - high) * terms.unit(shift) < _CLOSE * output_scale
-    close &= np.abs(found) + reach * 2.0**shift < INT32_MAX
-    return np.where(close, found, nearest).astype(nearest.dtype), _chosen(requant, made, close)
+    better = steps.wrong(made, found) < steps.wrong(requant, nearest)
+    better &= np.abs(found) + reach * 2.0**shift < INT32_MAX
+    return np.where(better, found, nearest).astype(nearest.dtype), _chosen(requant, made, better)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +71,22 @@ class _Steps:
 
     def biases(self, requant: Requant) -> tuple[IntArray, IntArray]:
         """The lowest and the highest that are right; the former is higher if there is none."""
-        begin = _begins(self.codes, requant) - (self.sums * 2.0**self.shift).astype(np.int64)
+        begin = self._lowest(requant)
         far = np.int64(1) << 40
         low = np.where(self.passed, begin, -far).max(axis=0)
         high = np.where(self.missed, begin + (1 << self.shift) - 1, far).min(axis=0)
         return low, high
+
+    def wrong(self, requant: Requant, bias: IntArray) -> IntArray:
+        """How many codes do not begin where they should, with a bias (O,)."""
+        begin = self._lowest(requant)
+        late = self.passed & (bias < begin)
+        early = self.missed & (bias >= begin + (1 << self.shift))
+        return np.asarray((late | early).sum(axis=0))
+
+    def _lowest(self, requant: Requant) -> IntArray:
+        """The least bias with which each code begins early enough."""
+        return _begins(self.codes, requant) - (self.sums * 2.0**self.shift).astype(np.int64)
 
 
 def _begins(codes: IntArray, requant: Requant) -> IntArray:
