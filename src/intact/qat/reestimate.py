@@ -1,6 +1,6 @@
 """Statistics taken anew from data, without training: of BatchNorms, of activations' ranges."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
@@ -13,10 +13,17 @@ from intact.ir.graph import Node
 from intact.qat.network import TrainableNetwork
 
 Batch: TypeAlias = Tensor | Sequence[Tensor]  # in the order of the network's inputs
+Progress: TypeAlias = Callable[[str, int], None]  # what is done, and how many batches of it
+
+
+def _silent(what: str, done: int) -> None:
+    """The `Progress` that nobody sees."""
 
 
 @torch.no_grad()
-def reestimate_batchnorm(network: TrainableNetwork, batches: Iterable[Batch]) -> None:
+def reestimate_batchnorm(
+    network: TrainableNetwork, batches: Iterable[Batch], progress: Progress = _silent
+) -> None:
     """Gives BatchNorms the mean and variance that the quantized network has on the batches.
 
     The moving averages of training lag behind weights that change codes; a hundred batches before
@@ -31,6 +38,7 @@ def reestimate_batchnorm(network: TrainableNetwork, batches: Iterable[Batch]) ->
     Args:
         network: Prepared and trained.
         batches: What the network is called with; labels behind its inputs are left out.
+        progress: Told after each batch.
 
     Raises:
         CalibrationError: if there is no batch.
@@ -53,6 +61,7 @@ def reestimate_batchnorm(network: TrainableNetwork, batches: Iterable[Batch]) ->
         for batch in batches:
             network.simulate(*inputs_of(network, batch), on_node=normalize)
             count += 1
+            progress("estimating BatchNorms again", count)
     finally:
         network.train(training)
     if count == 0:
@@ -66,7 +75,9 @@ def reestimate_batchnorm(network: TrainableNetwork, batches: Iterable[Batch]) ->
 
 
 @torch.no_grad()
-def calibrate(network: TrainableNetwork, batches: Iterable[Batch]) -> None:
+def calibrate(
+    network: TrainableNetwork, batches: Iterable[Batch], progress: Progress = _silent
+) -> None:
     """Shows batches to the quantizers of activations, so that they begin with good ranges.
 
     Weights and BatchNorms stay as they are, as does Dropout's absence in evaluation. Training
@@ -85,6 +96,7 @@ def calibrate(network: TrainableNetwork, batches: Iterable[Batch]) -> None:
         for batch in batches:
             network.simulate(*inputs_of(network, batch))
             count += 1
+            progress("calibrating", count)
     finally:
         network.train(training)
     if count == 0:

@@ -65,7 +65,11 @@ def test_the_first_batchnorm_gets_the_moments_of_all_batches(fold: Fold) -> None
 def test_nothing_else_moves_and_labels_are_left_out() -> None:
     network = _network()
     before = {name: x.clone() for name, x in network.state_dict().items()}
-    reestimate_batchnorm(network, [(x, torch.zeros(32)) for x in _batches()])
+    told: list[tuple[str, int]] = []
+    reestimate_batchnorm(
+        network, [(x, torch.zeros(32)) for x in _batches()], lambda what, n: told.append((what, n))
+    )
+    assert told == [("estimating BatchNorms again", n) for n in range(1, 5)]
     after = network.state_dict()
     moved = {name for name, x in before.items() if not torch.equal(after[name], x)}
     assert moved == {f"network.{n}.running_{s}" for n in (1, 6) for s in ("mean", "var")}
