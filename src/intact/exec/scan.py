@@ -1,4 +1,4 @@
-"""Recurrence: a body that runs once a time step (arithmetic.md, section 10)."""
+"""Recurrence: a body that runs once a time step (arithmetic.md, eq. 64)."""
 
 from collections.abc import Callable, Mapping, Sequence
 

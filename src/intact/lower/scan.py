@@ -1,4 +1,4 @@
-"""Recurrence: the body in integers, its states as codes from step to step (arithmetic.md, 10)."""
+"""Recurrence: the body in integers, its states as codes from step to step (arithmetic.md, section 15)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
