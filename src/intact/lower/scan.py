@@ -1,4 +1,4 @@
-"""Recurrence: the body in integers, its states as codes from step to step (arithmetic.md, section 15)."""
+"""Recurrence: the body in integers; states stay codes between steps (arithmetic.md, section 15)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
