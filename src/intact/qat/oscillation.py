@@ -30,7 +30,7 @@ class Oscillation(nn.Module):
         network: Whose weights are followed.
         momentum: m above.
         freeze_above: The frequency from which weights are held; None: none is. It may be changed
-            while training (the paper lowers it along a cosine, from 0.04 to 0.01).
+            while training (the authors' code lowers it from 0.1 to 0.01).
 
     Raises:
         UnsupportedOpError: if weights shall be held of a quantizer whose numbers it would change.
@@ -69,7 +69,7 @@ class Oscillation(nn.Module):
         return {name: track.held for name, track in self._named().items()}
 
     def share(self, above: float = 0.005) -> dict[str, float]:
-        """How many of a weight's numbers oscillate more often than that (the paper's bound)."""
+        """How many of a weight's numbers oscillate more often than that."""
         return {name: float((f > above).float().mean()) for name, f in self.frequency().items()}
 
     def _named(self) -> dict[str, "_Track"]:
@@ -113,7 +113,7 @@ def dampening(network: TrainableNetwork) -> Tensor:
     """The sum of (Q(w) - clip(w))**2 over all weights, with no gradient through Q(w).
 
     clip is to the ends of the grid: weights beyond it are left alone. Add it to the loss with a
-    factor that rises along a cosine from 0 (the paper: to 1e-5 .. 1e-2).
+    factor that rises from 0 while training (the authors' code: to 0.1).
     """
     losses = []
     for name, (_, quantizer) in network.weights.items():

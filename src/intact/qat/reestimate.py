@@ -27,9 +27,9 @@ def reestimate_batchnorm(
     """Gives BatchNorms the mean and variance that the quantized network has on the batches.
 
     The moving averages of training lag behind weights that change codes; a hundred batches before
-    `convert` mend that (Nagel et al. 2022, section 4.3). Batches of the size of training are
+    `convert` mend that (Nagel et al. 2022). Batches of the size of training are
     normalized by their own statistics; the population's are (Wu and Johnson 2021, "Rethinking
-    'Batch' in BatchNorm", section 3)
+    'Batch' in BatchNorm")
 
         mean = E(mean_B),    variance = E(variance_B + mean_B**2) - mean**2
 
