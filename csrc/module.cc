@@ -17,4 +17,5 @@ NB_MODULE(_native, m) {
   intact::bind_gemm(m);
   intact::bind_layers(m);
   intact::bind_floats(m);
+  intact::bind_training(m);
 }

@@ -46,5 +46,6 @@ void bind_window(nb::module_& m);
 void bind_gemm(nb::module_& m);
 void bind_layers(nb::module_& m);
 void bind_floats(nb::module_& m);
+void bind_training(nb::module_& m);
 
 }  // namespace intact

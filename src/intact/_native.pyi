@@ -406,3 +406,45 @@ def float_resize_bilinear(align_corners: bool, /) -> Op: ...
 def float_softmax(axis: int, isa: Isa, /) -> Op: ...
 def float_layer_norm(axes: int, eps: float, isa: Isa, /) -> Op: ...
 def float_group_norm(groups: int, eps: float, isa: Isa, /) -> Op: ...
+
+# Products of int8 codes less a zero point that both change with every call, to int32 sums modulo
+# 2**32. Transposed: as it lies in memory. Images are (N, H, W, C), weights (O, kh, kw, C).
+class Products:
+    def __init__(self, threads: int, isa: Isa, /) -> None: ...
+    def multiply(
+        self,
+        a: NDArray[np.int8],
+        a_zero_point: int,
+        a_transposed: bool,
+        b: NDArray[np.int8],
+        b_zero_point: int,
+        b_transposed: bool,
+        sums: NDArray[np.int32],
+        /,
+    ) -> None: ...
+    def convolve(
+        self,
+        window: Window,
+        x: NDArray[np.int8],
+        zero_point: int,
+        weight: NDArray[np.int8],
+        sums: NDArray[np.int32],
+        /,
+    ) -> None: ...
+    def convolve_input(
+        self,
+        window: Window,
+        g: NDArray[np.int8],
+        weight: NDArray[np.int8],
+        sums: NDArray[np.int32],
+        /,
+    ) -> None: ...
+    def convolve_weight(
+        self,
+        window: Window,
+        g: NDArray[np.int8],
+        x: NDArray[np.int8],
+        zero_point: int,
+        sums: NDArray[np.int32],
+        /,
+    ) -> None: ...
