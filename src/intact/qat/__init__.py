@@ -23,6 +23,7 @@ from intact.qat.learned_points import IntegerPointsWeight, LearnedPointsWeight
 from intact.qat.linear_quant import LinearActivation, LinearGradient, LinearWeight
 from intact.qat.log_quant import LogGradient, LogWeight
 from intact.qat.low_bit_updates import binary_groups, clip_after_steps, clip_weights
+from intact.qat.low_precision import FloatProduct
 from intact.qat.lsq import LsqActivation, LsqWeight
 from intact.qat.lsq_plus import LsqPlusActivation, LsqPlusWeight
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
@@ -31,6 +32,7 @@ from intact.qat.network import TrainableNetwork, prepare
 from intact.qat.oscillation import Oscillation, dampening
 from intact.qat.pact import PactActivation
 from intact.qat.penalty import penalty
+from intact.qat.products import Arithmetic, Product
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule
 from intact.qat.recipe import QatRecipe
 from intact.qat.reestimate import calibrate, reestimate_batchnorm
@@ -46,6 +48,7 @@ from intact.qat.xnor import XnorWeight
 
 __all__ = [
     "Apprentice",
+    "Arithmetic",
     "AttentionTransfer",
     "BatchNormTraining",
     "BinaryWeight",
@@ -59,6 +62,7 @@ __all__ = [
     "FakeWeight",
     "Feature",
     "FeatureLoss",
+    "FloatProduct",
     "Fold",
     "FrozenTeacher",
     "GradientQuantizer",
@@ -80,6 +84,7 @@ __all__ = [
     "MovingAverageActivation",
     "Oscillation",
     "PactActivation",
+    "Product",
     "QatRecipe",
     "QatRule",
     "Recording",

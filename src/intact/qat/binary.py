@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Binary
 from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.qat.levels import Steps
 from intact.qat.noise import Noise
 from intact.qat.straight_through import straight_through
 
@@ -50,6 +51,10 @@ class BinaryWeight(nn.Module):
         """The weight as codes; never stochastic."""
         codes = Binary().encode(x.detach().cpu().numpy())
         return ScaledTensor(codes, QuantParams(Binary(), _ONE))
+
+    def steps(self, x: Tensor) -> Steps:
+        """The grid that it lies on."""
+        return Steps(torch.ones((), device=x.device), -1, 1)
 
     def clip(self, weight: Tensor) -> None:
         """Clips a weight to [-1, 1], in place."""

@@ -21,9 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from intact.numerics.formats import Binary, Int, MidRise
+from intact.numerics.integers import integer_range
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers import fake_quantize
 from intact.observers.params import SMALLEST_SCALE
+from intact.qat.levels import Steps
 from intact.qat.straight_through import straight_through
 
 
@@ -66,6 +68,11 @@ class DorefaWeight(nn.Module):
                 assert_never(self.format)
         params = QuantParams(self.format, self._scale(x).cpu().numpy())
         return ScaledTensor(codes.cpu().numpy().astype(self.format.storage), params)
+
+    def steps(self, x: Tensor) -> Steps:
+        """The grid that it lies on."""
+        low, high = integer_range(self.format)
+        return Steps(self._scale(x), low, high)
 
     def _scale(self, x: Tensor) -> Tensor:
         if isinstance(self.format, Binary):

@@ -11,6 +11,7 @@ small gradients, which are most of them, would all round to the same two values 
 import torch
 from torch import Tensor, nn
 
+from intact.qat.levels import Levels, Steps
 from intact.qat.noise import Noise
 
 
@@ -31,14 +32,18 @@ class DorefaGradient(nn.Module):
 
     def forward(self, gradient: Tensor) -> Tensor:
         """The gradient on 2**k levels, unbiased; the first axis is the batch."""
+        return self.levels(gradient).real().to(gradient.dtype)
+
+    def levels(self, gradient: Tensor) -> Levels:
+        """The same as levels, odd numbers, with a step for each sample."""
         highest = (1 << self.bits) - 1
         largest = gradient.reshape(len(gradient), -1).abs().amax(1)
         largest = largest.view(-1, *(1,) * (gradient.ndim - 1))
         unit = gradient / torch.where(largest > 0, largest, 1.0)
         noise: Tensor = self.noise(gradient) - 0.5
         steps = (unit + 1) / 2 * highest + noise
-        levels = 2 * steps.round().clamp(0, highest) - highest
-        return (levels * (largest / highest)).to(gradient.dtype)
+        values = 2 * steps.round().clamp(0, highest) - highest
+        return Levels(values, Steps(largest / highest, -highest, highest))
 
     def extra_repr(self) -> str:
         """How many bits."""

@@ -23,6 +23,7 @@ from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import Grid, first_zero_point, in_groups
+from intact.qat.levels import Levels, Steps
 from intact.qat.protocol import no_data
 from intact.qat.shift import power_above, single
 from intact.qat.straight_through import straight_through
@@ -58,6 +59,10 @@ class LinearWeight(nn.Module):
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
         return self._grid(x).codes(x, symmetric=True)
+
+    def steps(self, x: Tensor) -> Steps:
+        """The grid that it lies on."""
+        return Steps.of_grid(self._grid(x))
 
     def clip(self, weight: Tensor) -> None:
         """Clips a weight of given limit to it, in place."""
@@ -136,11 +141,19 @@ class LinearGradient(nn.Module):
 
     def forward(self, gradient: Tensor) -> Tensor:
         """The gradient's quantized numbers."""
-        codes = 2 ** (self.bits - 1)
         wide = single(gradient)
-        step = power_above(wide.abs().max()) / codes
-        rounded = (wide / step).round().clamp(-codes, codes - 1) * step
+        rounded = self._levels(wide).real()
         return torch.where(gradient.isfinite(), rounded, wide).to(gradient.dtype)
+
+    def levels(self, gradient: Tensor) -> Levels | None:
+        """The same as levels; None if it is not finite."""
+        return self._levels(single(gradient)) if bool(gradient.isfinite().all()) else None
+
+    def _levels(self, gradient: Tensor) -> Levels:
+        codes = 2 ** (self.bits - 1)
+        step = power_above(gradient.abs().max()) / codes
+        values = (gradient / step).round().clamp(-codes, codes - 1)
+        return Levels(values, Steps(step, -codes, codes - 1))
 
 
 def _check(limit: float | None) -> None:

@@ -19,6 +19,7 @@ from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import in_groups, stretched
+from intact.qat.levels import Levels, Steps
 from intact.qat.shift import ap2, single
 from intact.qat.straight_through import straight_through
 
@@ -79,9 +80,18 @@ class LogGradient(nn.Module):
     def forward(self, gradient: Tensor) -> Tensor:
         """The gradient's quantized numbers."""
         wide = single(gradient)
-        top = ap2(wide.abs().max()).clamp_min(SMALLEST_SCALE)
-        rounded = _powers(wide, top, 2 - 2 ** (self.bits - 1)) * top
+        rounded = self._levels(wide).real()
         return torch.where(gradient.isfinite(), rounded, wide).to(gradient.dtype)
+
+    def levels(self, gradient: Tensor) -> Levels | None:
+        """The same as levels, powers of two from 1 on; None if it is not finite."""
+        return self._levels(single(gradient)) if bool(gradient.isfinite().all()) else None
+
+    def _levels(self, gradient: Tensor) -> Levels:
+        lowest = 2 - 2 ** (self.bits - 1)
+        top = ap2(gradient.abs().max()).clamp_min(SMALLEST_SCALE)
+        values = _powers(gradient, top, lowest) * 2.0**-lowest
+        return Levels(values, Steps(top * 2.0**lowest, -(2**-lowest), 2**-lowest))
 
 
 def _powers(x: Tensor, top: Tensor, lowest: int) -> Tensor:

@@ -21,6 +21,7 @@ from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.qat.grid import Grid, first_zero_point, in_groups, nonzero, positive, stretched
+from intact.qat.levels import Steps
 from intact.qat.protocol import no_data
 
 hardtanh_backward = torch.ops.aten.hardtanh_backward
@@ -55,6 +56,10 @@ class LsqWeight(nn.Module):
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
         return self._grid().codes(x, symmetric=True)
+
+    def steps(self, x: Tensor) -> Steps:  # noqa: ARG002  # the step is learned
+        """The grid that it lies on."""
+        return Steps.of_grid(self._grid())
 
     def _grid(self) -> Grid:
         return Grid(self.format, positive(self.step), torch.zeros_like(self.step))

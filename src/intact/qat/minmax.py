@@ -24,6 +24,7 @@ from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers import choose_params
 from intact.qat.grid import Grid, in_groups
+from intact.qat.levels import Steps
 from intact.qat.noise import Noise
 from intact.qat.processes import common_range
 from intact.qat.protocol import no_data
@@ -74,6 +75,10 @@ class MinMaxWeight(nn.Module):
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
         return self._grid(x).codes(x, symmetric=self.symmetric)
+
+    def steps(self, x: Tensor) -> Steps:
+        """The grid that it lies on."""
+        return Steps.of_grid(self._grid(x))
 
     def _grid(self, x: Tensor) -> Grid:
         parts, scales = in_groups(x.detach(), self.granularity)

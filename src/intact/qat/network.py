@@ -24,10 +24,13 @@ from intact.passes.placement import (
 )
 from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
+from intact.qat.levels import Steps
+from intact.qat.low_precision import FloatProduct, LowPrecisionLayer, multiplies_levels
 from intact.qat.minmax import MovingAverageActivation
 from intact.qat.noise import separate
 from intact.qat.plan import Plan, formats, norms, of_batchnorms, with_inputs
 from intact.qat.processes import begin_in_step, several
+from intact.qat.products import Arithmetic
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
 from intact.qat.recipe import QatRecipe
 from intact.qat.sequences import Sequences
@@ -48,7 +51,7 @@ def prepare(graph: Graph[FloatOp], recipe: QatRecipe | Sequence[QatRule]) -> "Tr
         ValueError: if a rule matches nothing, or layers that share a weight have several rules.
     """
     whole = recipe if isinstance(recipe, QatRecipe) else QatRecipe(rules=recipe)
-    return TrainableNetwork(graph, whole.for_graph(graph), whole.batchnorm)
+    return TrainableNetwork(graph, whole.for_graph(graph), whole.batchnorm, whole.arithmetic)
 
 
 class TrainableNetwork(nn.Module):
@@ -66,8 +69,9 @@ class TrainableNetwork(nn.Module):
     batches: Tensor
 
     def __init__(
-        self, graph: Graph[FloatOp], rules: tuple[QatRule, ...], batchnorm: BatchNormTraining
-    ) -> None:
+        self, graph: Graph[FloatOp], rules: tuple[QatRule, ...], batchnorm: BatchNormTraining,
+        arithmetic: Arithmetic = Arithmetic.REAL,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.captured = replace(graph, constants={})  # before codes for inputs were inserted
         graph, self.chosen = with_inputs(graph, rules)
@@ -102,8 +106,25 @@ class TrainableNetwork(nn.Module):
         found = constant_params(inference, self.formats)
         parameters = of_batchnorms(graph)  # some become constants of the network without BatchNorm
         self._constants = {name: p for name, p in found.items() if name not in parameters}
+        self._low_precision = self._layers_of(graph, arithmetic)
         self._sequences = Sequences(graph, self.network, self.activations)
         separate(self)
+
+    def _layers_of(
+        self, graph: Graph[FloatOp], arithmetic: Arithmetic
+    ) -> dict[str, LowPrecisionLayer]:
+        """The layers whose products are those of whole numbers, by their names."""
+        if arithmetic is Arithmetic.REAL:
+            return {}
+        return {
+            node.name: LowPrecisionLayer(
+                node.op, arithmetic, self.weights[node.inputs[1].name][1],
+                self.gradients.get(node.name),
+            )
+            for node in every_node(graph)
+            if multiplies_levels(node.op) and node.inputs[1].name in self.weights
+            and node.name not in self._norms
+        }  # fmt: skip
 
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
         assert isinstance(quantizer, nn.Module)
@@ -187,6 +208,8 @@ class TrainableNetwork(nn.Module):
     def _node(self, node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
         if node.name in self._norms:
             return self._folded(node, values[node.inputs[0].name])
+        if node.name in self._low_precision:
+            return self._multiplied(node, values[node.inputs[0].name])
         if not isinstance(node.op, ops.BatchNorm):
             return None
         x, norm = values[node.inputs[0].name], self.norm(node)
@@ -198,6 +221,27 @@ class TrainableNetwork(nn.Module):
             moments = norm.moments(x) if self.training else (norm.mean, norm.variance)
             return norm.apply(x, *moments)
         return None
+
+    def _multiplied(self, node: Node[FloatOp], x: Tensor) -> Tensor:
+        """A layer whose operands' levels are multiplied."""
+        raw, *biases = (self.network.constant(value.name) for value in node.inputs[1:])
+        weight = self._constant(node.inputs[1].name, raw)
+        assert weight is not None
+        bias = None
+        if biases:
+            quantized = self._constant(node.inputs[2].name, biases[0])
+            bias = biases[0] if quantized is None else quantized
+        params = self._plan.params(self._values.get(node.inputs[0].name, ""), self.activations)
+        steps = None if params is None else Steps.of(params, x.device)
+        return self._low_precision[node.name](x, steps, weight, bias, raw)
+
+    def float_products(self) -> tuple[FloatProduct, ...]:
+        """What the last step computed of real numbers though `Arithmetic` is another one."""
+        return tuple(
+            FloatProduct(name, product, reason)
+            for name, layer in self._low_precision.items()
+            for product, reason in layer.reasons.items()
+        )
 
     def _folded(self, node: Node[FloatOp], x: Tensor) -> Tensor:
         """A layer whose weight is quantized with the factor of its BatchNorm, and without it."""
@@ -215,7 +259,7 @@ class TrainableNetwork(nn.Module):
         return compute(node.op, [x, quantized, *bias], batch=len(x), training=True)
 
     def _value(self, name: str, x: Tensor) -> Tensor | None:
-        if name in self.gradients and x.requires_grad:
+        if name in self.gradients and name not in self._low_precision and x.requires_grad:
             x.register_hook(self.gradients[name])  # type: ignore[no-untyped-call]
         name = self._values.get(name, "")
         place = self._plan.places.get(name)

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from intact.errors import CalibrationError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Node
 from intact.ir.scans import every_node
 from intact.numerics.formats import Int
+from intact.numerics.qtensor import QuantParams
 from intact.passes.drop_dropout import drop_dropout
 from intact.passes.fold_batchnorm import folded_into
 from intact.passes.inference import for_inference
 from intact.passes.input_codes import input_codes
-from intact.passes.placement import Fixed, Observed, Place, Shared, placement
-from intact.qat.protocol import QatRule
+from intact.passes.placement import Fixed, Observed, Place, Shared, fixed_params, placement
+from intact.qat.protocol import FakeActivation, QatRule
 from intact.rules import select
 
 
@@ -39,6 +41,29 @@ class Plan:
                 return self.observed(source)
             case _:
                 return None
+
+    def params(self, name: str, quantizers: Mapping[str, FakeActivation]) -> QuantParams | None:
+        """What a value's codes mean; None if it has none, or its quantizer saw no data."""
+        match self.places.get(name):
+            case Observed():
+                return _params(quantizers.get(name))
+            case Shared(source, factor):
+                found = self.params(source, quantizers)
+                return None if found is None else replace(found, scale=found.scale * factor)
+            case Fixed() as place:
+                quantizer = quantizers.get(self.observed(name) or "")
+                if quantizer is None or not isinstance(quantizer.format, Int):
+                    return None
+                return fixed_params(place, quantizer.format)
+            case _:
+                return None
+
+
+def _params(quantizer: FakeActivation | None) -> QuantParams | None:
+    try:
+        return None if quantizer is None else quantizer.params()
+    except CalibrationError:
+        return None
 
 
 def with_inputs(

@@ -14,6 +14,7 @@ from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import in_groups, stretched
+from intact.qat.levels import Steps
 from intact.qat.straight_through import straight_through
 
 _PER_TENSOR = PerTensor()
@@ -47,6 +48,10 @@ class TernaryWeight(nn.Module):
         levels, alpha = self._ternary(x)
         codes = levels.cpu().numpy().astype(Ternary().storage)
         return ScaledTensor(codes, QuantParams(Ternary(), alpha.cpu().numpy()))
+
+    def steps(self, x: Tensor) -> Steps:
+        """The grid that it lies on."""
+        return Steps(self._ternary(x)[1], -1, 1)
 
     def _ternary(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """-1, 0 and 1 of x's shape, and the scales."""

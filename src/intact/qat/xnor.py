@@ -16,6 +16,7 @@ from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
 from intact.qat.grid import in_groups, stretched
+from intact.qat.levels import Steps
 from intact.qat.straight_through import straight_through
 
 _PER_CHANNEL = PerChannel()
@@ -49,6 +50,10 @@ class XnorWeight(nn.Module):
         """The weight as codes."""
         codes = Binary().encode(x.detach().cpu().numpy())
         return ScaledTensor(codes, QuantParams(Binary(), self._alpha(x).cpu().numpy()))
+
+    def steps(self, x: Tensor) -> Steps:
+        """The grid that it lies on."""
+        return Steps(self._alpha(x), -1, 1)
 
     def _alpha(self, x: Tensor) -> Tensor:
         parts, scales = in_groups(x.detach(), self.granularity)
