@@ -144,3 +144,9 @@ def test_deeplab_example_without_data_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "skipped: no photographs" in done.stderr
     assert done.returncode == 0
+
+
+def test_low_precision_training_is_timed() -> None:
+    output = run("benchmarks/reproduce/low_precision_training.py", "--smoke")
+    assert "DoReFa W1 A2 G4" in output
+    assert "integers" in output
