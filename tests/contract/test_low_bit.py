@@ -120,7 +120,7 @@ def test_integers_mean_the_real_operation(kind: str, weight: Format, output: For
 
 
 def room(layer: Layer, output: Format) -> float:
-    """Beyond half a step: hardly any where the bias has room between the sums (eq. 63)."""
+    """Beyond half a step: hardly any where the bias has room between the sums (eq. 57)."""
     layers = QConv2d | QConvTranspose2d | QLinear
     found = [n.op.weight_shift for n in layer.program.nodes if isinstance(n.op, layers)]
     if output.bits == 8:

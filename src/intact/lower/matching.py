@@ -1,4 +1,4 @@
-"""The bias and multiplier with which an integer layer rounds as the real one (eq. 63).
+"""The bias and multiplier with which an integer layer rounds as the real one (eq. 57).
 
 A code begins where the sum of products, an integer, reaches a threshold. Requant has thresholds of
 its own, of the accumulator 2**shift * sum + bias. There are 2**shift accumulators to a sum, so that

@@ -136,7 +136,7 @@ def _thresholds(
     bias: F64,
     activation: FusedActivation,
 ) -> _Sums:
-    """The sign of scale * sum + bias: whether the sum is at least ceil(-bias / scale) (eq. 58)."""
+    """The sign of scale * sum + bias: whether the sum is at least ceil(-bias / scale) (eq. 59)."""
     terms = _terms(weight, source, bias)
     beyond = terms.unit(0) * (terms.reach + 1)  # of which sums decide nothing
     terms = replace(terms, bias=np.clip(bias, -beyond, beyond))

@@ -163,7 +163,7 @@ class Requant:
 
 
 def sign_requant(qmin: IntArray, qmax: IntArray, accumulator_bits: Literal[32, 64]) -> Requant:
-    """The accumulator's sign, +1 for 0: clamp(2 * acc + 1, -1, 1) within qmin..qmax (eq. 57)."""
+    """The accumulator's sign, +1 for 0: clamp(2 * acc + 1, -1, 1) within qmin..qmax (eq. 58)."""
     multiplier, shift = quantize_multiplier(np.full(1, 2.0))
     return Requant(multiplier, shift, 1, qmin, qmax, accumulator_bits)
 

@@ -1,6 +1,6 @@
 """Sums of products as counts of bits: what kernels for few bits will compute, in NumPy.
 
-Rows are packed 64 integers to a word (arithmetic.md, eq. 59 to 62). The codes of a layer made of
+Rows are packed 64 integers to a word (arithmetic.md, eq. 60 to 63). The codes of a layer made of
 these counts are the reference executor's; its place in the native engine is that of `codes8`.
 """
 
@@ -40,19 +40,19 @@ def planes(codes: np.ndarray, bits: int) -> list[Bits]:
 
 
 def xnor_dot(a: Bits, b: Bits, mask: Bits) -> np.ndarray:
-    """Eq. 59: signs where `mask` is 1; a padded tap, where it is 0, contributes nothing."""
+    """Eq. 60: signs where `mask` is 1; a padded tap, where it is 0, contributes nothing."""
     return 2 * count(~(a ^ b) & mask) - count(mask)
 
 
 def and_dot(x: list[Bits], w: list[Bits]) -> np.ndarray:
-    """Eq. 60: unsigned integers."""
+    """Eq. 61: unsigned integers."""
     return np.asarray(
         sum(count(a & b) << (m + k) for m, a in enumerate(x) for k, b in enumerate(w))
     )
 
 
 def sign_dot(x: list[Bits], w: Bits) -> np.ndarray:
-    """Eq. 61: unsigned integers times signs, one plane at a time."""
+    """Eq. 62: unsigned integers times signs, one plane at a time."""
     return np.asarray(sum((2 * count(a & w) - count(a)) << m for m, a in enumerate(x)))
 
 
@@ -89,7 +89,7 @@ def test_the_first_layer_is_eight_planes_of_bits(seed: int, length: int) -> None
 def test_mid_rise_weights_are_their_codes_and_the_sum_of_the_inputs(
     seed: int, length: int, bits: int, m: int
 ) -> None:
-    """Eq. 62: with w = 2 c - (2**bits - 1)."""
+    """Eq. 63: with w = 2 c - (2**bits - 1)."""
     rng = np.random.default_rng(seed)
     format = MidRise(bits)
     x, codes = rng.integers(0, 1 << m, (5, length)), draw_codes(rng, (5, length), format)
