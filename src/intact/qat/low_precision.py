@@ -20,7 +20,7 @@ Which arithmetic computes each product was found by the last step: `float_produc
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,12 +93,21 @@ class LowPrecisionLayer:
         return LinearIntegers() if isinstance(self.op, ops.Linear) else ConvolutionIntegers(self.op)
 
 
-def multiplies_levels(op: FloatOp) -> TypeGuard[Layer]:
-    """Whether an operation is one whose products may be those of whole numbers."""
-    if isinstance(op, ops.Conv):
-        even = all(before == behind for before, behind in op.padding)
-        return op.groups == 1 and len(op.stride) == 2 and even
-    return isinstance(op, ops.Linear)
+def why_real(op: FloatOp, *, quantized: bool, folded: bool) -> str | None:
+    """Why none of a layer's products can be those of whole numbers; None: some may be."""
+    if not quantized:
+        return "the weight stays float"
+    if folded:
+        return "a BatchNorm is folded into the weight"
+    match op:
+        case ops.Linear():
+            return None
+        case ops.Conv(stride, padding, _, groups):
+            even = all(before == behind for before, behind in padding)
+            plain = groups == 1 and len(stride) == 2 and even
+            return None if plain else "the convolution has groups, one axis or uneven padding"
+        case _:
+            return "the convolution is transposed"
 
 
 class _Function(torch.autograd.Function):

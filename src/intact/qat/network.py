@@ -25,12 +25,12 @@ from intact.passes.placement import (
 from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
 from intact.qat.levels import Steps
-from intact.qat.low_precision import FloatProduct, LowPrecisionLayer, multiplies_levels
+from intact.qat.low_precision import FloatProduct, LowPrecisionLayer, why_real
 from intact.qat.minmax import MovingAverageActivation
 from intact.qat.noise import separate
 from intact.qat.plan import Plan, formats, norms, of_batchnorms, with_inputs
 from intact.qat.processes import begin_in_step, several
-from intact.qat.products import Arithmetic
+from intact.qat.products import Arithmetic, Product
 from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
 from intact.qat.recipe import QatRecipe
 from intact.qat.sequences import Sequences
@@ -106,6 +106,7 @@ class TrainableNetwork(nn.Module):
         found = constant_params(inference, self.formats)
         parameters = of_batchnorms(graph)  # some become constants of the network without BatchNorm
         self._constants = {name: p for name, p in found.items() if name not in parameters}
+        self._real: dict[str, str] = {}  # why a layer's products are of real numbers, all of them
         self._low_precision = self._layers_of(graph, arithmetic)
         self._sequences = Sequences(graph, self.network, self.activations)
         separate(self)
@@ -116,15 +117,20 @@ class TrainableNetwork(nn.Module):
         """The layers whose products are those of whole numbers, by their names."""
         if arithmetic is Arithmetic.REAL:
             return {}
-        return {
-            node.name: LowPrecisionLayer(
-                node.op, arithmetic, self.weights[node.inputs[1].name][1],
-                self.gradients.get(node.name),
+        found = {}
+        for node in every_node(graph):
+            if not isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear):
+                continue
+            weight = self.weights.get(node.inputs[1].name)
+            reason = why_real(
+                node.op, quantized=weight is not None, folded=node.name in self._norms
             )
-            for node in every_node(graph)
-            if multiplies_levels(node.op) and node.inputs[1].name in self.weights
-            and node.name not in self._norms
-        }  # fmt: skip
+            if reason is not None:
+                self._real[node.name] = reason
+            elif weight is not None and not isinstance(node.op, ops.ConvTranspose):
+                gradient = self.gradients.get(node.name)
+                found[node.name] = LowPrecisionLayer(node.op, arithmetic, weight[1], gradient)
+        return found
 
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
         assert isinstance(quantizer, nn.Module)
@@ -237,10 +243,12 @@ class TrainableNetwork(nn.Module):
 
     def float_products(self) -> tuple[FloatProduct, ...]:
         """What the last step computed of real numbers though `Arithmetic` is another one."""
+        known = {name: dict.fromkeys(Product, reason) for name, reason in self._real.items()}
+        found = {name: layer.reasons for name, layer in self._low_precision.items()}
         return tuple(
             FloatProduct(name, product, reason)
-            for name, layer in self._low_precision.items()
-            for product, reason in layer.reasons.items()
+            for name, reasons in (known | found).items()
+            for product, reason in reasons.items()
         )
 
     def _folded(self, node: Node[FloatOp], x: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ from intact.capture.export import capture
 from intact.numerics.formats import Int
 from intact.qat import (
     Arithmetic,
+    BatchNormTraining,
     BinaryWeight,
     DorefaActivation,
     DorefaGradient,
     DorefaWeight,
+    Fold,
     LinearActivation,
     LinearGradient,
     LinearWeight,
@@ -160,6 +162,27 @@ def test_what_is_not_quantized_is_float() -> None:
     assert Product.FORWARD in {product for _, product, _ in reasons("mlp", sixteen)}
 
 
+def test_layers_that_never_multiply_levels_are_told() -> None:
+    layers = (
+        nn.Conv2d(4, 4, 3, groups=2), nn.ConvTranspose2d(4, 4, 2), nn.Conv2d(4, 4, 1, bias=False),
+        nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1),
+    )  # fmt: skip
+    x = torch.randn(2, 4, 6, 6)
+    rules = [QatRule(match="4", activation=LinearActivation), LINEAR]
+    recipe = QatRecipe(
+        rules=rules, arithmetic=Arithmetic.INTEGERS, batchnorm=BatchNormTraining(fold=Fold.BATCH)
+    )
+    network = prepare(capture(nn.Sequential(*layers), x[:1]), recipe).train()
+    network(x)
+    found = {f.layer: f.reason for f in network.float_products() if f.product is Product.FORWARD}
+    assert found == {
+        "0": "the convolution has groups, one axis or uneven padding",
+        "1": "the convolution is transposed",
+        "2": "a BatchNorm is folded into the weight",
+        "4": "the weight stays float",
+    }
+
+
 def test_numbers_of_a_delayed_quantizer_are_no_levels() -> None:
     delayed = QatRule(weight=LinearWeight, activation=partial(MovingAverageActivation, delay=2))
     network, x = prepared("mlp", delayed, Arithmetic.INTEGERS)
@@ -177,6 +200,36 @@ def test_a_loss_scaler_sees_what_is_not_finite(kind: str) -> None:
         assert isinstance(y, Tensor)
         (y.sum() * torch.inf).backward()  # type: ignore[no-untyped-call]
         assert any(not p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+def test_tokens_have_a_product_for_each_sample() -> None:
+    found = []
+    for arithmetic in (Arithmetic.LEVELS, Arithmetic.INTEGERS):
+        torch.manual_seed(0)
+        x = torch.rand(4, 6, 5)
+        recipe = QatRecipe(rules=[DOREFA], arithmetic=arithmetic)
+        network = prepare(capture(nn.Sequential(nn.Linear(5, 7)), x[:1]), recipe).train()
+        y = network(x)
+        assert isinstance(y, Tensor)
+        y.square().sum().backward()  # type: ignore[no-untyped-call]
+        assert not network.float_products()
+        found.append([p.grad for p in network.parameters() if p.grad is not None])
+    for a, b in zip(*found, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("arithmetic", [Arithmetic.LEVELS, Arithmetic.INTEGERS])
+def test_mixed_precision_keeps_levels_whole(arithmetic: Arithmetic) -> None:
+    network, x = prepared("convolutions", EIGHT, arithmetic)
+    network(x)
+    expected = network(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = network(x)
+    assert isinstance(found, Tensor)
+    assert isinstance(expected, Tensor)
+    assert torch.isfinite(found).all()
+    found.float().sum().backward()  # type: ignore[no-untyped-call]
+    assert not network.float_products()
 
 
 def test_a_linear_layer_worked_by_hand() -> None:
