@@ -18,6 +18,7 @@ from benchmarks.training.results import FOLDER, Result, read
 BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
 DOCUMENT = FOLDER.parent.parent / "doc" / "training.md"
 FILES = (
+    "cifar.json",
     "simqat.json",
     "bnn.json",
     "dorefa.json",

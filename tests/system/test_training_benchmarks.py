@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.reproduce import bnn, distillation, dorefa, ptb, simqat, slb, whitepaper
+from benchmarks.reproduce import bnn, cifar, distillation, dorefa, ptb, simqat, slb, whitepaper
 from benchmarks.training.datasets import cifar10, drawn, mnist, penn_treebank, windows
 from benchmarks.training.integers import share_right
 from benchmarks.training.loop import Batches, Training, adam, train
@@ -110,6 +110,7 @@ def test_real_data_are_read(data_dir: Path) -> None:
     ("script", "last"),
     [
         (bnn, "BNN W1A1"),
+        (cifar, "W1A2"),
         (distillation, "Apprentice"),
         (dorefa, "W1 A2 G2"),
         (ptb, "W2A3 LSQ"),
