@@ -52,6 +52,7 @@ from intact.qat import (
     MinMaxWeight,
     MovingAverageActivation,
     PactActivation,
+    SignActivation,
     SlbWeight,
     TernaryWeight,
     TqtActivation,
@@ -193,4 +194,6 @@ FAKE_ACTIVATIONS: tuple[Callable[[], FakeActivation], ...] = (
     *CALIBRATED,
     DorefaActivation,
     partial(DorefaActivation, format=Int(1, signed=False)),
+    SignActivation,
+    partial(SignActivation, stochastic=True),
 )

@@ -22,6 +22,7 @@ from intact.passes.drop_dropout import drop_dropout
 from intact.passes.fold_batchnorm import affine, folded_into
 from intact.passes.inference import for_inference
 from intact.passes.placement import HasWeight
+from intact.qat.minmax import MinMaxWeight
 from intact.qat.protocol import oriented
 from intact.qat.rescaled import rescaled
 from intact.qat.shift_batchnorm import with_shift_factors
@@ -54,9 +55,11 @@ def finish(network: "TrainableNetwork") -> QuantizedModel:
             if factor is not None:
                 codes = rescaled(codes, node.op, _without(factor, applied))
             weights[name] = codes
-        elif (make := network.chosen[node.name].weight) is not None:  # a BatchNorm of its own
+        elif network.chosen[node.name].weight is not None:
+            # A BatchNorm of its own trains unrounded, whatever its rule gives weights. With a scale
+            # for each of its numbers, 8 bits hold it.
             weight = torch.from_numpy(graph.constants[name].copy())
-            weights[name] = make(weight).freeze(weight)
+            weights[name] = MinMaxWeight(weight).freeze(weight)
     activations = {name: found.params() for name, found in network.activations.items()}
     constants = constant_params(graph, network.formats)
     return QuantizedModel(graph, weights, {**activations, **constants})

@@ -17,6 +17,7 @@ from intact.passes.placement import KeepsParams
 from intact.qat.binary import SignActivation
 from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
 from intact.qat.network import TrainableNetwork
+from intact.qat.slb import SlbWeight
 
 
 class TrainingWarning(UserWarning):
@@ -43,8 +44,8 @@ def check_setup(network: TrainableNetwork, optimizer: torch.optim.Optimizer | No
 def check_trained(network: TrainableNetwork) -> None:
     """Warns of a network that is not what was evaluated in training.
 
-    Quantizers whose delay outlasted the training, BatchNorms whose statistics never moved or that
-    are still in training mode.
+    Quantizers whose delay outlasted the training, weights that are still searched for, BatchNorms
+    whose statistics never moved or that are still in training mode.
 
     Raises:
         CalibrationError: if quantizers saw no data; it names them.
@@ -55,7 +56,7 @@ def check_trained(network: TrainableNetwork) -> None:
             f"the quantizers of {_listed(unseen)} saw no data; run some batches in training mode,"
             " or calibrate(network, batches)"
         )
-    _warn([*_delayed(network), *_batchnorms(network)])
+    _warn([*_delayed(network), *_searched(network), *_batchnorms(network)])
 
 
 def _warn(found: list[str]) -> None:
@@ -81,6 +82,16 @@ def _delayed(network: TrainableNetwork) -> Iterator[str]:
                 f'"{name}" was never quantized in training: its delay is {quantizer.delay} batches,'
                 f" the training had {int(quantizer.batches)}; give it a shorter delay"
             )
+
+
+def _searched(network: TrainableNetwork) -> Iterator[str]:
+    found = [n for n, (_, q) in network.weights.items() if isinstance(q, SlbWeight) and q.searching]
+    if found:
+        yield (
+            f"the search for {_listed(found)} has not ended: training computed with expectations,"
+            " but the levels of the largest logits are converted; give SlbWeight a schedule, call"
+            " set_epoch(network, epoch) at each epoch's beginning, and train to its end"
+        )
 
 
 def _batchnorms(network: TrainableNetwork) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What training knows of a network before it begins: where codes are, and which rule is whose."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from intact.errors import CalibrationError
@@ -74,16 +74,21 @@ def with_inputs(
     names = [value.name for value in inference.inputs]
     nodes = list(every_node(inference))
     chosen = select(rules, names + [node.name for node in nodes])
-    made = {
-        node.name: chosen[node.name].input
-        for node in nodes
-        if node.name in chosen and isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear)
-    }
-    layers = [name for name, make in made.items() if make is not None]
-    graph, read = input_codes(graph, inference, layers)
+    made = {name: chosen[name].input for name in layers(graph, nodes) if name in chosen}
+    graph, read = input_codes(graph, inference, [n for n, make in made.items() if make is not None])
     for layer, value in read.items():
         chosen[value] = replace(chosen.get(value, QatRule()), activation=made[layer])
     return graph, chosen
+
+
+def layers(graph: Graph[FloatOp], nodes: Iterable[Node[FloatOp]]) -> list[str]:
+    """Convolutions and linear layers among the nodes of a network without BatchNorm.
+
+    A BatchNorm that no layer takes in is a convolution there, but none that rules mean.
+    """
+    batchnorms = {node.name for node in graph.nodes if isinstance(node.op, ops.BatchNorm)}
+    kinds = ops.Conv | ops.ConvTranspose | ops.Linear
+    return [n.name for n in nodes if isinstance(n.op, kinds) and n.name not in batchnorms]
 
 
 def norms(graph: Graph[FloatOp], trained: Mapping[str, str]) -> dict[str, Node[FloatOp]]:

@@ -4,11 +4,11 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph
 from intact.passes.inference import for_inference
 from intact.qat.batchnorm import BatchNormTraining
+from intact.qat.plan import layers
 from intact.qat.products import Arithmetic
 from intact.qat.protocol import QatRule
 
@@ -28,12 +28,8 @@ class QatRecipe:
 
     def for_graph(self, graph: Graph[FloatOp]) -> tuple[QatRule, ...]:
         """The rules for a captured network, those of its ends first."""
-        layers = [
-            node.name
-            for node in for_inference(graph).nodes
-            if isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear)
-        ]
-        if self.ends is None or not layers:
+        found = layers(graph, for_inference(graph).nodes)
+        if self.ends is None or not found:
             return tuple(self.rules)
-        ends = dict.fromkeys((layers[0], layers[-1]))
+        ends = dict.fromkeys((found[0], found[-1]))
         return (*(replace(self.ends, match=glob.escape(n)) for n in ends), *self.rules)

@@ -15,10 +15,13 @@ from intact.qat import (
     MovingAverageActivation,
     QatRule,
     SignActivation,
+    SlbSchedule,
+    SlbWeight,
     TrainableNetwork,
     TrainingWarning,
     check_setup,
     check_trained,
+    set_epoch,
 )
 
 LSQ = QatRule(weight=LsqWeight, activation=LsqActivation)
@@ -58,6 +61,18 @@ def test_a_delay_that_outlasts_the_training() -> None:
     _see(network)
     with pytest.warns(TrainingWarning, match=r'"2" was never quantized.* 100 batches.* had 3'):
         intact.convert(network.eval())
+
+
+def test_a_search_that_has_not_ended() -> None:
+    search = partial(SlbWeight, schedule=SlbSchedule(epoch_size=5))
+    network = _network(QatRule(match="3", weight=search, activation=LsqActivation))
+    _see(network)
+    with pytest.warns(TrainingWarning, match=r'search for "3.weight" has not ended'):
+        intact.convert(network.eval())
+    set_epoch(network, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        intact.convert(network)
 
 
 def test_batchnorms_in_training_mode() -> None:
