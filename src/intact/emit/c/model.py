@@ -8,6 +8,7 @@ from intact.emit.c.cmsis_nn import Choice, Scratch
 from intact.emit.c.declarations import Declarations
 from intact.emit.c.kinds import Kinds
 from intact.emit.c.library import Kernels
+from intact.emit.c.loops import loop
 from intact.emit.c.names import DEFAULT_NAME, check_name, free_identifier, identifier
 from intact.emit.c.ports import Port, ports
 from intact.emit.c.site import Site
@@ -16,6 +17,7 @@ from intact.errors import UnsupportedOpError
 from intact.ir.graph import Node
 from intact.ir.int_ops import IntOp, Program, QEmbedding
 from intact.ir.macs import multiply_accumulates
+from intact.ir.scans import every_node
 from intact.numerics.formats import Float
 
 
@@ -92,7 +94,11 @@ def translate(
         taken.append(layer)
         site = Site(node, layer, storage.places, single.constants, declarations, kinds)
         choice = _choose(site, kernels)
-        statements = _theirs(site, storage) if choice.is_theirs else call(site)
+        if node.name in storage.loops:
+            base = storage.plan.scratch[node.name]
+            statements = loop(site, storage.loops[node.name], base, call)
+        else:
+            statements = _theirs(site, storage) if choice.is_theirs else call(site)
         steps.append(Step(node, tuple(statements), len(declarations.items), choice))
     return Model(name, single, storage, model_ports, declarations, kinds, tuple(steps))
 
@@ -109,7 +115,7 @@ def _theirs(site: Site, storage: Storage) -> list[str]:
 
 def _check_integers(program: Program) -> None:
     """Complains of the first operation on real numbers."""
-    for node in program.nodes:
+    for node in (*program.nodes, *every_node(program)):
         real = next((v for v in (*node.inputs, node.output) if isinstance(v.dtype, Float)), None)
         if real is not None:
             raise UnsupportedOpError(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from intact.emit.c import cmsis_nn
 from intact.emit.c.cmsis_nn import Scratch
 from intact.emit.c.library import Kernels
+from intact.emit.c.loops import LOOP_ALIGNMENT, LoopMemory, is_loop, loop_memory, one_sample
 from intact.emit.c.names import free_identifier, identifier
 from intact.ir.float_ops import Reshape
 from intact.ir.graph import Graph, Node, Value, free_name, with_batch
-from intact.ir.int_ops import IntOp, Program
+from intact.ir.int_ops import IntOp, Program, QScan
 from intact.ir.memory import NO_SCRATCH, MemoryPlan, plan_device
 from intact.ir.scans import unrolled
 
@@ -22,6 +23,7 @@ class Storage:
 
     places: Mapping[str, str]
     scratch: Mapping[str, Scratch]  # of the nodes that need some
+    loops: Mapping[str, LoopMemory]  # by the node's name
     inputs: tuple[str, ...]  # names of parameters, in order
     outputs: tuple[str, ...]
     plan: MemoryPlan
@@ -38,8 +40,11 @@ def for_one_sample(program: Program) -> Program:
     def one(value: Value) -> Value:
         return Value(value.name, with_batch(value.shape, 1), value.dtype, value.params)
 
-    program = unrolled(program)
-    nodes = [Node(n.op, tuple(map(one, n.inputs)), one(n.output)) for n in program.nodes]
+    if not all(is_loop(node) for node in program.nodes if isinstance(node.op, QScan)):
+        program = unrolled(program)
+    nodes = [
+        Node(one_sample(n, one), tuple(map(one, n.inputs)), one(n.output)) for n in program.nodes
+    ]
     written = {node.name for node in nodes}
     taken = {value.name for value in program.values()} | program.constants.keys()
     outputs = []
@@ -65,11 +70,16 @@ def store(program: Program, ram: int | None = None, kernels: Kernels = Kernels.P
     """
     widest = max(value.dtype.storage.itemsize for value in program.values())
     sizes = cmsis_nn.scratch_sizes(program) if kernels is Kernels.CMSIS_NN else NO_SCRATCH
-    planned = plan_device(program, ram, scratch=sizes, alignment=max(widest, ALIGNMENT))
+    loops = {n.name: loop_memory(n, program) for n in program.nodes if isinstance(n.op, QScan)}
+    bodies = {name: memory.size for name, memory in loops.items()}
+    alignment = max(widest, LOOP_ALIGNMENT if loops else ALIGNMENT)
+    planned = plan_device(program, ram, scratch={**sizes, **bodies}, alignment=alignment)
     places = {name: _pointer(offset) for name, offset in planned.offsets.items()}
-    scratch = {n: Scratch(_pointer(at), sizes[n]) for n, at in planned.scratch.items()}
+    scratch = {
+        n: Scratch(_pointer(at), sizes[n]) for n, at in planned.scratch.items() if n in sizes
+    }
     inputs, outputs = _parameters("in", program.inputs), _parameters("out", program.outputs)
-    return Storage(places, scratch, inputs, outputs, planned)
+    return Storage(places, scratch, loops, inputs, outputs, planned)
 
 
 def _pointer(offset: int) -> str:

@@ -307,3 +307,10 @@ def test_a_missing_compiler_is_named() -> None:
 def test_what_a_compiler_refuses_is_told() -> None:
     with pytest.raises(VerifyError, match=r"(?s)-Dinline=\) .*error"):
         compiled_c.load(chain("x", "y"), flags=("-Dinline=)",))
+
+
+def test_the_body_of_a_loop_is_written_once() -> None:
+    program = next(p for p in examples() if name_of(p) == "QScan")
+    text = source(c.translate(program))
+    assert text.count("intact_linear(") == 1
+    assert "for (t = 0; t < 3; ++t) {" in text
