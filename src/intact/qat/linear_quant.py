@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerTensor
-from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.numerics.qtensor import ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
-from intact.qat.grid import Grid, first_zero_point, in_groups
+from intact.qat.grid import Grid, in_groups
+from intact.qat.learned import LearnedActivation, first_zero_point
 from intact.qat.levels import Levels, Steps
-from intact.qat.protocol import no_data
 from intact.qat.shift import power_above, single
 from intact.qat.straight_through import straight_through
 
@@ -78,7 +78,7 @@ class LinearWeight(nn.Module):
         return Grid(self.format, step, torch.zeros_like(step))
 
 
-class LinearActivation(nn.Module):
+class LinearActivation(LearnedActivation):
     """An activation of k bits.
 
     Args:
@@ -88,39 +88,25 @@ class LinearActivation(nn.Module):
 
     limit: Tensor
     zero_point: Tensor
-    seen: Tensor
 
     def __init__(
         self,
         format: Int = Int(4),  # noqa: B008
         limit: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(format)
         _check(limit)
-        self.format, self._given = format, limit
+        self._given = limit
         self.register_buffer("limit", torch.ones(()))
         self.register_buffer("zero_point", torch.zeros(()))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The activation's quantized numbers; as it is before the first batch of training."""
-        if self.training and not bool(self.seen):
-            self._begin(x.detach())
-        if not bool(self.seen):
-            return x
-        return _passed(x, self._grid())
+    def _quantized(self, x: Tensor) -> Tensor:
+        return self._grid().passing(x, 2**self.format.bits)
 
     def _begin(self, x: Tensor) -> None:
         self.zero_point.fill_(first_zero_point(x, self.format))
         found = power_above(x.float().abs().max())
         self.limit.copy_(found if self._given is None else torch.tensor(self._given))
-        self.seen.fill_(True)
-
-    def params(self) -> QuantParams:
-        """What was found in the first batch."""
-        if not bool(self.seen):
-            raise no_data()
-        return self._grid().params(symmetric=False)
 
     def _grid(self) -> Grid:
         lowest = self.format.qmin - self.zero_point

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
-from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.qat.grid import Grid, first_zero_point, in_groups, nonzero, positive, stretched
+from intact.numerics.qtensor import ScaledTensor
+from intact.qat.grid import Grid, hardtanh_backward, in_groups, nonzero, positive, stretched
+from intact.qat.learned import LearnedActivation, first_zero_point
 from intact.qat.levels import Steps
-from intact.qat.protocol import no_data
 
-hardtanh_backward = torch.ops.aten.hardtanh_backward
 _PER_CHANNEL = PerChannel()
 
 
@@ -65,39 +64,23 @@ class LsqWeight(nn.Module):
         return Grid(self.format, positive(self.step), torch.zeros_like(self.step))
 
 
-class LsqActivation(nn.Module):
-    """An activation with a learned step, which begins with the first batch in training mode."""
+class LsqActivation(LearnedActivation):
+    """An activation with a learned step."""
 
     zero_point: Tensor
-    seen: Tensor
 
     def __init__(self, format: Int = Int(4)) -> None:  # noqa: B008
-        super().__init__()
-        self.format = format
+        super().__init__(format)
         self.step = nn.Parameter(torch.ones(()))
         self.register_buffer("zero_point", torch.zeros(()))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The activation's quantized numbers; as it is before the first batch of training."""
-        if self.training and not bool(self.seen):
-            self._begin(x.detach())
-        if not bool(self.seen):
-            return x
-        return learned(x, self._grid(), max(1, x[0].numel()))
 
     def _begin(self, x: Tensor) -> None:
         self.zero_point.fill_(first_zero_point(x, self.format))
         highest = self.format.qmax - int(self.zero_point)
-        with torch.no_grad():
-            self.step.copy_(_first_step(x.abs().mean(), highest))
-        self.seen.fill_(True)
+        self.step.copy_(_first_step(x.abs().mean(), highest))
 
-    def params(self) -> QuantParams:
-        """What was learned."""
-        if not bool(self.seen):
-            raise no_data()
-        return self._grid().params(symmetric=False)
+    def _quantized(self, x: Tensor) -> Tensor:
+        return learned(x, self._grid(), max(1, x[0].numel()))
 
     def _grid(self) -> Grid:
         return Grid(self.format, positive(self.step), self.zero_point)
@@ -133,6 +116,6 @@ class _LearnedStep(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         v, levels = ctx.saved_tensors
         shape, low, high, gain = ctx.constants
-        dx = hardtanh_backward(dy, v, low, high)  # dy where low < v < high, else 0
+        dx = hardtanh_backward(dy, v, low, high)
         slope = levels - hardtanh_backward(v, v, low, high)
         return dx, (dy * slope).sum_to_size(shape) * gain, None, None, None

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
-from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.numerics.qtensor import ScaledTensor
 from intact.observers import Mse
 from intact.qat.grid import Grid, in_groups, nonzero, positive
+from intact.qat.learned import LearnedActivation
 from intact.qat.lsq import learned
-from intact.qat.protocol import no_data
 from intact.qat.straight_through import straight_through
 
 _PER_CHANNEL = PerChannel()
@@ -67,24 +67,15 @@ class LsqPlusWeight(nn.Module):
         return Grid(self.format, positive(self.step), torch.zeros_like(self.step))
 
 
-class LsqPlusActivation(nn.Module):
-    """An activation with a learned step and offset, which begin with the first batch."""
-
-    seen: Tensor
+class LsqPlusActivation(LearnedActivation):
+    """An activation with a learned step and offset."""
 
     def __init__(self, format: Int = Int(4)) -> None:  # noqa: B008
-        super().__init__()
-        self.format = format
+        super().__init__(format)
         self.step = nn.Parameter(torch.ones(()))
         self.offset = nn.Parameter(torch.zeros(()))  # the real number of the lowest code
-        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The activation's quantized numbers; as it is before the first batch of training."""
-        if self.training and not bool(self.seen):
-            self._begin(x.detach())
-        if not bool(self.seen):
-            return x
+    def _quantized(self, x: Tensor) -> Tensor:
         grid = self._grid()
         low, high = grid.bounds(x)
         levels = grid.levels(x).detach()
@@ -99,16 +90,8 @@ class LsqPlusActivation(nn.Module):
         statistics = Mse(self.format).begin()
         statistics.update(x.float().cpu())
         found = Grid.of(statistics.params(), x)
-        with torch.no_grad():
-            self.step.copy_(found.scale)
-            self.offset.copy_(found.real(self.format.qmin - found.zero_point))
-        self.seen.fill_(True)
-
-    def params(self) -> QuantParams:
-        """What was learned."""
-        if not bool(self.seen):
-            raise no_data()
-        return self._grid().params(symmetric=False)
+        self.step.copy_(found.scale)
+        self.offset.copy_(found.real(self.format.qmin - found.zero_point))
 
     def _grid(self) -> Grid:
         step = positive(self.step)

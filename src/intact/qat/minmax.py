@@ -126,7 +126,8 @@ class MovingAverageActivation(nn.Module):
             self._update(x.detach())
         if int(self.batches) <= self.delay and (self.training or not int(self.batches)):
             return x
-        return _rounded(x, Grid.of(self.params(), x), self.noise if self.training else None)
+        noise = None if self.noise is None or not self.training else self.noise(x) - 0.5
+        return Grid.of(self.params(), x).passing(x, self.format.qmax - self.format.qmin, noise)
 
     def _update(self, x: Tensor) -> None:
         low, high = common_range(*torch.aminmax(x.float()))

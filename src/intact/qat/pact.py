@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from intact.numerics.formats import Int
-from intact.numerics.qtensor import QuantParams
-from intact.qat.grid import Grid, first_zero_point, positive
-from intact.qat.protocol import no_data
+from intact.qat.grid import Grid, positive
+from intact.qat.learned import LearnedActivation, first_zero_point
 from intact.qat.straight_through import straight_through
 
 
-class PactActivation(nn.Module):
+class PactActivation(LearnedActivation):
     """An activation with a learned clip.
 
     Args:
@@ -34,7 +33,6 @@ class PactActivation(nn.Module):
     """
 
     zero_point: Tensor
-    seen: Tensor
 
     def __init__(
         self,
@@ -42,21 +40,14 @@ class PactActivation(nn.Module):
         alpha: float | None = None,
         decay: float = 2e-4,
     ) -> None:
-        super().__init__()
+        super().__init__(format)
         if alpha is not None and alpha <= 0:
             raise ValueError(f"alpha must be positive, not {alpha}")
-        self.format, self.decay = format, decay
-        self._given = alpha
+        self.decay, self._given = decay, alpha
         self.alpha = nn.Parameter(torch.ones(()))
         self.register_buffer("zero_point", torch.zeros(()))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The activation's quantized numbers; as it is before the first batch of training."""
-        if self.training and not bool(self.seen):
-            self._begin(x.detach())
-        if not bool(self.seen):
-            return x
+    def _quantized(self, x: Tensor) -> Tensor:
         grid = self._grid()
         low, high = grid.bounds(x)
         levels = grid.levels(x).detach()
@@ -68,19 +59,11 @@ class PactActivation(nn.Module):
     def _begin(self, x: Tensor) -> None:
         self.zero_point.fill_(first_zero_point(x, self.format))
         largest = float(x.abs().max()) if self._given is None else self._given
-        with torch.no_grad():
-            self.alpha.fill_(largest or 1.0)
-        self.seen.fill_(True)
+        self.alpha.fill_(largest or 1.0)
 
     def penalty(self) -> Tensor:
         """L2 regularization of the clip: its gradient is decay * alpha."""
         return self.alpha.square() * (self.decay / 2)
-
-    def params(self) -> QuantParams:
-        """What was learned."""
-        if not bool(self.seen):
-            raise no_data()
-        return self._grid().params(symmetric=False)
 
     def _grid(self) -> Grid:
         step = self.alpha.detach() / (self.format.qmax - self.zero_point)

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerTensor
-from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.numerics.qtensor import ScaledTensor
 from intact.observers import Entropy
-from intact.qat.grid import Grid, first_zero_point, in_groups, nonzero, stretched
-from intact.qat.protocol import no_data
+from intact.qat.grid import Grid, in_groups, nonzero, stretched
+from intact.qat.learned import LearnedActivation, first_zero_point
 from intact.qat.straight_through import straight_through
 
 _PER_TENSOR = PerTensor()
@@ -66,32 +66,19 @@ class TqtWeight(nn.Module):
         return _grid(self.format, self.log2_threshold, torch.zeros_like(self.log2_threshold))
 
 
-class TqtActivation(nn.Module):
-    """An activation with a learned threshold, which begins with the first batch of training."""
+class TqtActivation(LearnedActivation):
+    """An activation with a learned threshold."""
 
     zero_point: Tensor
-    seen: Tensor
 
     def __init__(self, format: Int = Int(8)) -> None:  # noqa: B008
-        super().__init__()
-        self.format = format
+        super().__init__(format)
         self.log2_threshold = nn.Parameter(torch.zeros(()))
         self.register_buffer("zero_point", torch.zeros(()))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The activation's quantized numbers; as it is before the first batch of training."""
-        if self.training and not bool(self.seen):
-            self._begin(x.detach())
-        if not bool(self.seen):
-            return x
-        return _learned(x, self._grid(), self.log2_threshold)
 
     def _begin(self, x: Tensor) -> None:
         self.zero_point.fill_(first_zero_point(x, self.format))
-        with torch.no_grad():
-            self.log2_threshold.fill_(math.log2(self._first_threshold(x)))
-        self.seen.fill_(True)
+        self.log2_threshold.fill_(math.log2(self._first_threshold(x)))
 
     def _first_threshold(self, x: Tensor) -> float:
         if self.format.bits > 8:
@@ -101,11 +88,8 @@ class TqtActivation(nn.Module):
         statistics.update(x.float().cpu())
         return float(statistics.params().scale) * (self.format.qmax - int(self.zero_point))
 
-    def params(self) -> QuantParams:
-        """What was learned."""
-        if not bool(self.seen):
-            raise no_data()
-        return self._grid().params(symmetric=False)
+    def _quantized(self, x: Tensor) -> Tensor:
+        return _learned(x, self._grid(), self.log2_threshold)
 
     def _grid(self) -> Grid:
         return _grid(self.format, self.log2_threshold, self.zero_point)
