@@ -10,7 +10,6 @@ bits; the gates, the cell's state and the logits have 8. Perplexity is that of t
 native engine.
 """
 
-import hashlib
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,11 +21,11 @@ from torch.nn.functional import cross_entropy
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import intact
-from benchmarks.training.datasets import Text, cache_folder, drawn_text, penn_treebank, windows
-from benchmarks.training.experiment import Method
+from benchmarks.training.datasets import Text, drawn_text, penn_treebank, windows
+from benchmarks.training.experiment import Method, checkpoint_of
 from benchmarks.training.integers import in_integers, perplexity, simulated
 from benchmarks.training.loop import Batches, Trained, Training, adam, train
-from benchmarks.training.results import Result, described, result
+from benchmarks.training.results import Result, result
 from benchmarks.training.script import missing, options, report
 from intact import Int
 from intact.qat import LsqActivation, LsqWeight, QatRecipe, QatRule, TrainableNetwork
@@ -120,18 +119,12 @@ class Reading:
             self._batches(),
             settings,
             lambda network: perplexity(simulated(network), few),
-            checkpoint=self._checkpoint(method, seed),
+            checkpoint=None if self.smoke else checkpoint_of(network, NAME, method, seed),
         )
 
     def _batches(self) -> Batches:
         steps = (len(self.text.train) - 1) // STREAMS // LENGTH
         return Batches(steps, lambda _: windows(self.text.train, STREAMS, LENGTH))
-
-    def _checkpoint(self, method: Method, seed: int) -> Path | None:
-        if self.smoke:
-            return None
-        digest = hashlib.sha256(repr((NAME, described(method), seed)).encode()).hexdigest()[:16]
-        return cache_folder() / "training" / f"{digest}.pt"
 
 
 def main() -> None:

@@ -63,14 +63,14 @@ class Experiment:
         if self.smoke:
             settings = replace(settings, epochs=1)
         print(f"{self.name}: {method.name}, seed {seed}", file=sys.stderr, flush=True)
-        checkpoint = self._checkpoint(method, seed)
+        what = (self.name, method, seed, len(self.train), self.batch, self.crop)
         few = list(self.test.first(CURVE).in_order())
         return network, train(
             network,
             self._batches(),
             settings,
             lambda network: share_right(simulated(network), few),
-            checkpoint=checkpoint,
+            checkpoint=None if self.smoke else checkpoint_of(network, *what),
         )
 
     @property
@@ -82,13 +82,12 @@ class Experiment:
         draw = partial(self.train.shuffled, self.batch, crop=self.crop)
         return Batches(len(self.train) // self.batch, draw)
 
-    def _checkpoint(self, method: Method, seed: int) -> Path | None:
-        """Where the training lies that these settings give."""
-        if self.smoke:
-            return None
-        what = (self.name, described(method), seed, len(self.train), self.batch, self.crop)
-        digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
-        return cache_folder() / "training" / f"{digest}.pt"
+
+def checkpoint_of(network: nn.Module, *what: object) -> Path:
+    """Where a training lies: the same settings of a network of the same form find it again."""
+    form = [(name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()]
+    digest = hashlib.sha256(repr((described(what), form)).encode()).hexdigest()[:16]
+    return cache_folder() / "training" / f"{digest}.pt"
 
 
 def _channels_last(network: nn.Module) -> None:
