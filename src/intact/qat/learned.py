@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
 from intact.qat.grid import Grid
+from intact.qat.processes import as_the_first
 from intact.qat.protocol import no_data
 
 
@@ -30,6 +31,7 @@ class LearnedActivation(nn.Module):
         if self.training and not bool(self.seen):
             with torch.no_grad():
                 self._begin(x.detach())
+                as_the_first(self)
             self.seen.fill_(True)
         return self._quantized(x) if bool(self.seen) else x
 

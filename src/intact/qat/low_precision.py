@@ -18,7 +18,7 @@ Which arithmetic computes each product was found by the last step: `float_produc
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ from torch import Tensor
 from intact.capture.torch_ops import compute
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
+from intact.ir.graph import Graph
+from intact.ir.scans import every_node
 from intact.qat.level_products import (
     LevelProducts,
     convolution_input_gradient,
@@ -93,7 +95,53 @@ class LowPrecisionLayer:
         return LinearIntegers() if isinstance(self.op, ops.Linear) else ConvolutionIntegers(self.op)
 
 
-def why_real(op: FloatOp, *, quantized: bool, folded: bool) -> str | None:
+@dataclass(frozen=True, slots=True)
+class LowPrecision:
+    """The layers of a network whose products are those of whole numbers; by their names."""
+
+    layers: dict[str, LowPrecisionLayer]
+    real: dict[str, str]  # why all products of others are of real numbers
+
+    @classmethod
+    def of(
+        cls, graph: Graph[FloatOp], arithmetic: Arithmetic, weights: Mapping[str, FakeWeight],
+        gradients: Mapping[str, GradientQuantizer], *, folded: Container[str],
+    ) -> "LowPrecision":  # fmt: skip
+        """Those of a graph.
+
+        Args:
+            graph: The network.
+            arithmetic: Of the products.
+            weights: The quantizers, by the constants' names.
+            gradients: The quantizers, by the layers' names.
+            folded: Layers whose weight is quantized with the factor of a BatchNorm.
+        """
+        found = cls({}, {})
+        nodes = () if arithmetic is Arithmetic.REAL else every_node(graph)
+        for node in nodes:
+            op, name = node.op, node.name
+            if not isinstance(op, ops.Conv | ops.ConvTranspose | ops.Linear):
+                continue
+            weight = weights.get(node.inputs[1].name)
+            reason = _why_real(op, quantized=weight is not None, folded=name in folded)
+            if reason is not None:
+                found.real[name] = reason
+            elif weight is not None and not isinstance(op, ops.ConvTranspose):
+                found.layers[name] = LowPrecisionLayer(op, arithmetic, weight, gradients.get(name))
+        return found
+
+    def float_products(self) -> tuple[FloatProduct, ...]:
+        """What the last step computed of real numbers though `Arithmetic` is another one."""
+        known = {name: dict.fromkeys(Product, reason) for name, reason in self.real.items()}
+        found = {name: layer.reasons for name, layer in self.layers.items()}
+        return tuple(
+            FloatProduct(name, product, reason)
+            for name, reasons in (known | found).items()
+            for product, reason in reasons.items()
+        )
+
+
+def _why_real(op: FloatOp, *, quantized: bool, folded: bool) -> str | None:
     """Why none of a layer's products can be those of whole numbers; None: some may be."""
     if not quantized:
         return "the weight stays float"

@@ -72,6 +72,10 @@ class MinMaxWeight(nn.Module):
                 return x
         return _rounded(x, self._grid(x), self.noise if self.training else None)
 
+    def unended(self) -> str | None:
+        """Whether all of the training was a delay."""
+        return _delayed(self.delay, int(self.batches))
+
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
         return self._grid(x).codes(x, symmetric=self.symmetric)
@@ -129,6 +133,10 @@ class MovingAverageActivation(nn.Module):
         noise = None if self.noise is None or not self.training else self.noise(x) - 0.5
         return Grid.of(self.params(), x).passing(x, self.format.qmax - self.format.qmin, noise)
 
+    def unended(self) -> str | None:
+        """Whether all of the training was a delay."""
+        return _delayed(self.delay, int(self.batches))
+
     def _update(self, x: Tensor) -> None:
         low, high = common_range(*torch.aminmax(x.float()))
         keep = self.decay if int(self.batches) else 0.0
@@ -141,6 +149,16 @@ class MovingAverageActivation(nn.Module):
         if not int(self.batches):
             raise no_data()
         return choose_params(float(self.low), float(self.high), self.format, self.symmetric)
+
+
+def _delayed(delay: int, batches: int) -> str | None:
+    """Why numbers were never quantized in training; None: they were, or there was none."""
+    if not 0 < batches <= delay:
+        return None
+    return (
+        f"never quantized in training, whose {batches} batches the delay of {delay} outlasts; give"
+        " a shorter delay"
+    )
 
 
 def _rounded(x: Tensor, grid: Grid, noise: Noise | None) -> Tensor:

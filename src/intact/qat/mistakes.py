@@ -15,9 +15,8 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Node
 from intact.passes.placement import KeepsParams
 from intact.qat.binary import SignActivation
-from intact.qat.minmax import MinMaxWeight, MovingAverageActivation
 from intact.qat.network import TrainableNetwork
-from intact.qat.slb import SlbWeight
+from intact.qat.protocol import Ending
 
 
 class TrainingWarning(UserWarning):
@@ -56,7 +55,7 @@ def check_trained(network: TrainableNetwork) -> None:
             f"the quantizers of {_listed(unseen)} saw no data; run some batches in training mode,"
             " or calibrate(network, batches)"
         )
-    _warn([*_delayed(network), *_searched(network), *_batchnorms(network)])
+    _warn([*_unended(network), *_batchnorms(network)])
 
 
 def _warn(found: list[str]) -> None:
@@ -72,26 +71,15 @@ def _saw_data(quantizer: object) -> bool:
     return True
 
 
-def _delayed(network: TrainableNetwork) -> Iterator[str]:
-    quantizers = {name: found for name, (_, found) in network.weights.items()}
+def _unended(network: TrainableNetwork) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    quantizers = {name: weight for name, (_, weight) in network.weights.items()}
     for name, quantizer in (quantizers | network.activations).items():
-        if not isinstance(quantizer, MinMaxWeight | MovingAverageActivation):
-            continue
-        if quantizer.delay and int(quantizer.batches) <= quantizer.delay and int(network.batches):
-            yield (
-                f'"{name}" was never quantized in training: its delay is {quantizer.delay} batches,'
-                f" the training had {int(quantizer.batches)}; give it a shorter delay"
-            )
-
-
-def _searched(network: TrainableNetwork) -> Iterator[str]:
-    found = [n for n, (_, q) in network.weights.items() if isinstance(q, SlbWeight) and q.searching]
-    if found:
-        yield (
-            f"the search for {_listed(found)} has not ended: training computed with expectations,"
-            " but the levels of the largest logits are converted; give SlbWeight a schedule, call"
-            " set_epoch(network, epoch) at each epoch's beginning, and train to its end"
-        )
+        reason = quantizer.unended() if isinstance(quantizer, Ending) else None
+        if reason is not None:
+            found.setdefault(reason, []).append(name)
+    for reason, names in found.items():
+        yield f"{_listed(names)}: {reason}"
 
 
 def _batchnorms(network: TrainableNetwork) -> Iterator[str]:

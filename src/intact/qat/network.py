@@ -25,16 +25,20 @@ from intact.passes.placement import (
 from intact.qat.batchnorm import BatchNormTraining, Fold, Norm, along_outputs
 from intact.qat.integers import Integers
 from intact.qat.levels import Steps
-from intact.qat.low_precision import FloatProduct, LowPrecisionLayer, why_real
-from intact.qat.minmax import MovingAverageActivation
+from intact.qat.low_precision import FloatProduct, LowPrecision
 from intact.qat.noise import separate
 from intact.qat.plan import Plan, formats, norms, of_batchnorms, with_inputs
-from intact.qat.processes import begin_in_step, several
-from intact.qat.products import Arithmetic, Product
-from intact.qat.protocol import FakeActivation, FakeWeight, GradientQuantizer, QatRule, oriented
+from intact.qat.products import Arithmetic
+from intact.qat.protocol import (
+    FakeActivation,
+    FakeWeight,
+    GradientQuantizer,
+    QatRule,
+    TakesOver,
+    oriented,
+)
 from intact.qat.recipe import QatRecipe
 from intact.qat.sequences import Sequences
-from intact.qat.slb import SlbWeight
 from intact.rules import weight_methods
 
 
@@ -88,7 +92,6 @@ class TrainableNetwork(nn.Module):
         self.register_buffer("frozen", torch.zeros((), dtype=torch.bool))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         self._integers = Integers()
-        self._begun: set[str] = set()  # activations that all processes begin with in step
         for name, (node, make) in weight_methods(graph, self.chosen).items():
             weight = oriented(node.op, self.network.constant(name))
             self._layers[name] = node.name
@@ -106,37 +109,18 @@ class TrainableNetwork(nn.Module):
         found = constant_params(inference, self.formats)
         parameters = of_batchnorms(graph)  # some become constants of the network without BatchNorm
         self._constants = {name: p for name, p in found.items() if name not in parameters}
-        self._real: dict[str, str] = {}  # why a layer's products are of real numbers, all of them
-        self._low_precision = self._layers_of(graph, arithmetic)
+        quantizers = {name: quantizer for name, (_, quantizer) in self.weights.items()}
+        self._low_precision = LowPrecision.of(
+            graph, arithmetic, quantizers, self.gradients, folded=self._norms
+        )
         self._sequences = Sequences(graph, self.network, self.activations)
         separate(self)
-
-    def _layers_of(
-        self, graph: Graph[FloatOp], arithmetic: Arithmetic
-    ) -> dict[str, LowPrecisionLayer]:
-        """The layers whose products are those of whole numbers, by their names."""
-        if arithmetic is Arithmetic.REAL:
-            return {}
-        found = {}
-        for node in every_node(graph):
-            if not isinstance(node.op, ops.Conv | ops.ConvTranspose | ops.Linear):
-                continue
-            weight = self.weights.get(node.inputs[1].name)
-            reason = why_real(
-                node.op, quantized=weight is not None, folded=node.name in self._norms
-            )
-            if reason is not None:
-                self._real[node.name] = reason
-            elif weight is not None and not isinstance(node.op, ops.ConvTranspose):
-                gradient = self.gradients.get(node.name)
-                found[node.name] = LowPrecisionLayer(node.op, arithmetic, weight[1], gradient)
-        return found
 
     def _add_weight(self, name: str, op: FloatOp, quantizer: FakeWeight) -> None:
         assert isinstance(quantizer, nn.Module)
         self.network.attach(f"{name}_quantizer", quantizer)
-        if isinstance(quantizer, SlbWeight):
-            self.network.constant(name).requires_grad_(False)  # its logits train in its place
+        if isinstance(quantizer, TakesOver):
+            quantizer.take_over(self.network.constant(name))
         self.weights[name] = op, quantizer
 
     def _add_activation(self, name: str, quantizer: FakeActivation) -> None:
@@ -214,7 +198,7 @@ class TrainableNetwork(nn.Module):
     def _node(self, node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
         if node.name in self._norms:
             return self._folded(node, values[node.inputs[0].name])
-        if node.name in self._low_precision:
+        if node.name in self._low_precision.layers:
             return self._multiplied(node, values[node.inputs[0].name])
         if not isinstance(node.op, ops.BatchNorm):
             return None
@@ -239,17 +223,11 @@ class TrainableNetwork(nn.Module):
             bias = biases[0] if quantized is None else quantized
         params = self._plan.params(self._values.get(node.inputs[0].name, ""), self.activations)
         steps = None if params is None else Steps.of(params, x.device)
-        return self._low_precision[node.name](x, steps, weight, bias, raw)
+        return self._low_precision.layers[node.name](x, steps, weight, bias, raw)
 
     def float_products(self) -> tuple[FloatProduct, ...]:
         """What the last step computed of real numbers though `Arithmetic` is another one."""
-        known = {name: dict.fromkeys(Product, reason) for name, reason in self._real.items()}
-        found = {name: layer.reasons for name, layer in self._low_precision.items()}
-        return tuple(
-            FloatProduct(name, product, reason)
-            for name, reasons in (known | found).items()
-            for product, reason in reasons.items()
-        )
+        return self._low_precision.float_products()
 
     def _folded(self, node: Node[FloatOp], x: Tensor) -> Tensor:
         """A layer whose weight is quantized with the factor of its BatchNorm, and without it."""
@@ -267,7 +245,7 @@ class TrainableNetwork(nn.Module):
         return compute(node.op, [x, quantized, *bias], batch=len(x), training=True)
 
     def _value(self, name: str, x: Tensor) -> Tensor | None:
-        if name in self.gradients and name not in self._low_precision and x.requires_grad:
+        if name in self.gradients and name not in self._low_precision.layers and x.requires_grad:
             x.register_hook(self.gradients[name])  # type: ignore[no-untyped-call]
         name = self._values.get(name, "")
         place = self._plan.places.get(name)
@@ -277,16 +255,7 @@ class TrainableNetwork(nn.Module):
                 return None
             return fake_quantize(x, fixed_params(place, source.format))
         quantizer = self.activations.get(name)
-        return None if quantizer is None else self._rounded(quantizer, name, x.float())
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _rounded(self, quantizer: FakeActivation, name: str, x: Tensor) -> Tensor:
-        # Not compiled: what quantizers do depends on what they have seen.
-        if self.training and name not in self._begun and several():
-            if not isinstance(quantizer, MovingAverageActivation):  # which is in step by itself
-                begin_in_step(quantizer, x)
-            self._begun.add(name)
-        return quantizer(x)
+        return None if quantizer is None else _eager(quantizer, x.float())
 
     def _constant(self, name: str, x: Tensor) -> Tensor | None:
         if name in self.weights:
@@ -302,5 +271,6 @@ class TrainableNetwork(nn.Module):
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def _eager(quantizer: FakeWeight, weight: Tensor) -> Tensor:
-    return quantizer(weight)
+def _eager(quantizer: FakeWeight | FakeActivation, x: Tensor) -> Tensor:
+    # Not compiled: what quantizers do depends on what they have seen.
+    return quantizer(x)

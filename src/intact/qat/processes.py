@@ -3,14 +3,11 @@
 DistributedDataParallel averages gradients and sends the buffers of the first process to all others
 before each forward pass. What a quantizer learns within a pass is not covered: each process would
 begin its step or its clip from another batch, and parameters would stay different for good. So all
-begin with what the first process saw, and moving averages take the range over all processes.
+take what the first process began with, and moving averages take the range over all processes.
 """
 
 import torch
 from torch import Tensor, distributed, nn
-
-from intact.errors import CalibrationError
-from intact.qat.protocol import FakeActivation
 
 
 def several() -> bool:
@@ -29,16 +26,11 @@ def common_range(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     return -ends[0], ends[1]
 
 
-def begin_in_step(quantizer: FakeActivation, x: Tensor) -> None:
-    """Lets a quantizer that saw no data begin with the first process's batch.
+def as_the_first(quantizer: nn.Module) -> None:
+    """Gives a quantizer the parameters and buffers that it has in the first process.
 
     All processes must call it for the same quantizers in the same order.
     """
-    try:
-        quantizer.params()
-    except CalibrationError:
-        assert isinstance(quantizer, nn.Module)
-        with torch.no_grad():
-            quantizer(x)
-            for tensor in (*quantizer.parameters(), *quantizer.buffers()):
-                distributed.broadcast(tensor, 0)
+    if several():
+        for tensor in (*quantizer.parameters(), *quantizer.buffers()):
+            distributed.broadcast(tensor, 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -28,6 +28,22 @@ class FakeWeight(Protocol):
 
     def freeze(self, x: Tensor) -> QTensor:
         """The same as codes."""
+
+
+@runtime_checkable
+class TakesOver(Protocol):
+    """A `FakeWeight` whose own parameters train in place of the weight."""
+
+    def take_over(self, weight: Tensor) -> None:
+        """Called once with the network's parameter, which is to stand still."""
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """A quantizer that trains in another way until something has ended."""
+
+    def unended(self) -> str | None:
+        """What has not ended, so that what is converted is not what was trained, and what to do."""
 
 
 class FakeActivation(Protocol):

@@ -111,6 +111,20 @@ class SlbWeight(nn.Module):
         self.register_buffer("temperature", torch.tensor(start, device=weight.device))
         self.register_buffer("searching", torch.tensor(True, device=weight.device))
 
+    def take_over(self, weight: Tensor) -> None:
+        """The logits train in the weight's place."""
+        weight.requires_grad_(False)
+
+    def unended(self) -> str | None:
+        """Whether the search goes on."""
+        if not bool(self.searching):
+            return None
+        return (
+            "the search has not ended: training computed with expectations, but the levels of the"
+            " largest logits are converted; give SlbWeight a schedule, call"
+            " set_epoch(network, epoch) at each epoch's beginning, and train to its end"
+        )
+
     def set_epoch(self, epoch: int) -> None:
         """An epoch of this run, counted from 0, begins."""
         if self.schedule is not None:
