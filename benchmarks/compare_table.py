@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import markdown
+
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 COLUMNS = (
     "network", "method", "accuracy", "points to float (95 %)", "agreement", "points to intact",
@@ -73,10 +75,4 @@ def document(rows: Sequence[dict[str, Any]], path: Path) -> None:
     Raises:
         ValueError: if the file has no such marks.
     """
-    text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    ruler = [":--"] * LEFT + ["--:"] * (len(COLUMNS) - LEFT)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in [list(COLUMNS), ruler, *_lines(rows)])
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    markdown.put(markdown.table(COLUMNS, _lines(rows), LEFT), path, BEGIN, END)

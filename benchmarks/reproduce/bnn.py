@@ -18,10 +18,9 @@ from torch.nn.functional import one_hot
 from torch.optim import Adam, Optimizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.datasets import drawn, mnist
-from benchmarks.training.experiment import Experiment, Method
+from benchmarks.training.experiment import Method, digits
 from benchmarks.training.loop import Exponential, Training, adam
-from benchmarks.training.script import Options, missing, options, report
+from benchmarks.training.script import missing, options, report
 from intact import Int
 from intact.qat import (
     BinaryWeight,
@@ -90,24 +89,12 @@ BNN = Method(
 METHODS = {method.name: method for method in (FLOAT, BNN)}
 
 
-def experiment(chosen: Options) -> Experiment:
-    """MNIST's images, or a few drawn ones."""
-    if chosen.smoke:
-        images = [drawn((1, 28, 28), count, seed) for seed, count in enumerate((256, 64))]
-    else:
-        images = [mnist(chosen.data, split) for split in ("train", "test")]
-    return Experiment(
-        name="perceptron 3 x 1024, MNIST", train=images[0], test=images[1], batch=100,
-        smoke=chosen.smoke,
-    )  # fmt: skip
-
-
 def main() -> None:
     """Trains and prints the table."""
     chosen = options(__doc__, METHODS)
     if missing(chosen, "mnist"):
         return
-    made = experiment(chosen)
+    made = digits("perceptron 3 x 1024", chosen.data, batch=100, smoke=chosen.smoke)
     report(chosen, lambda name, seed: made.run(METHODS[name], seed), "bnn.json")
 
 

@@ -5,7 +5,8 @@
 All methods go on from one float network, fine-tuned on the same images (benchmarks/cifar.py), for
 six epochs, with binary weights for ten; so does a float one, for comparison. 2 bits and 1 are
 trained by Adam, which in so few epochs comes much further than SGD. The first and the last layer
-have 8 bits, and so have sums of the residual stream. What counts are the integers in the native engine.
+have 8 bits, and so have sums of the residual stream. What counts are the integers in the native
+engine.
 On the lossless images LSQ's authors and others report 91 to 92 % of such networks in float, and
 losses of about 0, 0.3 and 2 points with 8, 4 and 2 bits.
 """
@@ -25,7 +26,6 @@ from benchmarks.training.loop import Training, adam, sgd
 from benchmarks.training.results import Result
 from benchmarks.training.script import Options, missing, options, report
 from tests.architectures.cifar_resnet import CifarResNet
-
 
 EPOCHS = 6
 FEW = Training(epochs=EPOCHS, optimizer=partial(adam, rate=3e-3))

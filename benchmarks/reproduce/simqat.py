@@ -14,10 +14,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.datasets import drawn, mnist
-from benchmarks.training.experiment import Experiment, Method
+from benchmarks.training.experiment import Method, digits
 from benchmarks.training.loop import Training, adam
-from benchmarks.training.script import Options, missing, options, report
+from benchmarks.training.script import missing, options, report
 from intact import Int
 from intact.qat import MinMaxWeight, MovingAverageActivation, QatRecipe, QatRule
 
@@ -62,24 +61,12 @@ SCRATCH = Method(
 METHODS = {method.name: method for method in (FLOAT, FINE_TUNED, SCRATCH)}
 
 
-def experiment(chosen: Options) -> Experiment:
-    """LeNet with MNIST's images, or with a few drawn ones."""
-    if chosen.smoke:
-        images = [drawn((1, 28, 28), count, seed) for seed, count in enumerate((256, 64))]
-    else:
-        images = [mnist(chosen.data, split) for split in ("train", "test")]
-    return Experiment(
-        name="LeNet, MNIST", train=images[0], test=images[1], batch=32,
-        smoke=chosen.smoke,
-    )  # fmt: skip
-
-
 def main() -> None:
     """Trains and prints the table."""
     chosen = options(__doc__, METHODS)
     if missing(chosen, "mnist"):
         return
-    made = experiment(chosen)
+    made = digits("LeNet", chosen.data, batch=32, smoke=chosen.smoke)
     report(chosen, lambda name, seed: made.run(METHODS[name], seed), "simqat.json")
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import intact
-from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn
+from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn, mnist
 from benchmarks.training.integers import in_integers, share_right, simulated
 from benchmarks.training.loop import Batches, Trained, Training, train
 from benchmarks.training.results import Result, described, result
@@ -95,6 +95,15 @@ def _channels_last(network: nn.Module) -> None:
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def digits(name: str, data: Path, batch: int, *, smoke: bool) -> Experiment:
+    """MNIST's images, or a few drawn ones."""
+    if smoke:
+        train, test = (drawn((1, 28, 28), count, seed) for seed, count in enumerate((256, 64)))
+    else:
+        train, test = (mnist(data, split) for split in ("train", "test"))
+    return Experiment(name=f"{name}, MNIST", train=train, test=test, batch=batch, smoke=smoke)
 
 
 def small_cifar(data: Path, images: int, *, smoke: bool) -> Experiment:

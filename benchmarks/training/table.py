@@ -1,4 +1,4 @@
-"""The table of what was trained, on the terminal and in doc/training.md.
+"""The table of what was trained, on the terminal, in doc/training.md and, short, in README.md.
 
 python benchmarks/training/table.py
 """
@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+from benchmarks import markdown
 from benchmarks.training.integers import Agreement
 from benchmarks.training.results import FOLDER, Result, read
 
 BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
-DOCUMENT = FOLDER.parent.parent / "doc" / "training.md"
+ROOT = FOLDER.parent.parent
 FILES = (
     "cifar.json",
     "simqat.json",
@@ -31,6 +32,7 @@ COLUMNS = (
     "network", "method", "seeds", "score", "to float", "= evaluated", "= simulated", "epochs",
     "min",
 )  # fmt: skip
+SHORT = ("network", "method", "seeds", "score", "to float")  # of README.md
 LEFT = 2  # columns of words
 FLOAT = "float"  # the method that the others are compared with
 
@@ -95,27 +97,23 @@ def show(results: Sequence[Result]) -> None:
     Console(width=130).print(table)
 
 
-def document(results: Sequence[Result], path: Path) -> None:
-    """Puts the table between the two marks of a Markdown file.
+def document(results: Sequence[Result], path: Path, columns: Sequence[str] = COLUMNS) -> None:
+    """Puts the table, or some of its columns, between the two marks of a Markdown file.
 
     Raises:
         ValueError: if the file has no such marks.
     """
-    text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    ruler = [":--"] * LEFT + ["--:"] * (len(COLUMNS) - LEFT)
-    rows = [list(COLUMNS), ruler, *lines(results)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    chosen = [COLUMNS.index(column) for column in columns]
+    found = [[line[index] for index in chosen] for line in lines(results)]
+    markdown.put(markdown.table(columns, found, LEFT), path, BEGIN, END)
 
 
 def main() -> None:
-    """Writes the table of all results that are there."""
+    """Writes the tables of all results that are there."""
     results = [entry for file in FILES for entry in read(FOLDER / file)]
     show(results)
-    document(results, DOCUMENT)
+    document(results, ROOT / "doc" / "training.md")
+    document(results, ROOT / "README.md", SHORT)
 
 
 if __name__ == "__main__":

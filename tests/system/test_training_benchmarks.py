@@ -69,6 +69,9 @@ def test_results_are_kept_and_their_table_written(tmp_path: Path) -> None:
     document(read(path), page)
     assert "| tiny | float | 2 |" in page.read_text()
     assert "old" not in page.read_text()
+    document(read(path), page, ("network", "score"))
+    expected = f"{BEGIN}\n| network | score |\n| :-- | :-- |\n| tiny | 50.00 ± 0.00 % |\n{END}"
+    assert expected in page.read_text()
 
 
 def test_settings_are_described_by_names_alone() -> None:
