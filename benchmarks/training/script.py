@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.trained import DATA
 from benchmarks.training.results import FOLDER, Result, keep
-from benchmarks.training.table import show
+from benchmarks.training.table import lines, show
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def report(chosen: Options, run: Callable[[str, int], Result], file: str) -> Non
             found.append(run(method, seed))
             if not chosen.smoke:
                 keep(found[-1:], FOLDER / file)
-    show(found)
+    show(lines(found))
 
 
 def missing(chosen: Options, folder: str) -> bool:

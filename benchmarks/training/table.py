@@ -38,7 +38,7 @@ FLOAT = "float"  # the method that the others are compared with
 
 
 def lines(results: Sequence[Result]) -> list[list[str]]:
-    """One for each network and method: means over the seeds."""
+    """One for each network and method of a script: means over the seeds."""
     made: dict[tuple[str, str], list[Result]] = {}
     for entry in results:
         made.setdefault((entry.network, entry.method), []).append(entry)
@@ -87,33 +87,33 @@ def _agreement(found: list[Agreement]) -> str:
     return f"{min(x.codes for x in found):.2%}, {min(x.top1 for x in found):.2%}"
 
 
-def show(results: Sequence[Result]) -> None:
-    """Prints the table."""
+def show(found: Sequence[Sequence[str]]) -> None:
+    """Prints lines as a table."""
     table = Table()
     for index, column in enumerate(COLUMNS):
         table.add_column(column, justify="left" if index < LEFT else "right")
-    for line in lines(results):
+    for line in found:
         table.add_row(*line)
     Console(width=130).print(table)
 
 
-def document(results: Sequence[Result], path: Path, columns: Sequence[str] = COLUMNS) -> None:
-    """Puts the table, or some of its columns, between the two marks of a Markdown file.
+def document(found: Sequence[Sequence[str]], path: Path, columns: Sequence[str] = COLUMNS) -> None:
+    """Puts lines, or some of their columns, between the two marks of a Markdown file.
 
     Raises:
         ValueError: if the file has no such marks.
     """
     chosen = [COLUMNS.index(column) for column in columns]
-    found = [[line[index] for index in chosen] for line in lines(results)]
-    markdown.put(markdown.table(columns, found, LEFT), path, BEGIN, END)
+    short = [[line[index] for index in chosen] for line in found]
+    markdown.put(markdown.table(columns, short, LEFT), path, BEGIN, END)
 
 
 def main() -> None:
     """Writes the tables of all results that are there."""
-    results = [entry for file in FILES for entry in read(FOLDER / file)]
-    show(results)
-    document(results, ROOT / "doc" / "training.md")
-    document(results, ROOT / "README.md", SHORT)
+    found = [line for file in FILES for line in lines(read(FOLDER / file))]
+    show(found)
+    document(found, ROOT / "doc" / "training.md")
+    document(found, ROOT / "README.md", SHORT)
 
 
 if __name__ == "__main__":

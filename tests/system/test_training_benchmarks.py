@@ -15,7 +15,7 @@ from benchmarks.training.datasets import cifar10, drawn, mnist, penn_treebank, w
 from benchmarks.training.integers import share_right
 from benchmarks.training.loop import Batches, Training, adam, train
 from benchmarks.training.results import described, keep, read, result
-from benchmarks.training.table import BEGIN, END, document
+from benchmarks.training.table import BEGIN, END, document, lines
 
 SETTINGS = Training(epochs=3, optimizer=partial(adam, rate=1e-2), seed=4)
 IMAGES = drawn((1, 6, 6), 96, 0)
@@ -66,10 +66,10 @@ def test_results_are_kept_and_their_table_written(tmp_path: Path) -> None:
     keep([replace(entry, seconds=90.0)], path)
     assert read(path) == [replace(entry, seconds=90.0), replace(entry, seed=5)]
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    document(read(path), page)
+    document(lines(read(path)), page)
     assert "| tiny | float | 2 |" in page.read_text()
     assert "old" not in page.read_text()
-    document(read(path), page, ("network", "score"))
+    document(lines(read(path)), page, ("network", "score"))
     expected = f"{BEGIN}\n| network | score |\n| :-- | :-- |\n| tiny | 50.00 ± 0.00 % |\n{END}"
     assert expected in page.read_text()
 
