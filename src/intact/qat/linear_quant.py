@@ -22,10 +22,11 @@ from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
+from intact.qat.gradients import GradientOfLevels
 from intact.qat.grid import Grid, in_groups
 from intact.qat.learned import LearnedActivation, first_zero_point
 from intact.qat.levels import Levels, Steps
-from intact.qat.shift import power_above, single
+from intact.qat.shift import power_above
 from intact.qat.straight_through import straight_through
 
 _PER_TENSOR = PerTensor()
@@ -114,8 +115,8 @@ class LinearActivation(LearnedActivation):
         return Grid(self.format, step.clamp_min(SMALLEST_SCALE), self.zero_point)
 
 
-class LinearGradient(nn.Module):
-    """A gradient of k bits; one that is not finite stays so, for a loss scaler to see.
+class LinearGradient(GradientOfLevels):
+    """A gradient of k bits.
 
     Args:
         bits: k.
@@ -124,16 +125,6 @@ class LinearGradient(nn.Module):
     def __init__(self, bits: int = 6) -> None:
         super().__init__()
         self.bits = Int(bits).bits
-
-    def forward(self, gradient: Tensor) -> Tensor:
-        """The gradient's quantized numbers."""
-        wide = single(gradient)
-        rounded = self._levels(wide).real()
-        return torch.where(gradient.isfinite(), rounded, wide).to(gradient.dtype)
-
-    def levels(self, gradient: Tensor) -> Levels | None:
-        """The same as levels; None if it is not finite."""
-        return self._levels(single(gradient)) if bool(gradient.isfinite().all()) else None
 
     def _levels(self, gradient: Tensor) -> Levels:
         codes = 2 ** (self.bits - 1)

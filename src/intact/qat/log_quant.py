@@ -18,9 +18,10 @@ from intact.numerics.formats import PowerOfTwo
 from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import QuantParams, ScaledTensor
 from intact.observers.params import SMALLEST_SCALE
+from intact.qat.gradients import GradientOfLevels
 from intact.qat.grid import in_groups, stretched
 from intact.qat.levels import Levels, Steps
-from intact.qat.shift import ap2, single
+from intact.qat.shift import ap2
 from intact.qat.straight_through import straight_through
 
 _PER_TENSOR = PerTensor()
@@ -64,8 +65,8 @@ class LogWeight(nn.Module):
         return _powers(x, stretched(top, x.shape), self.format.lowest_exponent), top
 
 
-class LogGradient(nn.Module):
-    """A gradient of powers of two; one that is not finite stays so, for a loss scaler to see.
+class LogGradient(GradientOfLevels):
+    """A gradient of powers of two.
 
     Args:
         bits: k, at least 2.
@@ -76,16 +77,6 @@ class LogGradient(nn.Module):
         if not 2 <= bits <= 8:
             raise ValueError(f"a gradient of powers of two has 2 to 8 bits, not {bits}")
         self.bits = bits
-
-    def forward(self, gradient: Tensor) -> Tensor:
-        """The gradient's quantized numbers."""
-        wide = single(gradient)
-        rounded = self._levels(wide).real()
-        return torch.where(gradient.isfinite(), rounded, wide).to(gradient.dtype)
-
-    def levels(self, gradient: Tensor) -> Levels | None:
-        """The same as levels, powers of two from 1 on; None if it is not finite."""
-        return self._levels(single(gradient)) if bool(gradient.isfinite().all()) else None
 
     def _levels(self, gradient: Tensor) -> Levels:
         lowest = 2 - 2 ** (self.bits - 1)

@@ -45,7 +45,7 @@ class LsqWeight(nn.Module):
         super().__init__()
         self.format = format
         parts, scales = in_groups(weight.detach(), granularity)
-        self.step = nn.Parameter(_first_step(parts.abs().mean(1), format.qmax).reshape(scales))
+        self.step = nn.Parameter(self._first_step(parts).reshape(scales))
         self._numbers = parts.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,6 +59,10 @@ class LsqWeight(nn.Module):
     def steps(self, x: Tensor) -> Steps:  # noqa: ARG002  # the step is learned
         """The grid that it lies on."""
         return Steps.of_grid(self._grid())
+
+    def _first_step(self, parts: Tensor) -> Tensor:
+        """Of each part of the weight, (parts, numbers)."""
+        return _first_step(parts.abs().mean(1), self.format.qmax)
 
     def _grid(self) -> Grid:
         return Grid(self.format, positive(self.step), torch.zeros_like(self.step))

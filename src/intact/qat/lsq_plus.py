@@ -23,18 +23,17 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
-from intact.numerics.qtensor import ScaledTensor
 from intact.observers import Mse
-from intact.qat.grid import Grid, in_groups, nonzero, positive
+from intact.qat.grid import Grid, nonzero, positive
 from intact.qat.learned import LearnedActivation
-from intact.qat.lsq import learned
+from intact.qat.lsq import LsqWeight
 from intact.qat.straight_through import straight_through
 
 _PER_CHANNEL = PerChannel()
 
 
-class LsqPlusWeight(nn.Module):
-    """A weight with learned steps that begin at its spread; the zero point is 0.
+class LsqPlusWeight(LsqWeight):
+    """LSQ's weight with steps that begin at its spread.
 
     Args:
         weight: The weight before training; from it the steps begin.
@@ -48,23 +47,11 @@ class LsqPlusWeight(nn.Module):
         format: Int = Int(4),  # noqa: B008
         granularity: Granularity = _PER_CHANNEL,
     ) -> None:
-        super().__init__()
-        self.format = format
-        parts, scales = in_groups(weight.detach(), granularity)
+        super().__init__(weight, format, granularity)
+
+    def _first_step(self, parts: Tensor) -> Tensor:
         spread = parts.mean(1).abs() + 3 * parts.std(1, correction=0)
-        self.step = nn.Parameter(nonzero(spread / (format.qmax + 1)).reshape(scales))
-        self._numbers = parts.shape[1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The weight's quantized numbers."""
-        return learned(x, self._grid(), self._numbers)
-
-    def freeze(self, x: Tensor) -> ScaledTensor:
-        """The weight as codes."""
-        return self._grid().codes(x, symmetric=True)
-
-    def _grid(self) -> Grid:
-        return Grid(self.format, positive(self.step), torch.zeros_like(self.step))
+        return nonzero(spread / (self.format.qmax + 1))
 
 
 class LsqPlusActivation(LearnedActivation):

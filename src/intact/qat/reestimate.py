@@ -6,6 +6,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from intact.capture.running import OnNode
 from intact.errors import CalibrationError
 from intact.ir import float_ops as ops
 from intact.ir.float_ops import FloatOp
@@ -44,7 +45,6 @@ def reestimate_batchnorm(
         CalibrationError: if there is no batch.
     """
     sums: dict[str, Tensor] = {}  # of mean and mean square, (2, C)
-    count = 0
 
     def normalize(node: Node[FloatOp], values: Mapping[str, Tensor]) -> Tensor | None:
         if not isinstance(node.op, ops.BatchNorm):
@@ -55,17 +55,7 @@ def reestimate_batchnorm(
         sums[node.name] = sums.get(node.name, 0) + moments
         return norm.apply(x, mean, variance)
 
-    training = network.training
-    network.eval()
-    try:
-        for batch in batches:
-            network.simulate(*inputs_of(network, batch), on_node=normalize)
-            count += 1
-            progress("estimating BatchNorms again", count)
-    finally:
-        network.train(training)
-    if count == 0:
-        raise CalibrationError("BatchNorms cannot be estimated again from no batch: give some")
+    count = _evaluated(network, batches, progress, "estimating BatchNorms again", normalize)
     for node in network.network.nodes:
         if node.name in sums:
             mean, square = sums[node.name] / count
@@ -87,20 +77,29 @@ def calibrate(
     Raises:
         CalibrationError: if there is no batch.
     """
+    quantizers = [q for q in network.activations.values() if isinstance(q, nn.Module)]
+    _evaluated(network, batches, progress, "calibrating", learning=quantizers)
+
+
+def _evaluated(
+    network: TrainableNetwork, batches: Iterable[Batch], progress: Progress, what: str,
+    on_node: OnNode | None = None, learning: Iterable[nn.Module] = (),
+) -> int:  # fmt: skip
+    """Simulates batches in evaluation mode, except for quantizers that learn; how many."""
     training, count = network.training, 0
     network.eval()
     try:
-        for quantizer in network.activations.values():
-            assert isinstance(quantizer, nn.Module)
+        for quantizer in learning:
             quantizer.train()
         for batch in batches:
-            network.simulate(*inputs_of(network, batch))
+            network.simulate(*inputs_of(network, batch), on_node=on_node)
             count += 1
-            progress("calibrating", count)
+            progress(what, count)
     finally:
         network.train(training)
     if count == 0:
-        raise CalibrationError("quantizers cannot be calibrated with no batch: give some")
+        raise CalibrationError(f"{what} takes data, and there was no batch: give some")
+    return count
 
 
 def inputs_of(network: TrainableNetwork, batch: Batch) -> tuple[Tensor, ...]:
