@@ -6,10 +6,13 @@ Krishnamoorthi 2018 finds that rounding to the nearest trains as well as stochas
 better, that BatchNorm folded with correction and then frozen is better than naive folding, whose
 weights jitter with each batch's statistics, and that a float network trained on is better than one
 quantized from the start. Here all of it with weights and activations of 4 bits, on a small network
-and 10,000 images, with 3 seeds.
+and 10,000 images, with 3 seeds. The images are shifted and mirrored: as they are they would be
+learned by heart, where any noise helps. Ten epochs float and three quantized stand against thirteen
+quantized.
 """
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +38,7 @@ FLOAT = Method(
     training=Training(epochs=10, optimizer=partial(adam, rate=2e-3)),
 )
 FINE_TUNING = Training(epochs=3, optimizer=partial(adam, rate=5e-4))
+FROM_SCRATCH = replace(FLOAT.training, epochs=FLOAT.training.epochs + FINE_TUNING.epochs)
 UNFOLDED = BatchNormTraining()
 CORRECTED = BatchNormTraining(fold=Fold.TWO_CONV, freeze_after=2 * IMAGES // 100)
 NAIVE = BatchNormTraining(fold=Fold.BATCH)
@@ -54,7 +58,7 @@ def method(
     return Method(
         name=f"W4A4, {name}",
         network=SmallNet,
-        training=FLOAT.training if scratch else FINE_TUNING,
+        training=FROM_SCRATCH if scratch else FINE_TUNING,
         recipe=QatRecipe(
             rules=(
                 QatRule(match="x", activation=eight),
@@ -85,7 +89,7 @@ def main() -> None:
     chosen = options(__doc__, METHODS, seeds=(0, 1, 2))
     if missing(chosen, "cifar10"):
         return
-    made = small_cifar(chosen.data, IMAGES, smoke=chosen.smoke)
+    made = small_cifar(chosen.data, IMAGES, smoke=chosen.smoke, crop=True)
     report(chosen, lambda name, seed: made.run(METHODS[name], seed), "whitepaper.json")
 
 

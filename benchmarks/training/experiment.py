@@ -106,11 +106,13 @@ def digits(name: str, data: Path, batch: int, *, smoke: bool) -> Experiment:
     return Experiment(name=f"{name}, MNIST", train=train, test=test, batch=batch, smoke=smoke)
 
 
-def small_cifar(data: Path, images: int, *, smoke: bool) -> Experiment:
+def small_cifar(data: Path, images: int, *, smoke: bool, crop: bool = False) -> Experiment:
     """The first images of CIFAR-10 (JPEG) for training, all test images; or a few drawn ones."""
     if smoke:
         train, test = (drawn((3, 32, 32), count, seed) for seed, count in enumerate((200, 50)))
     else:
         train, test = (cifar10(data, split) for split in ("train", "test"))
-    name = f"small convolutional, {images:,} of CIFAR-10 (JPEG)"
-    return Experiment(name=name, train=train.first(images), test=test, batch=100, smoke=smoke)
+    name = f"small convolutional, {images:,} {'cropped ' if crop else ''}of CIFAR-10 (JPEG)"
+    return Experiment(
+        name=name, train=train.first(images), test=test, batch=100, crop=crop, smoke=smoke
+    )
