@@ -13,11 +13,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor, nn
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from benchmarks.training.experiment import Experiment, Method, small_cifar
-from benchmarks.training.loop import Objective, Training, adam
+from benchmarks.training.experiment import Experiment, Method, small_cifar, taught
+from benchmarks.training.loop import Training, adam
 from benchmarks.training.networks import SmallNet
 from benchmarks.training.results import Result
 from benchmarks.training.script import missing, options, report
@@ -73,15 +71,6 @@ LOSSES: dict[str, DistillationLoss] = {
 }
 TAUGHT = [replace(PLAIN, name=name) for name in LOSSES]
 METHODS = {method.name: method for method in (TEACHER, FLOAT, PLAIN, *TAUGHT)}
-
-
-def taught(teacher: FrozenTeacher, loss: DistillationLoss) -> Objective:
-    """The loss of a student."""
-
-    def objective(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return loss(network(x), teacher(x), y)
-
-    return objective
 
 
 def run(made: Experiment, name: str, seed: int) -> Result:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 import intact
 from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn, mnist
 from benchmarks.training.integers import in_integers, share_right, simulated
-from benchmarks.training.loop import Batches, Trained, Training, train
+from benchmarks.training.loop import Batches, Objective, Trained, Training, train
 from benchmarks.training.results import Result, described, result
-from intact.qat import QatRecipe, TrainableNetwork
+from intact.qat import DistillationLoss, FrozenTeacher, QatRecipe, TrainableNetwork
 
 CURVE = 2000  # test images that score an epoch; all of them score the result
 
@@ -88,6 +88,15 @@ def checkpoint_of(network: nn.Module, *what: object) -> Path:
     form = [(name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()]
     digest = hashlib.sha256(repr((described(what), form)).encode()).hexdigest()[:16]
     return cache_folder() / "training" / f"{digest}.pt"
+
+
+def taught(teacher: FrozenTeacher, loss: DistillationLoss) -> Objective:
+    """The loss of a student."""
+
+    def objective(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return loss(network(x), teacher(x), y)
+
+    return objective
 
 
 def _channels_last(network: nn.Module) -> None:
