@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -89,13 +89,19 @@ def _result(entry: dict[str, Any]) -> Result:
     return Result(**entry, curve=curve, integers=Integers(**found, **both))
 
 
-def keep(found: Iterable[Result], path: Path) -> None:
-    """Adds entries to those in a file, instead of older ones about the same."""
-    kept = {entry.key: entry for entry in (*read(path), *found)}
+def keep(found: Iterable[Result], path: Path, methods: Sequence[str]) -> None:
+    """Adds entries to those in a file, instead of older ones about the same.
+
+    Args:
+        found: The entries.
+        path: The file.
+        methods: The order of all methods; entries about others are dropped.
+    """
+    kept = {entry.key: entry for entry in (*read(path), *found) if entry.method in methods}
     path.parent.mkdir(parents=True, exist_ok=True)
     entries = [
         {**asdict(entry), "curve": [dataclasses.astuple(p) for p in entry.curve]}
-        for entry in kept.values()
+        for entry in sorted(kept.values(), key=lambda x: (x.seed, methods.index(x.method)))
     ]
     path.write_text(_compact(entries) + "\n")
 

@@ -18,7 +18,8 @@ class Options:
     """The command line."""
 
     smoke: bool
-    only: tuple[str, ...]  # methods
+    methods: tuple[str, ...]  # all that the script has, in their order
+    only: tuple[str, ...]  # those to run
     seeds: tuple[int, ...]
     data: Path
 
@@ -29,12 +30,20 @@ def options(doc: str, methods: Iterable[str], seeds: Sequence[int] = (0,)) -> Op
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="METHOD")
     parser.add_argument("--seed", nargs="+", type=int, default=list(seeds))
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--smoke", action="store_true", help="drawn data, seconds; writes nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    return Options(arguments.smoke, tuple(arguments.only), tuple(arguments.seed), arguments.data)
+    only = tuple(arguments.only)
+    return Options(arguments.smoke, tuple(names), only, tuple(arguments.seed), arguments.data)
+
+
+def positive(text: str) -> int:
+    """A number of 1 or more on the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
+    return int(text)
 
 
 def report(chosen: Options, run: Callable[[str, int], Result], file: str) -> None:
@@ -44,7 +53,7 @@ def report(chosen: Options, run: Callable[[str, int], Result], file: str) -> Non
         for method in chosen.only:
             found.append(run(method, seed))
             if not chosen.smoke:
-                keep(found[-1:], FOLDER / file)
+                keep(found[-1:], FOLDER / file, chosen.methods)
     show(lines(found))
 
 

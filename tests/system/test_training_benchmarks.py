@@ -62,9 +62,13 @@ def test_results_are_kept_and_their_table_written(tmp_path: Path) -> None:
     trained = train(network, _batches(), SETTINGS, _score, log=_quiet)
     entry = result("tiny", "float", SETTINGS, trained, 0.5, None)
     path, page = tmp_path / "tiny.json", tmp_path / "page.md"
-    keep([entry, replace(entry, seed=5)], path)
-    keep([replace(entry, seconds=90.0)], path)
+    keep([entry, replace(entry, seed=5)], path, ["float"])
+    keep([replace(entry, seconds=90.0)], path, ["float"])
     assert read(path) == [replace(entry, seconds=90.0), replace(entry, seed=5)]
+    few = replace(entry, method="W4A4")
+    keep([few], path, ["W4A4", "float"])
+    assert [each.method for each in read(path)] == ["W4A4", "float", "float"]
+    keep([], path, ["float"])
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     document(lines(read(path)), page)
     assert "| tiny | float | 2 |" in page.read_text()
