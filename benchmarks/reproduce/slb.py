@@ -14,9 +14,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from torch import nn
-from torch.optim import Adam, Optimizer
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks.training.experiment import Method, small_cifar
 from benchmarks.training.loop import Training, adam
@@ -36,14 +33,6 @@ IMAGES = 10_000
 EPOCHS = 15
 
 
-def slb_adam(network: nn.Module, *, rate: float, logits: float) -> Optimizer:
-    """Adam with a rate of its own for the logits of levels."""
-    parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
-    for name, parameter in network.named_parameters():
-        parts[name.endswith(".logits")].append(parameter)
-    return Adam([{"params": parts[False]}, {"params": parts[True], "lr": logits}], rate)
-
-
 def slb(bits: int, epochs: int) -> Method:
     """Weights of so many bits."""
     schedule = SlbSchedule(epoch_size=epochs, t_factor=1.2 ** (100 / epochs))
@@ -53,7 +42,7 @@ def slb(bits: int, epochs: int) -> Method:
         network=SmallNet,
         training=Training(
             epochs=epochs,
-            optimizer=partial(slb_adam, rate=2e-3, logits=2e-2),
+            optimizer=partial(adam, rate=2e-3, own={".logits": 2e-2}),
             before_epoch=set_epoch,
         ),
         recipe=QatRecipe(

@@ -9,9 +9,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 import torch
@@ -64,9 +65,19 @@ def nothing(network: nn.Module, number: int) -> None:
     """A hook that does nothing."""
 
 
-def adam(network: nn.Module, *, rate: float) -> Optimizer:
-    """Adam without weight decay."""
-    return torch.optim.Adam(network.parameters(), rate)
+def adam(
+    network: nn.Module, *, rate: float, own: Mapping[str, float] = MappingProxyType({})
+) -> Optimizer:
+    """Adam without weight decay; parameters whose names have an ending of `own` have its rate.
+
+    Adam moves each number by about its rate, however small its gradient: quantizers' steps, which
+    are much smaller than 1, want a lower one than weights.
+    """
+    parts: dict[float, list[nn.Parameter]] = {rate: []}
+    for name, parameter in network.named_parameters():
+        found = next((each for ending, each in own.items() if name.endswith(ending)), rate)
+        parts.setdefault(found, []).append(parameter)
+    return torch.optim.Adam([{"params": part, "lr": each} for each, part in parts.items()], rate)
 
 
 def sgd(network: nn.Module, *, rate: float, decay: float = 0.0) -> Optimizer:
