@@ -72,9 +72,9 @@ class MinMaxWeight(nn.Module):
                 return x
         return _rounded(x, self._grid(x), self.noise if self.training else None)
 
-    def unended(self) -> str | None:
+    def unended(self, batches: int) -> str | None:
         """Whether all of the training was a delay."""
-        return _delayed(self.delay, int(self.batches))
+        return _delayed(self.delay, int(self.batches)) if batches else None
 
     def freeze(self, x: Tensor) -> ScaledTensor:
         """The weight as codes."""
@@ -133,9 +133,9 @@ class MovingAverageActivation(nn.Module):
         noise = None if self.noise is None or not self.training else self.noise(x) - 0.5
         return Grid.of(self.params(), x).passing(x, self.format.qmax - self.format.qmin, noise)
 
-    def unended(self) -> str | None:
+    def unended(self, batches: int) -> str | None:
         """Whether all of the training was a delay."""
-        return _delayed(self.delay, int(self.batches))
+        return _delayed(self.delay, int(self.batches)) if batches else None
 
     def _update(self, x: Tensor) -> None:
         low, high = common_range(*torch.aminmax(x.float()))

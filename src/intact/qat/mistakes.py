@@ -75,7 +75,7 @@ def _unended(network: TrainableNetwork) -> Iterator[str]:
     found: dict[str, list[str]] = {}
     quantizers = {name: weight for name, (_, weight) in network.weights.items()}
     for name, quantizer in (quantizers | network.activations).items():
-        reason = quantizer.unended() if isinstance(quantizer, Ending) else None
+        reason = quantizer.unended(int(network.batches)) if isinstance(quantizer, Ending) else None
         if reason is not None:
             found.setdefault(reason, []).append(name)
     for reason, names in found.items():

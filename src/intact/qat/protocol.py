@@ -42,8 +42,12 @@ class TakesOver(Protocol):
 class Ending(Protocol):
     """A quantizer that trains in another way until something has ended."""
 
-    def unended(self) -> str | None:
-        """What has not ended, so that what is converted is not what was trained, and what to do."""
+    def unended(self, batches: int) -> str | None:
+        """What has not ended, so that what is converted is not what was trained, and what to do.
+
+        Args:
+            batches: That the network was trained with; calibration is no training.
+        """
 
 
 class FakeActivation(Protocol):

@@ -115,7 +115,7 @@ class SlbWeight(nn.Module):
         """The logits train in the weight's place."""
         weight.requires_grad_(False)
 
-    def unended(self) -> str | None:
+    def unended(self, batches: int) -> str | None:  # noqa: ARG002  # it may never begin
         """Whether the search goes on."""
         if not bool(self.searching):
             return None

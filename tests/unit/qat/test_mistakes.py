@@ -19,8 +19,10 @@ from intact.qat import (
     SlbWeight,
     TrainableNetwork,
     TrainingWarning,
+    calibrate,
     check_setup,
     check_trained,
+    reestimate_batchnorm,
     set_epoch,
 )
 
@@ -62,6 +64,16 @@ def test_a_delay_that_outlasts_the_training() -> None:
     with pytest.warns(
         TrainingWarning, match=r'"2": never quantized.* 3 batches.* delay of 100 outlasts'
     ):
+        intact.convert(network.eval())
+
+
+def test_a_delay_is_no_matter_for_a_network_that_is_only_calibrated() -> None:
+    late = QatRule(match="2", activation=partial(MovingAverageActivation, delay=100))
+    network = _network(late)
+    calibrate(network, [torch.randn(16, 4)])
+    reestimate_batchnorm(network, [torch.randn(16, 4)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         intact.convert(network.eval())
 
 
