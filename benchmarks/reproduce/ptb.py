@@ -6,8 +6,7 @@ Hubara et al. 2016 (QNN) report 97 perplexity float, 100 with W4A4 and 220 with 
 300 units. Here one of 200 reads windows of 35 words, each from a state of zeros; the quantized
 networks go on from the float one for an epoch. The LSTM's weights have the weights' bits, and what
 it reads, the hidden state too, has the activations' bits; the embedding, the last layer, the gates
-and the cell's state have 8 (all weights few in the paper). Perplexity is that of the test text in
-the native engine.
+and the cell's state have 8. Perplexity is that of the test text in the native engine.
 """
 
 import sys
