@@ -20,7 +20,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks import cifar
-from benchmarks.training.datasets import cifar10, drawn
+from benchmarks.training.datasets import cifar10, splits
 from benchmarks.training.experiment import Experiment, Method, taught
 from benchmarks.training.loop import Training, adam, sgd
 from benchmarks.training.results import Result
@@ -63,12 +63,10 @@ METHODS = {
 
 def experiment(chosen: Options) -> Experiment:
     """CIFAR-10 (JPEG), or a few drawn images."""
-    if chosen.smoke:
-        images = [drawn((3, 32, 32), count, seed) for seed, count in enumerate((64, 32))]
-    else:
-        images = [cifar10(chosen.data, split) for split in ("train", "test")]
+    read = partial(cifar10, chosen.data)
+    train, test = splits(read, (3, 32, 32), (64, 32), smoke=chosen.smoke)
     return Experiment(
-        name="ResNet-20, CIFAR-10 (JPEG)", train=images[0], test=images[1],
+        name="ResNet-20, CIFAR-10 (JPEG)", train=train, test=test,
         batch=32 if chosen.smoke else 128, crop=True, smoke=chosen.smoke,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ learn in them, for runs that only show that a script works.
 import gzip
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -121,6 +121,15 @@ def drawn(shape: tuple[int, int, int], count: int, seed: int, classes: int = 10)
     noise = torch.rand(count, *shape, generator=generator)
     pixels = (127 * (patterns[labels] + noise)).to(torch.uint8)
     return Images(pixels, labels, (0.5,) * shape[0], (0.25,) * shape[0])
+
+
+def splits(
+    read: Callable[[str], Images], shape: tuple[int, int, int], few: tuple[int, int], *, smoke: bool
+) -> list[Images]:
+    """Training and test images: all that `read` finds by their names, or `few` drawn ones."""
+    if smoke:
+        return [drawn(shape, count, seed) for seed, count in enumerate(few)]
+    return [read(split) for split in ("train", "test")]
 
 
 @dataclass(frozen=True)

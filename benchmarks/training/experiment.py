@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import intact
-from benchmarks.training.datasets import Images, cache_folder, cifar10, drawn, mnist
+from benchmarks.training.datasets import Images, cache_folder, cifar10, mnist, splits
 from benchmarks.training.integers import in_integers, share_right, simulated
 from benchmarks.training.loop import Batches, Objective, Trained, Training, train
 from benchmarks.training.results import Result, described, result
@@ -108,19 +108,13 @@ def _channels_last(network: nn.Module) -> None:
 
 def digits(name: str, data: Path, batch: int, *, smoke: bool) -> Experiment:
     """MNIST's images, or a few drawn ones."""
-    if smoke:
-        train, test = (drawn((1, 28, 28), count, seed) for seed, count in enumerate((256, 64)))
-    else:
-        train, test = (mnist(data, split) for split in ("train", "test"))
+    train, test = splits(partial(mnist, data), (1, 28, 28), (256, 64), smoke=smoke)
     return Experiment(name=f"{name}, MNIST", train=train, test=test, batch=batch, smoke=smoke)
 
 
 def small_cifar(data: Path, images: int, *, smoke: bool, crop: bool = False) -> Experiment:
     """The first images of CIFAR-10 (JPEG) for training, all test images; or a few drawn ones."""
-    if smoke:
-        train, test = (drawn((3, 32, 32), count, seed) for seed, count in enumerate((200, 50)))
-    else:
-        train, test = (cifar10(data, split) for split in ("train", "test"))
+    train, test = splits(partial(cifar10, data), (3, 32, 32), (200, 50), smoke=smoke)
     name = f"small convolutional, {images:,} {'cropped ' if crop else ''}of CIFAR-10 (JPEG)"
     return Experiment(
         name=name, train=train.first(images), test=test, batch=100, crop=crop, smoke=smoke

@@ -47,8 +47,14 @@ def convert(network: TrainableNetwork) -> QuantizedNetwork:
     `qat.check_trained`.
 
     Raises:
+        TypeError: if the network did not come from `prepare`, or is wrapped.
         CalibrationError: if an activation's quantizer saw no data.
     """
+    if not isinstance(network, TrainableNetwork):
+        raise TypeError(
+            f"convert takes the network that intact.prepare gave, not {type(network).__name__}; "
+            "of a wrapped one, as DistributedDataParallel and AveragedModel have, its .module"
+        )
     qat.check_trained(network)
     model = qat.finish(network)
     lowered = lower_with_reasons(model)

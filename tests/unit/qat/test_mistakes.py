@@ -57,6 +57,13 @@ def test_quantizers_that_saw_no_data_are_named() -> None:
         check_trained(_network())
 
 
+def test_a_network_that_was_not_prepared_or_is_wrapped_is_refused() -> None:
+    wrapped = torch.optim.swa_utils.AveragedModel(_network())
+    for network, name in ((nn.Linear(4, 3), "Linear"), (wrapped, "AveragedModel")):
+        with pytest.raises(TypeError, match=rf"not {name}; of a wrapped one, .* its \.module"):
+            intact.convert(network)  # type: ignore[arg-type]
+
+
 def test_a_delay_that_outlasts_the_training() -> None:
     late = QatRule(match="2", activation=partial(MovingAverageActivation, delay=100))
     network = _network(late)
