@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from intact.numerics.formats import Binary, Int, MidRise
 from intact.numerics.integers import integer_range
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.observers import fake_quantize
 from intact.observers.params import SMALLEST_SCALE
+from intact.qat.grid import Grid
 from intact.qat.levels import Steps
 from intact.qat.straight_through import straight_through
 
@@ -101,7 +101,7 @@ class DorefaActivation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The activation's quantized numbers."""
-        return fake_quantize(x, self.params())
+        return Grid.of(self.params(), x).passing(x, self.format.qmax - self.format.qmin)
 
     def params(self) -> QuantParams:
         """Steps of 1 / (2**k - 1) from 0, the lowest code."""

@@ -14,13 +14,15 @@ An activation with negative numbers in its first batch is clipped on both sides,
 point 0: s = alpha / qmax, and where x lies below s qmin, dalpha = (qmin / qmax) dy.
 """
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from intact.numerics.formats import Int
-from intact.qat.grid import Grid, positive
+from intact.qat.grid import Grid, hardtanh_backward, positive
 from intact.qat.learned import LearnedActivation, first_zero_point
-from intact.qat.straight_through import straight_through
 
 
 class PactActivation(LearnedActivation):
@@ -48,13 +50,10 @@ class PactActivation(LearnedActivation):
         self.register_buffer("zero_point", torch.zeros(()))
 
     def _quantized(self, x: Tensor) -> Tensor:
-        grid = self._grid()
-        low, high = grid.bounds(x)
-        levels = grid.levels(x).detach()
-        inside = (x >= grid.real(low)) & (x < grid.real(high))
-        slope = torch.where(inside, 0.0, levels / high)
-        surrogate = torch.where(inside, x, 0.0) + self.alpha * slope
-        return straight_through(grid.real(levels), surrogate)
+        offset = float(self.zero_point)
+        low, high = self.format.qmin - offset, self.format.qmax - offset
+        found: Tensor = _Clipped.apply(x, self.alpha, self._grid().scale, low, high)  # type: ignore[no-untyped-call]
+        return found
 
     def _begin(self, x: Tensor) -> None:
         self.zero_point.fill_(first_zero_point(x, self.format))
@@ -68,3 +67,25 @@ class PactActivation(LearnedActivation):
     def _grid(self) -> Grid:
         step = self.alpha.detach() / (self.format.qmax - self.zero_point)
         return Grid(self.format, positive(step), self.zero_point)
+
+
+class _Clipped(torch.autograd.Function):
+    """The equations as few passes over memory: written out, training takes half as long again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, alpha: Tensor, scale: Tensor, low: float, high: float
+    ) -> Tensor:
+        levels = (x / scale).round_().clamp_(low, high)
+        ctx.save_for_backward(x, levels)
+        # The gradient of hardtanh is 0 at both ends, that of the equation at the upper one alone.
+        below = torch.nextafter(low * scale, scale.new_tensor(-math.inf))
+        ctx.constants = alpha.shape, float(below), float(high * scale), high
+        return levels * scale
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        x, levels = ctx.saved_tensors
+        shape, below, end, high = ctx.constants
+        dx = hardtanh_backward(dy, x, below, end)
+        return dx, (dy - dx).mul_(levels).sum().reshape(shape) / high, None, None, None
