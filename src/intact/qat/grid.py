@@ -14,7 +14,7 @@ from intact.observers.params import SMALLEST_SCALE
 from intact.qat.straight_through import straight_through
 
 hardtanh_backward = torch.ops.aten.hardtanh_backward  # dy where low < x < high, else 0
-_BEYOND = 1e-5  # of a step: v = x / s of the ends themselves is rounded
+BEYOND = 1e-5  # of a step: v = x / s of the ends themselves is rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Grid:
         """
         offset = float(self.zero_point)
         low, high = self.format.qmin - offset, self.format.qmax - offset
-        ends = (low - _BEYOND, low + top + _BEYOND)
+        ends = (low - BEYOND, low + top + BEYOND)
         found: Tensor = _Passing.apply(x, self.scale, (low, high), ends, noise)  # type: ignore[no-untyped-call]
         return found
 
