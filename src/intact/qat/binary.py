@@ -12,17 +12,20 @@ or not, its weights are not. What belongs to training them is in `low_bit_update
 clipped to [-1, 1] after each update.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from intact.numerics.formats import Binary
 from intact.numerics.qtensor import QuantParams, ScaledTensor
+from intact.qat.grid import hardtanh_backward
 from intact.qat.levels import Steps
 from intact.qat.noise import Noise
-from intact.qat.straight_through import straight_through
 
 _ONE = np.ones((), np.float32)
+_BEYOND_ONE = 1 + 2.0**-23  # hardtanh's gradient is 0 at its ends
 
 
 class BinaryWeight(nn.Module):
@@ -89,5 +92,20 @@ class SignActivation(nn.Module):
 def binarized(x: Tensor, noise: Noise | None) -> Tensor:
     """Signs, of which noise draws those between -1 and 1, with hard tanh's gradient."""
     up = x >= 0 if noise is None else noise(x) < (x.detach() + 1) / 2
-    one = torch.ones_like(x)
-    return straight_through(torch.where(up, one, -one), torch.where(x.abs() <= 1, x, 0.0))
+    found: Tensor = _Sign.apply(x, up)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Sign(torch.autograd.Function):
+    """The equations as few passes over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        one = x.new_ones(())
+        return torch.where(up, one, -one)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return hardtanh_backward(dy, x, -_BEYOND_ONE, _BEYOND_ONE), None
