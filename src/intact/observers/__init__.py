@@ -3,6 +3,7 @@
 from intact.observers.constants import constant_params
 from intact.observers.entropy import Entropy
 from intact.observers.fake_quantize import fake_quantize
+from intact.observers.memory_order import in_memory_order
 from intact.observers.minmax import MinMax
 from intact.observers.moving_average import MovingAverage
 from intact.observers.mse import Mse
@@ -21,4 +22,5 @@ __all__ = [
     "choose_params",
     "constant_params",
     "fake_quantize",
+    "in_memory_order",
 ]

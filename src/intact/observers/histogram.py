@@ -19,6 +19,7 @@ from torch import Tensor
 from intact.numerics.arrays import F64
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
+from intact.observers.memory_order import in_memory_order
 from intact.observers.params import choose_params, no_samples, require_same
 
 SIDE = 1 << 12  # bins on each side of 0
@@ -44,6 +45,7 @@ class Histogram:
         """Counts the numbers of x, which are finite."""
         if not x.numel():
             return
+        x = in_memory_order(x)
         smallest, largest = (end.item() for end in torch.aminmax(x))
         self.low, self.high = min(self.low, smallest), max(self.high, largest)
         magnitude = max(-smallest, largest)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
+from intact.observers.memory_order import in_memory_order
 from intact.observers.params import check_settings, choose_params, no_samples, require_same
 
 
@@ -37,7 +38,7 @@ class MinMaxStatistics:
     def update(self, x: Tensor) -> None:
         """Widens the range to the numbers of x."""
         if x.numel():
-            low, high = torch.aminmax(x)
+            low, high = torch.aminmax(in_memory_order(x))
             self.low, self.high = min(self.low, low.item()), max(self.high, high.item())
 
     def merge(self, other: "MinMaxStatistics") -> "MinMaxStatistics":

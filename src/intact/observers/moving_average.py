@@ -14,6 +14,7 @@ from torch import Tensor
 
 from intact.numerics.formats import Int
 from intact.numerics.qtensor import QuantParams
+from intact.observers.memory_order import in_memory_order
 from intact.observers.params import check_settings, choose_params, no_samples, require_same
 
 
@@ -56,7 +57,7 @@ class MovingAverageStatistics:
             return
         decay = self.observer.decay
         for sample in x:  # twelve times faster than aminmax along an axis
-            low, high = (end.item() for end in torch.aminmax(sample))
+            low, high = (end.item() for end in torch.aminmax(in_memory_order(sample)))
             self.low = decay * self.low + low
             self.high = decay * self.high + high
             self.smallest, self.largest = min(self.smallest, low), max(self.largest, high)

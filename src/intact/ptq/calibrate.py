@@ -14,7 +14,7 @@ from intact.ir.float_ops import FloatOp
 from intact.ir.graph import Graph, Value
 from intact.ir.scans import every_node, flattened
 from intact.model import Dynamic
-from intact.observers import Observer, Statistics
+from intact.observers import Observer, Statistics, in_memory_order
 from intact.passes.inference import for_inference
 from intact.passes.placement import Observed, placement
 from intact.ptq.bias_correction import InputMean, input_means
@@ -139,7 +139,8 @@ class _Watch:
             return
         rows = by_sample(x, self._values[name].shape, self.samples)
         # One pass over the numbers tells whether there is anything else to do with them.
-        low, high = (end.item() for end in torch.aminmax(rows)) if rows.numel() else (0.0, 0.0)
+        ends = torch.aminmax(in_memory_order(rows)) if rows.numel() else torch.zeros(2)
+        low, high = (end.item() for end in ends)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise self._not_finite(name, rows)
         if statistics is not None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.observers import choose_params
+from intact.observers import choose_params, in_memory_order
 from intact.qat.grid import Grid, in_groups
 from intact.qat.levels import Steps
 from intact.qat.noise import Noise
@@ -138,7 +138,7 @@ class MovingAverageActivation(nn.Module):
         return _delayed(self.delay, int(self.batches)) if batches else None
 
     def _update(self, x: Tensor) -> None:
-        low, high = common_range(*torch.aminmax(x.float()))
+        low, high = common_range(*torch.aminmax(in_memory_order(x.float())))
         keep = self.decay if int(self.batches) else 0.0
         self.low.mul_(keep).add_(low * (1 - keep))
         self.high.mul_(keep).add_(high * (1 - keep))
