@@ -48,7 +48,9 @@ class TestFault:
 
     def test_the_expected_gain_is_about_what_the_cure_gives(self, fault: Fault) -> None:
         found = cured(fault)
-        assert found.before.expected_sqnr_db == pytest.approx(found.after.sqnr_db, abs=6)
+        beyond = found.after.sqnr_db - found.before.expected_sqnr_db
+        # Finer sums also give the layer that reads them a finer grid for its bias.
+        assert -6 <= beyond <= (12 if fault.cause == "tiny_addend" else 6)
 
 
 _CURED: dict[str, Cured] = {}

@@ -45,7 +45,10 @@ class Diagnosis:
 
     @property
     def expected_sqnr_db(self) -> float:
-        """Of the outputs after all cures whose gain was measured, if noises add up."""
+        """Of the outputs after all cures whose gain was measured, if noises add up.
+
+        A finer output also gives the layers that read it finer biases, which is not counted.
+        """
         left = 1 - sum(found.share * (1 - found.cured_share) for found in self.findings)
         return self.sqnr_db - 10 * math.log10(max(left, 1e-9))
 
