@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from intact.numerics.formats import Binary
 from intact.numerics.qtensor import QuantParams, ScaledTensor
-from intact.qat.grid import hardtanh_backward
+from intact.qat.grid import hardtanh_backward, inclusive
 from intact.qat.levels import Steps
 from intact.qat.noise import Noise
 
 _ONE = np.ones((), np.float32)
-_BEYOND_ONE = 1 + 2.0**-23  # hardtanh's gradient is 0 at its ends
+_INSIDE = inclusive(-1, 1)
 
 
 class BinaryWeight(nn.Module):
@@ -108,4 +108,4 @@ class _Sign(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
-        return hardtanh_backward(dy, x, -_BEYOND_ONE, _BEYOND_ONE), None
+        return hardtanh_backward(dy, x, *_INSIDE), None

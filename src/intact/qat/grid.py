@@ -14,7 +14,6 @@ from intact.observers.params import SMALLEST_SCALE
 from intact.qat.straight_through import straight_through
 
 hardtanh_backward = torch.ops.aten.hardtanh_backward  # dy where low < x < high, else 0
-BEYOND = 1e-5  # of a step: v = x / s of the ends themselves is rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,11 @@ class Grid:
         offset = stretched(self.zero_point, x.shape)
         return self.format.qmin - offset, self.format.qmax - offset
 
+    def ends(self) -> tuple[float, float]:
+        """The same as numbers, where all have one zero point."""
+        offset = float(self.zero_point.reshape(-1)[0])
+        return self.format.qmin - offset, self.format.qmax - offset
+
     def real(self, levels: Tensor) -> Tensor:
         """The numbers that levels mean."""
         return levels * stretched(self.scale, levels.shape)
@@ -57,13 +61,12 @@ class Grid:
     def passing(self, x: Tensor, top: int, noise: Tensor | None = None) -> Tensor:
         """An activation's numbers; the gradient passes from the lowest level to `top` codes higher.
 
-        The zero point is one number, and the scale has no gradient. Few passes over memory, where
-        the same written with `torch.where` takes three times as long.
+        The zero point is one number, and the scale has no gradient.
         """
-        offset = float(self.zero_point)
-        low, high = self.format.qmin - offset, self.format.qmax - offset
-        ends = (low - BEYOND, low + top + BEYOND)
-        found: Tensor = _Passing.apply(x, self.scale, (low, high), ends, noise)  # type: ignore[no-untyped-call]
+        low, high = self.ends()
+        found: Tensor = _Passing.apply(  # type: ignore[no-untyped-call]
+            x, self.scale, (low, high), inclusive(low, low + top, slack=2), noise
+        )
         return found
 
     def params(self, *, symmetric: bool) -> QuantParams:
@@ -81,7 +84,10 @@ class Grid:
 
 
 class _Passing(torch.autograd.Function):
-    """levels * scale, with the gradient where x / scale lies between the ends."""
+    """levels * scale, with the gradient where x / scale lies between the ends.
+
+    Few passes over memory: on activations, training's time depends on them.
+    """
 
     @staticmethod
     def forward(
@@ -101,6 +107,21 @@ class _Passing(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None, None]:
         (v,) = ctx.saved_tensors
         return hardtanh_backward(dy, v, *ctx.ends), None, None, None, None
+
+
+def inclusive(low: float, high: float, *, slack: int = 1) -> tuple[float, float]:
+    """What to give `hardtanh_backward` so that dy passes at both ends, too.
+
+    Args:
+        low: The lower end.
+        high: The upper end.
+        slack: By how many float32 numbers they lie further out; 2 where x is a quotient, which is
+            rounded at the ends themselves.
+    """
+    ends = np.float32(low), np.float32(high)
+    for _ in range(slack):
+        ends = np.nextafter(ends[0], np.float32(-np.inf)), np.nextafter(ends[1], np.float32(np.inf))
+    return float(ends[0]), float(ends[1])
 
 
 def stretched(scale: Tensor, shape: tuple[int, ...]) -> Tensor:

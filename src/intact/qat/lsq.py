@@ -97,8 +97,7 @@ def _first_step(mean: Tensor, highest: int) -> Tensor:
 
 def learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:
     """The grid's numbers with LSQ's gradients; `numbers` share a step, all have one zero point."""
-    offset = float(grid.zero_point.reshape(-1)[0])
-    low, high = grid.format.qmin - offset, grid.format.qmax - offset
+    low, high = grid.ends()
     step = stretched(grid.scale, x.shape)
     gain = 1 / math.sqrt(numbers * high)
     found: Tensor = _LearnedStep.apply(x, step, low, high, gain)  # type: ignore[no-untyped-call]
@@ -106,7 +105,7 @@ def learned(x: Tensor, grid: Grid, numbers: int) -> Tensor:
 
 
 class _LearnedStep(torch.autograd.Function):
-    """The equations as few passes over memory: written out, training takes twice as long."""
+    """The equations as few passes over memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, low: float, high: float, gain: float) -> Tensor:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerChannel
 from intact.observers import Mse
-from intact.qat.grid import BEYOND, Grid, hardtanh_backward, nonzero, positive
+from intact.qat.grid import Grid, hardtanh_backward, inclusive, nonzero, positive
 from intact.qat.learned import LearnedActivation
 from intact.qat.lsq import LsqWeight
 
@@ -66,10 +66,8 @@ class LsqPlusActivation(LearnedActivation):
 
     def _quantized(self, x: Tensor) -> Tensor:
         grid = self._grid()
-        zero_point = float(grid.zero_point)
-        ends = self.format.qmin - zero_point, self.format.qmax - zero_point
-        gain = 1 / math.sqrt(max(1, x[0].numel()) * (ends[1] - ends[0]))
-        found: Tensor = _LearnedRange.apply(x, grid.scale, self.offset, ends, gain)  # type: ignore[no-untyped-call]
+        gain = 1 / math.sqrt(max(1, x[0].numel()) * (self.format.qmax - self.format.qmin))
+        found: Tensor = _LearnedRange.apply(x, grid.scale, self.offset, grid.ends(), gain)  # type: ignore[no-untyped-call]
         return found
 
     def _begin(self, x: Tensor) -> None:
@@ -87,7 +85,7 @@ class LsqPlusActivation(LearnedActivation):
 
 
 class _LearnedRange(torch.autograd.Function):
-    """The equations as few passes over memory: written out, training takes twice as long."""
+    """The equations as few passes over memory."""
 
     @staticmethod
     def forward(
@@ -108,7 +106,7 @@ class _LearnedRange(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         v, levels = ctx.saved_tensors
         shape, (low, high), gain = ctx.constants
-        inside = low - BEYOND, high + BEYOND
+        inside = inclusive(low, high, slack=2)
         dx = hardtanh_backward(dy, v, *inside)
         saturated = (dy.sum() - dx.sum()).reshape(shape)
         slope = levels - hardtanh_backward(v, v, *inside)

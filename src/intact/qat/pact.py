@@ -14,14 +14,13 @@ An activation with negative numbers in its first batch is clipped on both sides,
 point 0: s = alpha / qmax, and where x lies below s qmin, dalpha = (qmin / qmax) dy.
 """
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from intact.numerics.formats import Int
-from intact.qat.grid import Grid, hardtanh_backward, positive
+from intact.qat.grid import Grid, hardtanh_backward, inclusive, positive
 from intact.qat.learned import LearnedActivation, first_zero_point
 
 
@@ -50,9 +49,8 @@ class PactActivation(LearnedActivation):
         self.register_buffer("zero_point", torch.zeros(()))
 
     def _quantized(self, x: Tensor) -> Tensor:
-        offset = float(self.zero_point)
-        low, high = self.format.qmin - offset, self.format.qmax - offset
-        found: Tensor = _Clipped.apply(x, self.alpha, self._grid().scale, low, high)  # type: ignore[no-untyped-call]
+        grid = self._grid()
+        found: Tensor = _Clipped.apply(x, self.alpha, grid.scale, *grid.ends())  # type: ignore[no-untyped-call]
         return found
 
     def _begin(self, x: Tensor) -> None:
@@ -70,7 +68,7 @@ class PactActivation(LearnedActivation):
 
 
 class _Clipped(torch.autograd.Function):
-    """The equations as few passes over memory: written out, training takes half as long again."""
+    """The equations as few passes over memory."""
 
     @staticmethod
     def forward(
@@ -78,9 +76,11 @@ class _Clipped(torch.autograd.Function):
     ) -> Tensor:
         levels = (x / scale).round_().clamp_(low, high)
         ctx.save_for_backward(x, levels)
-        # The gradient of hardtanh is 0 at both ends, that of the equation at the upper one alone.
-        below = torch.nextafter(low * scale, scale.new_tensor(-math.inf))
-        ctx.constants = alpha.shape, float(below), float(high * scale), high
+        end = float(high * scale)
+        below, _ = inclusive(
+            float(low * scale), end
+        )  # the equation's gradient is 0 at the upper end
+        ctx.constants = alpha.shape, below, end, high
         return levels * scale
 
     @staticmethod

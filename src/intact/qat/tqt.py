@@ -26,7 +26,7 @@ from intact.numerics.formats import Int
 from intact.numerics.granularity import Granularity, PerTensor
 from intact.numerics.qtensor import ScaledTensor
 from intact.observers import Entropy
-from intact.qat.grid import Grid, hardtanh_backward, in_groups, nonzero, stretched
+from intact.qat.grid import Grid, hardtanh_backward, in_groups, inclusive, nonzero, stretched
 from intact.qat.learned import LearnedActivation, first_zero_point
 
 _PER_TENSOR = PerTensor()
@@ -102,15 +102,13 @@ def _grid(format: Int, log2_threshold: Tensor, zero_point: Tensor) -> Grid:
 
 def _learned(x: Tensor, grid: Grid, log2_threshold: Tensor) -> Tensor:
     """The grid's numbers with TQT's gradients."""
-    offset = float(grid.zero_point.reshape(-1)[0])
-    low, high = grid.format.qmin - offset, grid.format.qmax - offset
     step, threshold = (stretched(each, x.shape) for each in (grid.scale, log2_threshold))
-    found: Tensor = _LearnedThreshold.apply(x, threshold, step, low, high)  # type: ignore[no-untyped-call]
+    found: Tensor = _LearnedThreshold.apply(x, threshold, step, grid.ends())  # type: ignore[no-untyped-call]
     return found
 
 
 class _LearnedThreshold(torch.autograd.Function):
-    """The equations as few passes over memory: written out, training takes twice as long."""
+    """The equations as few passes over memory."""
 
     @staticmethod
     def forward(
@@ -118,20 +116,18 @@ class _LearnedThreshold(torch.autograd.Function):
         x: Tensor,
         log2_threshold: Tensor,  # noqa: ARG004  # its gradient alone
         step: Tensor,
-        low: float,
-        high: float,
+        ends: tuple[float, float],
     ) -> Tensor:
         v = x / step
         rounded = v.round()
         ctx.save_for_backward(v, rounded, step)
-        ctx.ends = low, high
-        return rounded.clamp(low, high) * step
+        ctx.ends = ends
+        return rounded.clamp(*ends) * step
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:
         v, rounded, step = ctx.saved_tensors
-        low, high = ctx.ends
-        around = low - 0.5, high + 0.5  # hardtanh's gradient is 0 at its ends
-        dx = hardtanh_backward(dy, rounded, *around)
-        slope = rounded.clamp(low, high) - hardtanh_backward(v, rounded, *around)
-        return dx, (slope.mul_(dy) * step).sum_to_size(step.shape) * math.log(2), None, None, None
+        inside = inclusive(*ctx.ends)
+        dx = hardtanh_backward(dy, rounded, *inside)
+        slope = rounded.clamp(*ctx.ends) - hardtanh_backward(v, rounded, *inside)
+        return dx, (slope.mul_(dy) * step).sum_to_size(step.shape) * math.log(2), None, None
