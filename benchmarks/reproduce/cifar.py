@@ -1,4 +1,4 @@
-"""ResNet-20 on CIFAR-10 (JPEG), trained with few bits: 8, 4 and 2 by LSQ, 1 and 2 by DoReFa.
+"""ResNet-20 on CIFAR-10 (JPEG), trained with 8 bits, and with 4, 2 and 1 by LSQ, PACT and DoReFa.
 
     python benchmarks/reproduce/cifar.py [--only METHOD ...] [--seed N ...] [--smoke]
 
