@@ -76,10 +76,9 @@ class _Clipped(torch.autograd.Function):
     ) -> Tensor:
         levels = (x / scale).round_().clamp_(low, high)
         ctx.save_for_backward(x, levels)
+        # The equation's gradient is 0 at the upper end, as hardtanh's is, but not at the lower one.
         end = float(high * scale)
-        below, _ = inclusive(
-            float(low * scale), end
-        )  # the equation's gradient is 0 at the upper end
+        below, _ = inclusive(float(low * scale), end)
         ctx.constants = alpha.shape, below, end, high
         return levels * scale
 
